@@ -1,0 +1,287 @@
+"""What `./dev test` consists of: one Item per gate, test program or pytest folder, made from the files that exist."""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import xml.etree.ElementTree
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+
+import clang_tidy
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build"
+UNIT_SECONDS = 300
+PYTEST_SECONDS = 900
+FUZZ_SECONDS = 5
+FUZZ_RUNS = 300000
+SIM_SEEDS = 300
+
+SANITIZER_ENV = {
+    "ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1",
+    "UBSAN_OPTIONS": "print_stacktrace=1",
+    # RocksDB and OpenSSL come without instrumentation: what they do among themselves would look like races.
+    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1:ignore_noninstrumented_modules=1",
+    "ASAN_SYMBOLIZER_PATH": "/usr/bin/llvm-symbolizer-19",
+    "TSAN_SYMBOLIZER_PATH": "/usr/bin/llvm-symbolizer-19",
+}
+
+
+class Result:
+    """What one item came to. A suite (pytest) counts its cases, everything else counts as one."""
+
+    def __init__(self, ok, output="", note="", cases=None, skipped=0):
+        self.output, self.note, self.skipped = output, note, skipped
+        self.is_suite = cases is not None
+        self.passed, self.failed = cases if cases is not None else (int(ok), int(not ok))
+        self.name, self.seconds = "", 0.0
+
+
+@dataclass
+class Item:
+    name: str
+    action: object  # called with a scratch folder, returns a Result
+    after: list = field(default_factory=list)
+    weight: int = 1
+    keys: set = field(default_factory=set)  # the names it answers to
+    preset: str = ""
+    program: str = ""  # what of its preset it needs; all when empty
+
+
+def scratch(name):
+    return Path(tempfile.mkdtemp(prefix="kith-test-" + re.sub(r"\W+", "-", name)[:40] + "-"))
+
+
+def run(command, folder, seconds, env=None, note=""):
+    full = {**os.environ, **SANITIZER_ENV, "TMPDIR": str(folder), **(env or {})}
+    try:
+        done = subprocess.run([str(c) for c in command], cwd=ROOT, env=full, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=seconds, text=True, errors="replace")
+    except subprocess.TimeoutExpired as late:
+        return Result(False, (late.stdout or b"").decode(errors="replace") + f"\nstill running after {seconds} s")
+    ending = "" if done.returncode == 0 else f"\nexit {done.returncode}"
+    return Result(done.returncode == 0, done.stdout + ending, note)
+
+
+def glob(pattern):
+    return sorted(ROOT.glob(pattern))
+
+
+def c_files():
+    return [p for top in ("src", "libkith", "kithd", "cli", "tests", "bench") for p in sorted((ROOT / top).rglob("*"))
+            if p.suffix in (".c", ".h", ".cc") and "node_modules" not in p.parts]
+
+
+def has_main(folder):
+    return any(re.search(r"^(int )?main *\(", p.read_text(errors="replace"), re.M) for p in glob(f"{folder}/*.c"))
+
+
+# ---------------------------------------------------------------------------------------------- builds
+whole_builds = set()  # presets that built without an error
+ninja_lock = threading.Lock()
+
+
+def build_item(preset, programs=()):
+    """All of a preset, or only these of its programs."""
+    def action(folder):
+        result = run(["./dev", "build", preset, *programs], folder, 1200)
+        if not result.failed:
+            whole_builds.add(preset)
+        return result
+    return Item(f"build {preset}", action, weight=2, keys={f"build-{preset}"}, preset=preset)
+
+
+def is_built(preset, program):
+    """After a failed build some programs are new and some are left over from before: ninja says which."""
+    if preset in whole_builds:
+        return (BUILD / preset / "bin" / program).exists()
+    with ninja_lock:
+        return subprocess.run(["ninja", "--quiet", "-C", BUILD / preset, program], capture_output=True).returncode == 0
+
+
+def program_item(name, preset, program, arguments, seconds, keys, env=None):
+    def action(folder):
+        if not is_built(preset, program):
+            return Result(False, f"{program} was not built: see build {preset}")
+        expanded = [str(a).replace("{folder}", str(folder)) for a in arguments]
+        return run([BUILD / preset / "bin" / program, *expanded], folder, seconds, env)
+    return Item(name, action, after=[f"build {preset}"], keys=keys, preset=preset, program=program)
+
+
+# ---------------------------------------------------------------------------------------------- kinds of tests
+def cmocka_items(preset):
+    items = []
+    for label in ("unit", "conformance"):
+        for path in glob(f"tests/{label}/test_*.c"):
+            keys = {path.stem, path.stem.removeprefix("test_"), str(path.relative_to(ROOT))} | vectors_read_by(path)
+            items.append(program_item(f"{preset} {path.stem}", preset, path.stem, [], UNIT_SECONDS, keys))
+    return items
+
+
+def threaded_items():
+    """Under TSan those that may have a second thread; in the others it could find nothing."""
+    return [i for i in cmocka_items("tsan") if any(re.search(r"thread|conformance", key) for key in i.keys) or uses_threads(i)]
+
+
+def uses_threads(item):
+    return any(re.search(r"pthread_|_posix\.h|directory_sqlite\.h|rocksdb\.h|log_file\.h|loop_queue\.h", (ROOT / key).read_text(errors="replace"))
+               for key in item.keys if key.endswith(".c"))
+
+
+def vectors_read_by(path):
+    text = path.read_text(errors="replace")
+    return {v.stem for v in glob("tests/vectors/*") if v.name in text}
+
+
+def fuzz_items():
+    items = []
+    for path in glob("tests/fuzz/fuzz_*.c"):
+        short = path.stem.removeprefix("fuzz_")
+        corpus = [c for c in [ROOT / "tests/fuzz/corpus" / short] if c.is_dir()]
+        arguments = [f"-max_total_time={FUZZ_SECONDS}", f"-runs={FUZZ_RUNS}", "-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1",
+                     f"-artifact_prefix={BUILD}/findings/{short}-", "{folder}", *corpus]
+        (BUILD / "findings").mkdir(parents=True, exist_ok=True)
+        items.append(program_item(f"fuzz {short}", "fuzz", path.stem, arguments, 120, {path.stem, short, str(path.relative_to(ROOT))}))
+    return items
+
+
+def pytest_item(name, paths, keys, preset=None, select=None):
+    """A folder of pytest files as one item; a scenario starts the programs of build/PRESET/bin."""
+    def action(folder):
+        report = folder / "report.xml"
+        env = {"PYTHONDONTWRITEBYTECODE": "1"}
+        if preset:
+            env |= {"KITH_BIN_DIR": str(BUILD / preset / "bin"), "KITH_ROOT": str(ROOT)}
+            # The programs under test are also run under strace, where the leak checker cannot work; unit tests look for leaks.
+            env["ASAN_OPTIONS"] = SANITIZER_ENV["ASAN_OPTIONS"] + ":detect_leaks=0"
+        workers = str(min(len(paths), max(2, os.cpu_count() or 2)))
+        result = run([sys.executable, "-m", "pytest", "-q", "-n", workers, "--dist", "worksteal", f"--junitxml={report}", *paths],
+                     folder, PYTEST_SECONDS, env)
+        return read_junit(result, report)
+    return Item(name, action, after=[f"build {preset}"] if preset else [], weight=2 if len(paths) > 1 else 1, keys=keys, preset=preset or "",
+                program="programs" if preset else "")
+
+
+def read_junit(result, report):
+    if not report.exists():
+        return result
+    cases = xml.etree.ElementTree.parse(report).getroot().iter("testcase")
+    passed = failed = skipped = 0
+    for case in cases:
+        if case.find("failure") is not None or case.find("error") is not None:
+            failed += 1
+        elif case.find("skipped") is not None:
+            skipped += 1
+        else:
+            passed += 1
+    if result.failed and not failed:
+        failed = 1  # it could not collect, or died
+    note = f"{skipped} skipped" if skipped else ""
+    return Result(failed == 0, result.output, note, cases=(passed, failed), skipped=skipped)
+
+
+def pytest_keys(paths):
+    return {k for p in paths for k in (p.stem, p.stem.removeprefix("test_"), str(p.relative_to(ROOT)))}
+
+
+def pytest_items(names, preset):
+    items = []
+    for folder, uses in (("tools", None), ("scenario", preset)):
+        paths = [p for p in glob(f"tests/{folder}/test_*.py") if not names or matches(pytest_keys([p]), names)]
+        if paths:
+            items.append(pytest_item(f"pytest {folder}", paths, pytest_keys(paths), uses))
+    return items
+
+
+# ---------------------------------------------------------------------------------------------- gates
+def format_item():
+    def action(folder):
+        files = c_files()
+        result = run(["clang-format-19", "--dry-run", "--Werror", *files], folder, 300)
+        bad = sorted(set(re.findall(r"^(\S+?):\d+:\d+: error", result.output, re.M)))
+        if bad:
+            result.output = "not formatted (./dev fmt does it):\n" + "\n".join(str(Path(b).relative_to(ROOT)) for b in bad)
+        return result
+    return Item("format", action, keys={"format", "clang-format"})
+
+
+def tidy_item():
+    # The archives of the debug build, for the symbols that the pure parts import.
+    return Item("tidy", lambda folder: run([sys.executable, "tools/tidy.py", "--archives", BUILD / "debug/lib"], folder, 120),
+                after=["build debug"], keys={"tidy", "tidy.py"}, preset="debug")
+
+
+def clang_tidy_item():
+    def action(folder):
+        output, checked, cached = clang_tidy.check(ROOT, BUILD / "clang", c_files())
+        return Result(not output, output, f"{checked} files checked, {cached} unchanged")
+    return Item("clang-tidy", action, after=["build clang"], weight=2, keys={"clang-tidy"}, preset="clang")
+
+
+def sim_item():
+    return program_item("sim", "release", "kith-sim", ["--seeds", SIM_SEEDS], 600, {"sim", "kith-sim"})
+
+
+# ---------------------------------------------------------------------------------------------- selection
+def matches(keys, names):
+    return any(fnmatch(key, name) for key in keys for name in names)
+
+
+def candidates(mode, names):
+    """Everything the mode knows, cheap and telling first."""
+    if mode in ("asan", "tsan"):
+        return cmocka_items(mode) + ([i for i in pytest_items(names, mode) if i.preset] if names else [])
+    if not c_files():
+        return []
+    lint = [format_item(), tidy_item(), clang_tidy_item()]
+    if mode == "lint":
+        return lint
+    items = lint[:2] + cmocka_items("debug") + cmocka_items("asan")
+    items += pytest_items(names, "debug" if names else "asan")
+    if has_main("tests/sim"):
+        items.append(sim_item())
+    items += fuzz_items() + threaded_items()
+    items.append(lint[2])
+    return items
+
+
+def select(mode, names):
+    items = candidates(mode, names)
+    if names:
+        # By name the debug build is enough: ./dev asan NAME is for the other one.
+        items = [i for i in items if matches(i.keys, names) and not (mode == "all" and i.preset in ("asan", "tsan"))]
+        return in_order(builds_for_names(items), items)
+    if mode == "all" and items:
+        presets = ["debug", "clang", "asan", "release"] + [i.preset for i in items if i.preset]
+    else:
+        presets = [i.preset for i in items if i.preset]
+    builds = [build_item(preset) for preset in dict.fromkeys(presets)]
+    return in_order(builds, items)
+
+
+def builds_for_names(items):
+    """Only what they need: someone else's half-written file is no reason not to run one test."""
+    builds = []
+    for preset in dict.fromkeys(i.preset for i in items if i.preset):
+        programs = [i.program for i in items if i.preset == preset]
+        builds.append(build_item(preset, programs if all(programs) else ()))
+    return builds
+
+
+def in_order(builds, items):
+    """Each build right before the first item that needs it, so that the first failures come early."""
+    ordered, placed = [], set()
+    by_preset = {b.preset: b for b in builds}
+    for item in items:
+        if item.preset and item.preset not in placed:
+            placed.add(item.preset)
+            ordered.append(by_preset[item.preset])
+        ordered.append(item)
+    return ordered + [b for b in builds if b.preset not in placed]
+
+
+def unknown_names(mode, names):
+    return [n for n in names if not any(matches(i.keys, [n]) for i in candidates(mode, names))]
