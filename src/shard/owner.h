@@ -1,0 +1,127 @@
+#ifndef KITH_SHARD_OWNER_H
+#define KITH_SHARD_OWNER_H
+
+#include "base/map.h"
+#include "shard/shard.h"
+
+/*
+ * The inside of a shard owner. A slot is one chat in memory with the commands that wait for it; a work is one durable
+ * command. Works hang in two queues: their slot's (order per chat) and their shard's (to know the position).
+ */
+struct slot;
+
+struct work {
+    struct log_entry *entry;
+    struct cmd cmd; /* slices lent from the entry */
+    struct slot *slot;
+    struct work *next_in_slot, *next_in_shard;
+    bool applied;
+};
+
+enum slot_state {
+    SLOT_IDLE,    /* nothing to do                                                    */
+    SLOT_READY,   /* in the owner's run list                                          */
+    SLOT_LOADING, /* its state comes from the store                                   */
+    SLOT_LOOKING, /* rows that the first work needs come from the store               */
+    SLOT_PARKED,  /* waits until a commit is done: its rows there are not visible yet */
+};
+
+/* One read of a slot: a get or a scan, one after the other. */
+struct slot_read {
+    union {
+        struct msgstore_get get;
+        struct msgstore_scan scan;
+    } op; /* first: the store's callbacks get a pointer to it */
+    struct slot *slot;
+    struct row_key prefix, from;
+    unsigned step;
+};
+
+struct slot {
+    struct chat *chat;
+    struct shard_owner *owner;
+    struct slot *prev, *next; /* in the cache's order of use, newest first */
+    struct slot *next_run;    /* in the run list or the parked list */
+    enum slot_state state;
+    bool loaded;
+    struct work *first, *last;
+    uint64_t batch; /* number of the newest batch that holds rows of this chat */
+    size_t bytes;   /* as counted in the owner's cache_bytes */
+    struct slot_read *read; /* only while reading */
+    struct chat_lookup lookups[CHAT_LOOKUPS];
+    struct kith_buf looked_up[CHAT_LOOKUPS]; /* what the lookups point to */
+    bool looked; /* lookups are those of the first work */
+};
+
+struct shard_queue {
+    struct work *first, *last;
+    uint64_t position;        /* all up to here is in batches that were handed to the store */
+    uint64_t position_stored; /* all up to here is committed */
+};
+
+/* What to tell one listener after the commit. */
+struct news_list {
+    struct shard_news *items;
+    size_t count, cap;
+};
+
+struct shard_owner {
+    struct shard_owner_config config;
+    struct log_follower follower;
+    struct kith_map slots; /* chat id to struct slot * */
+    struct slot *newest, *oldest;
+    size_t cache_bytes;
+    struct slot *run_first, *run_last;
+    struct slot *parked;
+    struct shard_queue shards[KITH_SHARDS];
+    bool owned[KITH_SHARDS];
+    bool caught_up, failed;
+    struct chat_rules rules;
+
+    /* Two batches: one gathers while the other is being committed. Numbers count up from 1. */
+    struct msgstore_batch batches[2];
+    struct news_list *news[2]; /* per batch, per listener */
+    uint64_t batch_gathering, batch_committed;
+    struct msgstore_commit commit;
+    struct msgstore_position positions[KITH_SHARDS];
+    bool committing;
+    bool advanced; /* positions moved without rows: commit them too */
+    struct loop_timer retry;
+    struct loop_task run;
+    bool run_deferred;
+    struct shard_stats stats;
+};
+
+#define OWNER_BATCH_BYTES_PAUSE (16u * 1024 * 1024) /* a batch this large waits for the commit before it */
+#define OWNER_COMMIT_RETRY_MS 500
+
+static inline unsigned owner_gathering(const struct shard_owner *owner)
+{
+    return (unsigned)(owner->batch_gathering & 1);
+}
+
+/* owner.c */
+void owner_fatal(struct shard_owner *owner, const char *why);
+void owner_ready(struct shard_owner *owner, struct slot *slot); /* run it soon */
+void owner_work_done(struct shard_owner *owner, struct work *work);
+
+/* slot.c */
+struct slot *slot_find(struct shard_owner *owner, struct kith_uuid stream); /* or makes; NULL: no memory */
+void slot_add(struct slot *slot, struct work *work);
+void slot_load(struct slot *slot);
+/* True: the lookups of the first work are there. False: they were asked for, or the slot was parked. */
+bool slot_look_up(struct slot *slot);
+void slot_recount(struct slot *slot);
+void cache_trim(struct shard_owner *owner);
+void slot_free(struct slot *slot);
+
+/* emit.c */
+KITH_MUST_USE kith_err emit_answer(struct shard_owner *owner, const struct work *work, const struct chat_answer *answer);
+KITH_MUST_USE kith_err emit_effects(struct shard_owner *owner, struct work *work, const struct chat_effects *fx);
+/* Posts what was gathered for this batch to the listeners. */
+void emit_send(struct shard_owner *owner, unsigned batch);
+/* Tells one listener at once that its command was not taken. */
+void emit_refused(struct shard_owner *owner, const struct log_entry *entry);
+void news_list_reset(struct news_list *list);
+
+#endif
