@@ -34,8 +34,14 @@ static int on_body(llhttp_t *parser, const char *bytes, size_t len)
 /* Pauses, so that one run gives one piece at most, and each size line can be measured. */
 static int on_chunk_header(llhttp_t *parser)
 {
-    body_of(parser)->chunk_left = parser->content_length;
-    body_of(parser)->at_chunk = true;
+    struct http1_body *body = body_of(parser);
+
+    if (parser->content_length > body->bytes_max - body->bytes) {
+        body->refusal = HTTP1_REFUSE_BODY_TOO_BIG;
+        return HPE_USER;
+    }
+    body->chunk_left = parser->content_length;
+    body->at_chunk = true;
     return HPE_PAUSED;
 }
 

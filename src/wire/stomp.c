@@ -225,6 +225,7 @@ static kith_err body_take(struct stomp_reader *reader, const uint8_t *bytes, siz
         if (bytes[*nul_at] != '\0') return malformed(reader, "no NUL after content-length bytes");
         return KITH_OK;
     }
+    if (reader->body_at >= max) return fail(reader, KITH_E_TOOBIG, "frame too big");
     if (!commands[reader->command].has_body && len > reader->body_at && bytes[reader->body_at] != '\0') {
         return malformed(reader, "this command has no body");
     }

@@ -1,0 +1,79 @@
+#include "libkith/client.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+
+struct kith_client *kith_client_new(const struct kith_client_config *config)
+{
+    struct kith_client *client = calloc(1, sizeof *client);
+    uint8_t seed[16];
+
+    if (client == NULL) return NULL;
+    client->config = *config;
+    if (client->config.in_flight_max == 0) client->config.in_flight_max = CLIENT_IN_FLIGHT_DEFAULT;
+    config->random(config->random_arg, seed, sizeof seed);
+    kith_map_init(&client->chats, sizeof(struct chat_id), sizeof(struct chat_sync *), CLIENT_CHATS_MAX, seed);
+    kith_buf_init(&client->batch, 256u << 20);
+    kith_buf_init(&client->in, 4 * KITH_FRAME_BYTES_MAX);
+    stomp_reader_init(&client->reader, KITH_FRAME_BYTES_MAX * 2);
+    client->order_next = 1;
+    client->connect_at_ms = client->timer_at_ms = UINT64_MAX;
+    return client;
+}
+
+static void effects_free(struct effect_node *node)
+{
+    while (node != NULL) {
+        struct effect_node *next = node->next;
+        free(node);
+        node = next;
+    }
+}
+
+void kith_client_free(struct kith_client *client)
+{
+    const void *key = NULL;
+    struct chat_sync **sync = NULL;
+    uint32_t at = 0;
+
+    if (client == NULL) return;
+    effects_free(client->first);
+    effects_free(client->batch_effects);
+    free(client->lent);
+    for (struct outbox_entry *entry = client->outbox_first, *next; entry != NULL; entry = next) {
+        next = entry->next;
+        free(entry);
+    }
+    while (kith_map_next(&client->chats, &at, &key, (void **)&sync)) free(*sync);
+    kith_map_deinit(&client->chats);
+    kith_buf_deinit(&client->batch);
+    kith_buf_deinit(&client->in);
+    sodium_memzero(client, sizeof *client); /* the token */
+    free(client);
+}
+
+void kith_client_start(struct kith_client *client, struct kith_time now)
+{
+    client->now = now;
+    client->started = true;
+    client->connect_at_ms = now.mono_ms;
+    if (client->token_len == 0) {
+        client->token_asked = true;
+        client->connect_at_ms = UINT64_MAX;
+        (void)effect_add(client, KITH_EFFECT_TOKEN, 0, NULL);
+    }
+    link_timers(client);
+    step_end(client);
+}
+
+void kith_client_stats(const struct kith_client *client, struct kith_client_stats *out)
+{
+    *out = client->stats;
+}
+
+enum kith_connection kith_client_connection(const struct kith_client *client)
+{
+    if (client->stopped) return KITH_REPLACED;
+    if (client->link == LINK_UP) return KITH_ONLINE;
+    return client->link == LINK_DOWN ? KITH_OFFLINE : KITH_CONNECTING;
+}

@@ -1,0 +1,124 @@
+#ifndef LIBKITH_CLIENT_H
+#define LIBKITH_CLIENT_H
+
+#include "base/map.h"
+#include "libkith/kith.h"
+#include "wire/stomp.h"
+
+/* The inside of a client: one struct, and the files that each do one job on it. */
+
+#define CLIENT_IN_FLIGHT_DEFAULT 16
+#define CLIENT_CHATS_MAX 100000
+#define CLIENT_BACKOFF_BASE_MS 500
+#define CLIENT_BACKOFF_CAP_MS 60000
+#define CLIENT_HEART_BEAT_MS 10000
+#define CLIENT_CONNECT_TIMEOUT_MS 20000
+#define CLIENT_ANSWER_TIMEOUT_MS 30000 /* a message unanswered for so long: the connection is taken for dead */
+
+struct outbox_entry {
+    struct outbox_entry *prev, *next; /* in the order of sending */
+    uint64_t order;
+    struct msg_id id;
+    struct chat_id chat;
+    enum kith_outbox_state state;
+    enum kith_code code;
+    bool was_on_wire, in_flight, encrypted;
+    uint64_t created_ms, expires_ms, sent_at_ms;
+    size_t content_type_len, body_len;
+    uint8_t bytes[]; /* content type, body */
+};
+
+/* What is known of a chat: the record 'C'. */
+struct chat_sync {
+    struct chat_id chat;
+    uint64_t applied_up_to; /* every numbered event up to here was shown; 0: none came yet */
+    uint64_t read_up_to;    /* of this person, as this device said */
+    struct msg_id accepted; /* this device's newest message that has its number: `after` of the next */
+    struct msg_id piped;    /* newest of this connection that is on the wire behind it, nil: none */
+    uint64_t held_until_ms; /* refused for now: nothing of this chat is sent before */
+    uint32_t refusals;      /* in a row, for the back-off */
+    bool read_unsent;
+};
+
+struct effect_node {
+    struct effect_node *next;
+    struct kith_effect effect;
+    uint8_t bytes[]; /* what the effect's slices point to */
+};
+
+enum link_state { LINK_DOWN, LINK_OPENING, LINK_CONNECT_SENT, LINK_UP };
+
+struct kith_client {
+    struct kith_client_config config;
+    struct kith_time now;
+    bool started, stopped; /* stopped: replaced by another connection of this device */
+
+    struct effect_node *first, *last, *lent;
+    bool waits_for_persist;
+    struct kith_buf batch; /* records of the step under way, one PERSIST before its other effects */
+    struct effect_node *batch_effects, *batch_last;
+
+    struct outbox_entry *outbox_first, *outbox_last;
+    size_t outbox_count;
+    uint32_t in_flight;
+    uint64_t order_next;
+    uint64_t id_stamp; /* 48 bits of ms and 12 of counter: ids of this device only rise */
+    int64_t server_ahead_ms; /* the server's clock against the wall's, when it matters */
+
+    struct kith_map chats; /* chat_id to struct chat_sync * */
+
+    enum link_state link;
+    struct kith_buf in;
+    struct stomp_reader reader;
+    struct stomp_frame frame;
+    char token[KITH_TOKEN_BYTES_MAX];
+    size_t token_len;
+    bool token_asked;
+    uint32_t tries;         /* connects in a row without a session */
+    uint64_t connect_at_ms; /* LINK_DOWN: when to try again; UINT64_MAX: not by itself */
+    uint64_t link_since_ms, received_at_ms, sent_at_ms;
+    uint32_t beat_send_ms, beat_expect_ms;
+    uint32_t server_in_flight_max;
+    char ack[128]; /* newest delivery to acknowledge; cumulative, so one is enough */
+    size_t ack_len;
+    uint64_t timer_at_ms;
+    enum kith_code offline_code;
+    struct kith_client_stats stats;
+};
+
+/* effects.c */
+struct kith_effect *effect_add(struct kith_client *client, enum kith_effect_kind kind, size_t room, uint8_t **bytes);
+void effect_send(struct kith_client *client, struct kith_slice frame);
+void effect_state(struct kith_client *client, enum kith_connection connection, enum kith_code code, uint64_t retry_ms);
+/* A step gathers records and effects; its end puts one PERSIST before the effects. */
+void step_end(struct kith_client *client);
+void record_put(struct kith_client *client, struct kith_slice key, struct kith_slice value);
+void record_delete(struct kith_client *client, struct kith_slice key);
+
+/* record.c: the forms of the records */
+void record_put_outbox(struct kith_client *client, const struct outbox_entry *entry);
+void record_delete_outbox(struct kith_client *client, const struct outbox_entry *entry);
+void record_put_chat(struct kith_client *client, const struct chat_sync *sync);
+void record_put_state(struct kith_client *client);
+void record_put_message(struct kith_client *client, const struct kith_message *message);
+
+/* outbox.c */
+struct chat_sync *chat_sync_of(struct kith_client *client, struct chat_id chat); /* found or made; NULL: no memory */
+void outbox_pump(struct kith_client *client);
+void outbox_reset_wire(struct kith_client *client); /* the connection is gone: nothing is on the wire */
+void outbox_accepted(struct kith_client *client, struct msg_id id, uint64_t seq);
+void outbox_refused(struct kith_client *client, struct msg_id id, enum kith_code code, uint64_t retry_after_ms);
+uint64_t outbox_next_ms(const struct kith_client *client);
+struct outbox_entry *outbox_add(struct kith_client *client, const struct outbox_entry *head, struct kith_slice content_type,
+                                struct kith_slice body);
+struct msg_id client_msg_id(struct kith_client *client);
+
+/* link.c */
+void link_down(struct kith_client *client, enum kith_code code, uint64_t retry_after_ms);
+void link_timers(struct kith_client *client);
+
+/* inbox.c */
+void inbox_message(struct kith_client *client, const struct stomp_frame *frame);
+void inbox_ack(struct kith_client *client);
+
+#endif

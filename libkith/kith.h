@@ -1,0 +1,157 @@
+#ifndef LIBKITH_KITH_H
+#define LIBKITH_KITH_H
+
+#include "base/buf.h"
+#include "base/id.h"
+#include "base/limits.h"
+#include "wire/code.h"
+
+/**
+ * libkith: the core of every client of ours, without I/O of its own. The host (command line, browser worker, simulator,
+ * load generator) brings bytes, commands, the time and the records it kept; the core answers with effects, to be carried
+ * out in their order. No global, no thread, no allocation that the host does not see freed by kith_client_free().
+ *
+ * Exactly once, in order, across a crash of either side at any point:
+ *   - a message is a record in the outbox before it is tried, and is sent again, byte for byte, until it is answered;
+ *   - what arrives is a record, together with the chat's cursor, before it is shown and acknowledged;
+ *   - KITH_EFFECT_PERSIST holds back all effects after it until kith_client_persisted() says that it is durable.
+ *
+ * Thread: one client belongs to one thread.
+ */
+struct kith_client;
+
+/** The host's clocks: one that only rises, and the wall's (ms since 1970, may step). */
+struct kith_time {
+    uint64_t mono_ms, wall_ms;
+};
+
+#define KITH_TOKEN_BYTES_MAX 256
+#define KITH_OUTBOX_ENTRIES_MAX 10000
+
+struct kith_client_config {
+    struct user_id user;
+    struct device_id device;
+    uint32_t in_flight_max; /* messages on the wire and unanswered; 0: 16 */
+    bool shows_history;     /* keep a record of every message that was shown */
+    void (*random)(void *arg, void *out, size_t len);
+    void *random_arg;
+};
+
+/** NULL: no memory. */
+struct kith_client *kith_client_new(const struct kith_client_config *config);
+void kith_client_free(struct kith_client *client); /* NULL is fine; nothing is wiped from the host's records */
+
+/** Before kith_client_start(): every record the host has, in any order. KITH_E_MALFORMED: damaged or of a newer build. */
+KITH_MUST_USE kith_err kith_client_load(struct kith_client *client, struct kith_slice key, struct kith_slice value);
+void kith_client_start(struct kith_client *client, struct kith_time now);
+
+/* ---- what happened */
+void kith_client_token(struct kith_client *client, struct kith_time now, struct kith_slice token); /* copied, wiped */
+void kith_client_connected(struct kith_client *client, struct kith_time now);
+/** Lent and writable until it returns. */
+void kith_client_bytes(struct kith_client *client, struct kith_time now, uint8_t *bytes, size_t len);
+void kith_client_disconnected(struct kith_client *client, struct kith_time now);
+void kith_client_tick(struct kith_client *client, struct kith_time now); /* a timer asked for is due */
+void kith_client_persisted(struct kith_client *client);
+
+/* ---- what the person wants */
+struct kith_send {
+    struct chat_id chat;
+    bool encrypted;
+    struct kith_slice content_type, body; /* copied */
+    uint64_t expires_ms;                  /* 0: never */
+};
+/** Into the outbox. KITH_E_FULL at KITH_OUTBOX_ENTRIES_MAX, KITH_E_TOOBIG past KITH_MESSAGE_BYTES_MAX, KITH_E_NOMEM. */
+KITH_MUST_USE kith_err kith_client_send(struct kith_client *client, struct kith_time now, const struct kith_send *send,
+                                        struct msg_id *out);
+/** Everything up to seq was read. Sent when connected; only ever raised. */
+KITH_MUST_USE kith_err kith_client_read(struct kith_client *client, struct chat_id chat, uint64_t seq);
+KITH_MUST_USE kith_err kith_client_typing(struct kith_client *client, struct chat_id chat);
+
+enum kith_outbox_state {
+    KITH_OUTBOX_QUEUED = 1, /* will be sent, or sent again, until it is answered */
+    KITH_OUTBOX_FAILED,     /* refused for good: `code` says why */
+    KITH_OUTBOX_UNKNOWN,    /* too old to be answered, and it was on the wire: ask for its status */
+};
+
+struct kith_outbox_entry {
+    struct msg_id id;
+    struct chat_id chat;
+    enum kith_outbox_state state;
+    enum kith_code code;
+    bool was_on_wire;
+    uint64_t created_ms;
+    struct kith_slice content_type, body; /* lent until the next call */
+};
+size_t kith_client_outbox_count(const struct kith_client *client);
+/** In the order of sending. */
+KITH_MUST_USE kith_err kith_client_outbox_at(const struct kith_client *client, size_t at, struct kith_outbox_entry *out);
+/** A failed or unknown entry is tried again; a failed one under a new id. KITH_E_NOTFOUND. */
+KITH_MUST_USE kith_err kith_client_outbox_retry(struct kith_client *client, struct kith_time now, struct msg_id id);
+/** Forgets an entry that is not on the wire now. KITH_E_NOTFOUND; KITH_E_AGAIN while it is on the wire. */
+KITH_MUST_USE kith_err kith_client_outbox_drop(struct kith_client *client, struct msg_id id);
+
+/* ---- what the host must do */
+enum kith_effect_kind {
+    KITH_EFFECT_PERSIST = 1, /* write `records` in one durable transaction, then call kith_client_persisted()           */
+    KITH_EFFECT_SEND,        /* `bytes`: one WebSocket message                                                          */
+    KITH_EFFECT_CONNECT,     /* open a connection; answer with kith_client_connected() or _disconnected()              */
+    KITH_EFFECT_CLOSE,       /* close the connection; kith_client_disconnected() need not follow                        */
+    KITH_EFFECT_TIMER,       /* call kith_client_tick() at mono `at_ms`, or earlier; replaces the timer before          */
+    KITH_EFFECT_TOKEN,       /* a fresh access token is needed: kith_client_token()                                     */
+    KITH_EFFECT_MESSAGE,     /* show: a numbered event came, the first and only time                                    */
+    KITH_EFFECT_SENT,        /* show: an outbox entry has its number                                                    */
+    KITH_EFFECT_FAILED,      /* show: an outbox entry was refused for good, or its outcome is unknown                   */
+    KITH_EFFECT_RECEIPT,     /* show: somebody's watermarks                                                             */
+    KITH_EFFECT_TYPING,      /* show: somebody types, or stopped                                                        */
+    KITH_EFFECT_STATE,       /* show: connection state                                                                  */
+};
+
+enum kith_connection { KITH_OFFLINE = 1, KITH_CONNECTING, KITH_ONLINE, KITH_REPLACED };
+
+struct kith_message {
+    struct chat_id chat;
+    uint64_t seq, gap_from; /* gap_from > 0: gap_from to seq are gone for good, nothing else is set */
+    struct msg_id id;
+    struct user_id sender;
+    struct device_id device;
+    uint64_t created_ms, expires_ms;
+    bool encrypted, has_body;
+    struct kith_slice type, content_type, body; /* "message", "member", …; lent */
+};
+
+struct kith_effect {
+    enum kith_effect_kind kind;
+    struct kith_slice bytes;   /* SEND; PERSIST: records in the form of kith_record_next(); lent until the next call */
+    uint64_t at_ms;            /* TIMER */
+    struct kith_message message; /* MESSAGE */
+    struct chat_id chat;       /* SENT, FAILED, RECEIPT, TYPING */
+    struct msg_id id;          /* SENT, FAILED */
+    uint64_t seq;              /* SENT */
+    enum kith_code code;       /* FAILED; STATE: why offline, OK: no reason */
+    bool is_unknown;           /* FAILED: it may be stored */
+    struct user_id user;       /* RECEIPT, TYPING */
+    uint64_t delivered_up_to, read_up_to; /* RECEIPT */
+    bool typing;               /* TYPING */
+    enum kith_connection connection; /* STATE */
+    uint64_t retry_ms;         /* STATE: offline, and next try at mono retry_ms */
+};
+
+/** The next effect, lent until the next call on the client. KITH_E_NOTFOUND: none. KITH_E_AGAIN: waits for persisted. */
+KITH_MUST_USE kith_err kith_client_next(struct kith_client *client, struct kith_effect *out);
+
+/** Walks PERSIST's records: is_put false deletes the key. KITH_E_NOTFOUND at the end. */
+KITH_MUST_USE kith_err kith_record_next(struct kith_slice *records, bool *is_put, struct kith_slice *key,
+                                        struct kith_slice *value);
+/** The message in a record of a host with shows_history. KITH_E_NOTFOUND: another kind of record. */
+KITH_MUST_USE kith_err kith_record_message(struct kith_slice key, struct kith_slice value, struct kith_message *out);
+
+struct kith_client_stats {
+    uint64_t sent, resent, accepted, refused, failed;   /* outbox */
+    uint64_t applied, duplicates, gaps, holes, acks;    /* inbox; holes: breaks of the stream's promise, healed by reconnecting */
+    uint64_t connects, persists;
+};
+void kith_client_stats(const struct kith_client *client, struct kith_client_stats *out);
+enum kith_connection kith_client_connection(const struct kith_client *client);
+
+#endif

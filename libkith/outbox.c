@@ -1,0 +1,342 @@
+#include <stdlib.h>
+
+#include "base/mutant.h"
+#include "libkith/client.h"
+#include "wire/json_text.h"
+
+struct chat_sync *chat_sync_of(struct kith_client *client, struct chat_id chat)
+{
+    struct chat_sync **place = NULL;
+    kith_err err = kith_map_add(&client->chats, &chat, (void **)&place);
+
+    if (err == KITH_E_CONFLICT) return *place;
+    if (err != KITH_OK) return NULL;
+    *place = calloc(1, sizeof **place);
+    if (*place == NULL) {
+        (void)kith_map_remove(&client->chats, &chat);
+        return NULL;
+    }
+    (*place)->chat = chat;
+    return *place;
+}
+
+/* RFC 9562, 6.2 method 1: the 12 bits after the version count on within a millisecond, and when the clock steps back. */
+struct msg_id client_msg_id(struct kith_client *client)
+{
+    uint64_t now = (uint64_t)((int64_t)client->now.wall_ms + client->server_ahead_ms) << 12;
+    uint8_t coins[10];
+    struct kith_uuid id;
+
+    client->id_stamp = now > client->id_stamp ? now : client->id_stamp + 1;
+    client->config.random(client->config.random_arg, coins, sizeof coins);
+    id = kith_uuid_v7_make(client->id_stamp >> 12, coins);
+    id.raw[6] = (uint8_t)(0x70 | (client->id_stamp >> 8 & 0x0f));
+    id.raw[7] = (uint8_t)client->id_stamp;
+    return (struct msg_id){id};
+}
+
+struct outbox_entry *outbox_add(struct kith_client *client, const struct outbox_entry *head, struct kith_slice content_type,
+                                struct kith_slice body)
+{
+    struct outbox_entry *entry = malloc(sizeof *entry + content_type.len + body.len);
+    struct outbox_entry *after = client->outbox_last;
+
+    if (entry == NULL) return NULL;
+    *entry = *head;
+    entry->content_type_len = content_type.len;
+    entry->body_len = body.len;
+    if (content_type.len > 0) memcpy(entry->bytes, content_type.ptr, content_type.len);
+    if (body.len > 0) memcpy(entry->bytes + content_type.len, body.ptr, body.len);
+    /* Records are loaded in any order; new ones go to the end. */
+    while (after != NULL && after->order > entry->order) after = after->prev;
+    entry->prev = after;
+    entry->next = after == NULL ? client->outbox_first : after->next;
+    if (entry->prev != NULL) entry->prev->next = entry;
+    else client->outbox_first = entry;
+    if (entry->next != NULL) entry->next->prev = entry;
+    else client->outbox_last = entry;
+    client->outbox_count++;
+    return entry;
+}
+
+static void outbox_remove(struct kith_client *client, struct outbox_entry *entry)
+{
+    if (entry->prev != NULL) entry->prev->next = entry->next;
+    else client->outbox_first = entry->next;
+    if (entry->next != NULL) entry->next->prev = entry->prev;
+    else client->outbox_last = entry->prev;
+    if (entry->in_flight) client->in_flight--;
+    client->outbox_count--;
+    record_delete_outbox(client, entry);
+    free(entry);
+}
+
+static struct outbox_entry *outbox_find(const struct kith_client *client, struct msg_id id)
+{
+    struct outbox_entry *entry = client->outbox_first;
+
+    while (entry != NULL && !kith_uuid_eq(entry->id.id, id.id)) entry = entry->next;
+    return entry;
+}
+
+static void write_entry(struct kith_client *client, struct outbox_entry *entry, struct chat_sync *sync)
+{
+    char destination[6 + KITH_UUID_TEXT_LEN + 1] = "/chat/", id[KITH_UUID_TEXT_LEN + 1], after[KITH_UUID_TEXT_LEN + 1];
+    struct msg_id before = kith_uuid_is_nil(sync->piped.id) ? sync->accepted : sync->piped;
+    struct stomp_writer w;
+    struct kith_buf frame;
+
+    kith_uuid_format(entry->chat.id, destination + 6);
+    kith_uuid_format(entry->id.id, id);
+    kith_buf_init(&frame, KITH_FRAME_BYTES_MAX);
+    stomp_begin(&w, &frame, STOMP_SEND);
+    stomp_put_str(&w, "destination", destination);
+    stomp_put_str(&w, "message-id", id);
+    stomp_put_str(&w, "receipt", id);
+    if (!kith_uuid_is_nil(before.id)) {
+        kith_uuid_format(before.id, after);
+        stomp_put_str(&w, "after", after);
+    }
+    stomp_put_str(&w, "encrypted", entry->encrypted ? "true" : "false");
+    stomp_put(&w, "content-type", kith_slice_of(entry->bytes, entry->content_type_len));
+    if (entry->expires_ms != 0) {
+        char expires[KITH_TIME_TEXT_LEN + 1];
+        kith_time_format(entry->expires_ms, expires);
+        stomp_put_str(&w, "expires-at", expires);
+    }
+    if (stomp_end(&w, kith_slice_of(entry->bytes + entry->content_type_len, entry->body_len)) != KITH_OK) abort();
+    effect_send(client, kith_buf_peek(&frame));
+    kith_buf_deinit(&frame);
+}
+
+static uint32_t in_flight_limit(const struct kith_client *client)
+{
+    uint32_t ours = client->config.in_flight_max;
+
+    return client->server_in_flight_max != 0 && client->server_in_flight_max < ours ? client->server_in_flight_max : ours;
+}
+
+/* True: it may go out now. An entry waits for all earlier ones of its chat: order is kept per chat, not between chats. */
+static bool may_send(const struct kith_client *client, const struct outbox_entry *entry, const struct chat_sync *sync)
+{
+    const struct outbox_entry *earlier;
+
+    if (entry->state != KITH_OUTBOX_QUEUED || entry->in_flight || sync->held_until_ms > client->now.mono_ms) return false;
+    for (earlier = entry->prev; earlier != NULL; earlier = earlier->prev)
+        if (kith_uuid_eq(earlier->chat.id, entry->chat.id) && earlier->state == KITH_OUTBOX_QUEUED) return earlier->in_flight;
+    return true;
+}
+
+void outbox_pump(struct kith_client *client)
+{
+    if (client->link != LINK_UP) return;
+    for (struct outbox_entry *entry = client->outbox_first, *next; entry != NULL; entry = next) {
+        struct chat_sync *sync;
+        next = entry->next;
+        if (client->in_flight >= in_flight_limit(client)) return;
+        sync = chat_sync_of(client, entry->chat);
+        if (sync == NULL || !may_send(client, entry, sync)) continue;
+        if (!entry->was_on_wire) {
+            /* Durable before it leaves: a message that may be out there must never get another id. */
+            entry->was_on_wire = true;
+            record_put_outbox(client, entry);
+            client->stats.sent++;
+        } else {
+            client->stats.resent++;
+        }
+        write_entry(client, entry, sync);
+        entry->in_flight = true;
+        entry->sent_at_ms = client->now.mono_ms;
+        client->in_flight++;
+        sync->piped = entry->id;
+        if (kith_mutant(OUTBOX_FORGETS)) outbox_remove(client, entry);
+    }
+}
+
+void outbox_reset_wire(struct kith_client *client)
+{
+    const void *key = NULL;
+    struct chat_sync **sync = NULL;
+    uint32_t at = 0;
+
+    for (struct outbox_entry *entry = client->outbox_first; entry != NULL; entry = entry->next) entry->in_flight = false;
+    client->in_flight = 0;
+    while (kith_map_next(&client->chats, &at, &key, (void **)&sync)) {
+        (*sync)->piped = (struct msg_id){0};
+        (*sync)->held_until_ms = 0;
+    }
+}
+
+static void unpipe(struct kith_client *client, struct chat_sync *sync)
+{
+    /* What is still on the wire decides what the next one follows. */
+    sync->piped = (struct msg_id){0};
+    for (const struct outbox_entry *entry = client->outbox_first; entry != NULL; entry = entry->next)
+        if (entry->in_flight && kith_uuid_eq(entry->chat.id, sync->chat.id)) sync->piped = entry->id;
+}
+
+void outbox_accepted(struct kith_client *client, struct msg_id id, uint64_t seq)
+{
+    struct outbox_entry *entry = outbox_find(client, id);
+    struct chat_sync *sync;
+    struct kith_effect *effect;
+
+    if (entry == NULL) return; /* answered before: by its receipt, or by seeing it in the stream */
+    sync = chat_sync_of(client, entry->chat);
+    if (sync == NULL) return;
+    if (kith_uuid_cmp(id.id, sync->accepted.id) > 0) sync->accepted = id;
+    sync->refusals = 0;
+    record_put_chat(client, sync);
+    effect = effect_add(client, KITH_EFFECT_SENT, 0, NULL);
+    effect->chat = entry->chat;
+    effect->id = id;
+    effect->seq = seq;
+    client->stats.accepted++;
+    outbox_remove(client, entry);
+    unpipe(client, sync);
+}
+
+static void fail(struct kith_client *client, struct outbox_entry *entry, enum kith_code code, bool is_unknown)
+{
+    struct kith_effect *effect = effect_add(client, KITH_EFFECT_FAILED, 0, NULL);
+
+    entry->state = is_unknown ? KITH_OUTBOX_UNKNOWN : KITH_OUTBOX_FAILED;
+    entry->code = code;
+    record_put_outbox(client, entry);
+    effect->chat = entry->chat;
+    effect->id = entry->id;
+    effect->code = code;
+    effect->is_unknown = is_unknown;
+    client->stats.failed++;
+}
+
+static void hold(struct kith_client *client, struct chat_sync *sync, uint64_t retry_after_ms)
+{
+    uint64_t cap = CLIENT_BACKOFF_BASE_MS << (sync->refusals < 7 ? sync->refusals : 7);
+    uint64_t coins = 0;
+
+    client->config.random(client->config.random_arg, &coins, sizeof coins);
+    if (cap > CLIENT_BACKOFF_CAP_MS) cap = CLIENT_BACKOFF_CAP_MS;
+    sync->refusals++;
+    sync->held_until_ms = client->now.mono_ms + (retry_after_ms > 0 ? retry_after_ms : 1) + coins % cap; /* full jitter */
+}
+
+void outbox_refused(struct kith_client *client, struct msg_id id, enum kith_code code, uint64_t retry_after_ms)
+{
+    struct outbox_entry *entry = outbox_find(client, id);
+    struct chat_sync *sync;
+
+    if (entry == NULL) return;
+    sync = chat_sync_of(client, entry->chat);
+    if (sync == NULL) return;
+    if (entry->in_flight) client->in_flight--;
+    entry->in_flight = false;
+    client->stats.refused++;
+    if (code == CODE_TOO_OLD) fail(client, entry, code, true);
+    else if (code == CODE_PREDECESSOR_MISSING) {
+        /* An earlier one was refused, for now or for good: its followers go again behind whatever was accepted last. */
+        if (sync->held_until_ms <= client->now.mono_ms) sync->held_until_ms = client->now.mono_ms + 1;
+    } else if (kith_code_retryable(code)) hold(client, sync, retry_after_ms);
+    else fail(client, entry, code, false);
+    unpipe(client, sync);
+}
+
+uint64_t outbox_next_ms(const struct kith_client *client)
+{
+    uint64_t next = UINT64_MAX;
+
+    if (client->link != LINK_UP) return next;
+    for (const struct outbox_entry *entry = client->outbox_first; entry != NULL; entry = entry->next) {
+        struct chat_sync *const *sync;
+        uint64_t at;
+        if (entry->state != KITH_OUTBOX_QUEUED) continue;
+        sync = kith_map_find(&client->chats, &entry->chat);
+        at = entry->in_flight ? entry->sent_at_ms + CLIENT_ANSWER_TIMEOUT_MS : sync == NULL ? 0 : (*sync)->held_until_ms;
+        if (at > 0 && at < next) next = at;
+    }
+    return next;
+}
+
+kith_err kith_client_send(struct kith_client *client, struct kith_time now, const struct kith_send *send,
+                          struct msg_id *out)
+{
+    struct outbox_entry head = {.chat = send->chat,
+                                .state = KITH_OUTBOX_QUEUED,
+                                .encrypted = send->encrypted,
+                                .created_ms = now.wall_ms,
+                                .expires_ms = send->expires_ms};
+    struct outbox_entry *entry;
+
+    client->now = now;
+    if (client->outbox_count >= KITH_OUTBOX_ENTRIES_MAX) return KITH_E_FULL;
+    if (send->body.len > KITH_MESSAGE_BYTES_MAX || send->content_type.len > KITH_CONTENT_TYPE_BYTES_MAX)
+        return KITH_E_TOOBIG;
+    head.id = client_msg_id(client);
+    head.order = client->order_next++;
+    entry = outbox_add(client, &head, send->content_type, send->body);
+    if (entry == NULL) return KITH_E_NOMEM;
+    record_put_state(client);
+    record_put_outbox(client, entry);
+    outbox_pump(client); /* if it leaves at once, it does so behind the step's PERSIST */
+    link_timers(client);
+    step_end(client);
+    *out = head.id;
+    return KITH_OK;
+}
+
+size_t kith_client_outbox_count(const struct kith_client *client)
+{
+    return client->outbox_count;
+}
+
+kith_err kith_client_outbox_at(const struct kith_client *client, size_t at, struct kith_outbox_entry *out)
+{
+    const struct outbox_entry *entry = client->outbox_first;
+
+    while (entry != NULL && at > 0) entry = entry->next, at--;
+    if (entry == NULL) return KITH_E_NOTFOUND;
+    *out = (struct kith_outbox_entry){
+        .id = entry->id,
+        .chat = entry->chat,
+        .state = entry->state,
+        .code = entry->code,
+        .was_on_wire = entry->was_on_wire,
+        .created_ms = entry->created_ms,
+        .content_type = kith_slice_of(entry->bytes, entry->content_type_len),
+        .body = kith_slice_of(entry->bytes + entry->content_type_len, entry->body_len),
+    };
+    return KITH_OK;
+}
+
+kith_err kith_client_outbox_retry(struct kith_client *client, struct kith_time now, struct msg_id id)
+{
+    struct outbox_entry *entry = outbox_find(client, id);
+
+    client->now = now;
+    if (entry == NULL) return KITH_E_NOTFOUND;
+    if (entry->state == KITH_OUTBOX_QUEUED) return KITH_OK;
+    /* Refused for good means surely not stored: a new id is safe. An unknown one keeps its id, or it could come twice. */
+    if (entry->state == KITH_OUTBOX_FAILED) {
+        entry->id = client_msg_id(client);
+        entry->was_on_wire = false;
+        record_put_state(client);
+    }
+    entry->state = KITH_OUTBOX_QUEUED;
+    entry->code = CODE_OK;
+    record_put_outbox(client, entry);
+    step_end(client);
+    outbox_pump(client);
+    step_end(client);
+    return KITH_OK;
+}
+
+kith_err kith_client_outbox_drop(struct kith_client *client, struct msg_id id)
+{
+    struct outbox_entry *entry = outbox_find(client, id);
+
+    if (entry == NULL) return KITH_E_NOTFOUND;
+    if (entry->in_flight) return KITH_E_AGAIN;
+    outbox_remove(client, entry);
+    step_end(client);
+    return KITH_OK;
+}
