@@ -13,6 +13,7 @@ struct kith_client *kith_client_new(const struct kith_client_config *config)
     if (client->config.in_flight_max == 0) client->config.in_flight_max = CLIENT_IN_FLIGHT_DEFAULT;
     config->random(config->random_arg, seed, sizeof seed);
     kith_map_init(&client->chats, sizeof(struct chat_id), sizeof(struct chat_sync *), CLIENT_CHATS_MAX, seed);
+    kith_map_init(&client->marks, sizeof(struct receipt_key), sizeof(struct receipt_marks), CLIENT_MARKS_MAX, seed);
     kith_buf_init(&client->batch, 256u << 20);
     kith_buf_init(&client->in, 4 * KITH_FRAME_BYTES_MAX);
     stomp_reader_init(&client->reader, KITH_FRAME_BYTES_MAX * 2);
@@ -46,6 +47,7 @@ void kith_client_free(struct kith_client *client)
     }
     while (kith_map_next(&client->chats, &at, &key, (void **)&sync)) free(*sync);
     kith_map_deinit(&client->chats);
+    kith_map_deinit(&client->marks);
     kith_buf_deinit(&client->batch);
     kith_buf_deinit(&client->in);
     sodium_memzero(client, sizeof *client); /* the token */

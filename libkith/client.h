@@ -9,6 +9,7 @@
 
 #define CLIENT_IN_FLIGHT_DEFAULT 16
 #define CLIENT_CHATS_MAX 100000
+#define CLIENT_MARKS_MAX 1000000
 #define CLIENT_BACKOFF_BASE_MS 500
 #define CLIENT_BACKOFF_CAP_MS 60000
 #define CLIENT_HEART_BEAT_MS 10000
@@ -34,10 +35,19 @@ struct chat_sync {
     uint64_t applied_up_to; /* every numbered event up to here was shown; 0: none came yet */
     uint64_t read_up_to;    /* of this person, as this device said */
     struct msg_id accepted; /* this device's newest message that has its number: `after` of the next */
-    struct msg_id piped;    /* newest of this connection that is on the wire behind it, nil: none */
     uint64_t held_until_ms; /* refused for now: nothing of this chat is sent before */
     uint32_t refusals;      /* in a row, for the back-off */
     bool read_unsent;
+};
+
+/* Somebody's watermarks in a chat, the highest that came: the record 'R'. */
+struct receipt_key {
+    struct chat_id chat;
+    struct user_id user;
+};
+
+struct receipt_marks {
+    uint64_t delivered_up_to, read_up_to;
 };
 
 struct effect_node {
@@ -66,6 +76,7 @@ struct kith_client {
     int64_t server_ahead_ms; /* the server's clock against the wall's, when it matters */
 
     struct kith_map chats; /* chat_id to struct chat_sync * */
+    struct kith_map marks; /* receipt_key to struct receipt_marks */
 
     enum link_state link;
     struct kith_buf in;
@@ -99,6 +110,8 @@ void record_delete(struct kith_client *client, struct kith_slice key);
 void record_put_outbox(struct kith_client *client, const struct outbox_entry *entry);
 void record_delete_outbox(struct kith_client *client, const struct outbox_entry *entry);
 void record_put_chat(struct kith_client *client, const struct chat_sync *sync);
+void record_put_marks(struct kith_client *client, struct chat_id chat, struct user_id user,
+                      const struct receipt_marks *marks);
 void record_put_state(struct kith_client *client);
 void record_put_message(struct kith_client *client, const struct kith_message *message);
 
@@ -120,5 +133,7 @@ void link_timers(struct kith_client *client);
 /* inbox.c */
 void inbox_message(struct kith_client *client, const struct stomp_frame *frame);
 void inbox_ack(struct kith_client *client);
+/* Found or made, lent until the next call; NULL: no memory, or CLIENT_MARKS_MAX. */
+struct receipt_marks *receipt_marks_of(struct kith_client *client, struct chat_id chat, struct user_id user);
 
 #endif

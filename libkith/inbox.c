@@ -116,6 +116,7 @@ static void numbered(struct kith_client *client, const struct stomp_frame *frame
     if (sync == NULL || message.seq == 0) return;
     if (message.seq <= sync->applied_up_to && !kith_mutant(CLIENT_NO_DEDUP)) {
         client->stats.duplicates++;
+        if (!kith_slice_is(header(frame, "redelivered"), "true")) client->stats.unflagged++;
         remember_ack(client, frame);
         return;
     }
@@ -134,8 +135,18 @@ static void numbered(struct kith_client *client, const struct stomp_frame *frame
     remember_ack(client, frame);
 }
 
+struct receipt_marks *receipt_marks_of(struct kith_client *client, struct chat_id chat, struct user_id user)
+{
+    struct receipt_key key = {.chat = chat, .user = user};
+    struct receipt_marks *marks = NULL;
+    kith_err err = kith_map_add(&client->marks, &key, (void **)&marks);
+
+    return err == KITH_OK || err == KITH_E_CONFLICT ? marks : NULL;
+}
+
 static void receipt(struct kith_client *client, const struct stomp_frame *frame, struct chat_id chat)
 {
+    struct receipt_marks *marks;
     struct kith_effect *effect;
     struct json_flat reader;
     struct json_flat_member member;
@@ -149,11 +160,18 @@ static void receipt(struct kith_client *client, const struct stomp_frame *frame,
         if (kith_slice_is(member.name, "read_up_to")) kith_ignore(kith_slice_to_u64(member.value, &read));
     }
     if (kith_uuid_is_nil(user.id)) return;
+    marks = receipt_marks_of(client, chat, user);
+    if (marks == NULL) return; /* CLIENT_MARKS_MAX people: the newest ones' ticks come late */
+    /* Watermarks come in any order and may come again: the highest counts (I-R1). */
+    if (delivered <= marks->delivered_up_to && read <= marks->read_up_to) return;
+    if (delivered > marks->delivered_up_to) marks->delivered_up_to = delivered;
+    if (read > marks->read_up_to) marks->read_up_to = read;
+    record_put_marks(client, chat, user, marks);
     effect = effect_add(client, KITH_EFFECT_RECEIPT, 0, NULL);
     effect->chat = chat;
     effect->user = user;
-    effect->delivered_up_to = delivered;
-    effect->read_up_to = read;
+    effect->delivered_up_to = marks->delivered_up_to;
+    effect->read_up_to = marks->read_up_to;
 }
 
 static void typing(struct kith_client *client, const struct stomp_frame *frame, struct chat_id chat)

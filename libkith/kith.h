@@ -149,6 +149,7 @@ KITH_MUST_USE kith_err kith_record_message(struct kith_slice key, struct kith_sl
 struct kith_client_stats {
     uint64_t sent, resent, accepted, refused, failed;   /* outbox */
     uint64_t applied, duplicates, gaps, holes, acks;    /* inbox; holes: breaks of the stream's promise, healed by reconnecting */
+    uint64_t unflagged; /* of the duplicates: without redelivered:true */
     uint64_t connects, persists;
 };
 void kith_client_stats(const struct kith_client *client, struct kith_client_stats *out);

@@ -79,10 +79,19 @@ static struct outbox_entry *outbox_find(const struct kith_client *client, struct
     return entry;
 }
 
+/* What this message follows: the one before it in the chat that is still on the wire, else the newest accepted one. Not
+ * the newest on the wire: when an earlier one is sent again, a later one may still be out there, waiting in vain for it. */
+static struct msg_id predecessor(const struct outbox_entry *entry, const struct chat_sync *sync)
+{
+    for (const struct outbox_entry *earlier = entry->prev; earlier != NULL; earlier = earlier->prev)
+        if (earlier->in_flight && kith_uuid_eq(earlier->chat.id, entry->chat.id)) return earlier->id;
+    return sync->accepted;
+}
+
 static void write_entry(struct kith_client *client, struct outbox_entry *entry, struct chat_sync *sync)
 {
     char destination[6 + KITH_UUID_TEXT_LEN + 1] = "/chat/", id[KITH_UUID_TEXT_LEN + 1], after[KITH_UUID_TEXT_LEN + 1];
-    struct msg_id before = kith_uuid_is_nil(sync->piped.id) ? sync->accepted : sync->piped;
+    struct msg_id before = predecessor(entry, sync);
     struct stomp_writer w;
     struct kith_buf frame;
 
@@ -148,7 +157,6 @@ void outbox_pump(struct kith_client *client)
         entry->in_flight = true;
         entry->sent_at_ms = client->now.mono_ms;
         client->in_flight++;
-        sync->piped = entry->id;
         if (kith_mutant(OUTBOX_FORGETS)) outbox_remove(client, entry);
     }
 }
@@ -161,18 +169,7 @@ void outbox_reset_wire(struct kith_client *client)
 
     for (struct outbox_entry *entry = client->outbox_first; entry != NULL; entry = entry->next) entry->in_flight = false;
     client->in_flight = 0;
-    while (kith_map_next(&client->chats, &at, &key, (void **)&sync)) {
-        (*sync)->piped = (struct msg_id){0};
-        (*sync)->held_until_ms = 0;
-    }
-}
-
-static void unpipe(struct kith_client *client, struct chat_sync *sync)
-{
-    /* What is still on the wire decides what the next one follows. */
-    sync->piped = (struct msg_id){0};
-    for (const struct outbox_entry *entry = client->outbox_first; entry != NULL; entry = entry->next)
-        if (entry->in_flight && kith_uuid_eq(entry->chat.id, sync->chat.id)) sync->piped = entry->id;
+    while (kith_map_next(&client->chats, &at, &key, (void **)&sync)) (*sync)->held_until_ms = 0;
 }
 
 void outbox_accepted(struct kith_client *client, struct msg_id id, uint64_t seq)
@@ -193,7 +190,6 @@ void outbox_accepted(struct kith_client *client, struct msg_id id, uint64_t seq)
     effect->seq = seq;
     client->stats.accepted++;
     outbox_remove(client, entry);
-    unpipe(client, sync);
 }
 
 static void fail(struct kith_client *client, struct outbox_entry *entry, enum kith_code code, bool is_unknown)
@@ -238,7 +234,6 @@ void outbox_refused(struct kith_client *client, struct msg_id id, enum kith_code
         if (sync->held_until_ms <= client->now.mono_ms) sync->held_until_ms = client->now.mono_ms + 1;
     } else if (kith_code_retryable(code)) hold(client, sync, retry_after_ms);
     else fail(client, entry, code, false);
-    unpipe(client, sync);
 }
 
 uint64_t outbox_next_ms(const struct kith_client *client)
@@ -252,7 +247,8 @@ uint64_t outbox_next_ms(const struct kith_client *client)
         if (entry->state != KITH_OUTBOX_QUEUED) continue;
         sync = kith_map_find(&client->chats, &entry->chat);
         at = entry->in_flight ? entry->sent_at_ms + CLIENT_ANSWER_TIMEOUT_MS : sync == NULL ? 0 : (*sync)->held_until_ms;
-        if (at > 0 && at < next) next = at;
+        /* What is no longer held waits for an answer to another one, not for the time. */
+        if ((entry->in_flight || at > client->now.mono_ms) && at < next) next = at;
     }
     return next;
 }

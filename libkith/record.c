@@ -7,13 +7,14 @@
  *   'O' order (u64)        an outbox entry
  *   'C' chat (16)          a chat's cursor and chain
  *   'M' chat (16) seq      a shown message (shows_history)
+ *   'R' chat (16) user     somebody's watermarks there
  *   'S'                    the device's id stamp and order
  */
 #define RECORD_VERSION 1
 #define RECORD_BYTES_MAX (KITH_MESSAGE_BYTES_MAX + 4096)
 
 struct key {
-    uint8_t bytes[32];
+    uint8_t bytes[40];
     size_t len;
 };
 
@@ -131,6 +132,20 @@ void record_put_chat(struct kith_client *client, const struct chat_sync *sync)
     put_value(client, key_of('C', &sync->chat.id, NULL), &value);
 }
 
+void record_put_marks(struct kith_client *client, struct chat_id chat, struct user_id user,
+                      const struct receipt_marks *marks)
+{
+    struct key key = key_of('R', &chat.id, NULL);
+    struct kith_buf value;
+
+    memcpy(key.bytes + key.len, user.id.raw, 16);
+    key.len += 16;
+    begin(&value);
+    must(kith_buf_append_u64_be(&value, marks->delivered_up_to));
+    must(kith_buf_append_u64_be(&value, marks->read_up_to));
+    put_value(client, key, &value);
+}
+
 void record_put_state(struct kith_client *client)
 {
     struct kith_buf value;
@@ -241,6 +256,24 @@ static kith_err load_chat(struct kith_client *client, struct chat_id chat, struc
     return KITH_OK;
 }
 
+static kith_err load_marks(struct kith_client *client, struct kith_slice key, struct kith_slice in)
+{
+    struct eater e = eater_of(in);
+    struct receipt_marks read = {0}, *marks;
+    struct chat_id chat = {0};
+    struct user_id user = {0};
+
+    memcpy(chat.id.raw, key.ptr + 1, 16);
+    memcpy(user.id.raw, key.ptr + 17, 16);
+    eat_u64(&e, &read.delivered_up_to);
+    eat_u64(&e, &read.read_up_to);
+    if (finish(&e) != KITH_OK) return KITH_E_MALFORMED;
+    marks = receipt_marks_of(client, chat, user);
+    if (marks == NULL) return KITH_E_NOMEM;
+    *marks = read;
+    return KITH_OK;
+}
+
 static kith_err load_state(struct kith_client *client, struct kith_slice in)
 {
     struct eater e = eater_of(in);
@@ -263,6 +296,7 @@ kith_err kith_client_load(struct kith_client *client, struct kith_slice key, str
         memcpy(chat.id.raw, key.ptr + 1, 16);
         return load_chat(client, chat, value);
     }
+    if (key.len == 33 && key.ptr[0] == 'R') return load_marks(client, key, value);
     if (key.len == 1 && key.ptr[0] == 'S') return load_state(client, value);
     if (key.len == 25 && key.ptr[0] == 'M') return KITH_OK; /* the host's to show, nothing to remember */
     return KITH_E_MALFORMED;

@@ -118,6 +118,12 @@ void asker_free(struct asker *asker)
         ask->answer = (struct chat_answer){.code = CODE_UNAVAILABLE, .epoch = 1};
         ask->done(ask);
     }
+    asker_crash(asker);
+}
+
+void asker_crash(struct asker *asker)
+{
+    if (asker == NULL) return;
     kith_map_deinit(&asker->waiting);
     free(asker);
 }

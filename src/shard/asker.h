@@ -38,6 +38,8 @@ struct asker *asker_new(const struct asker_config *config);
 void asker_on_news(struct asker *asker, void (*news)(void *arg, const struct shard_news *news), void *arg);
 /** Answers all that still wait with UNAVAILABLE (inside the call), then frees. */
 void asker_free(struct asker *asker);
+/** The process died (simulator): frees without touching loop or waiting asks. */
+void asker_crash(struct asker *asker);
 struct shard_listener *asker_listener(struct asker *asker);
 
 /** Sends a copy of *cmd, with time and origin filled in, and waits. */

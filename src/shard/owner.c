@@ -320,6 +320,12 @@ void shard_owner_free(struct shard_owner *owner)
 {
     if (owner == NULL) return;
     loop_timer_stop(owner->config.loop, &owner->retry);
+    shard_owner_crash(owner);
+}
+
+void shard_owner_crash(struct shard_owner *owner)
+{
+    if (owner == NULL) return;
     for (uint16_t shard = 0; shard < KITH_SHARDS; shard++) {
         for (struct work *work = owner->shards[shard].first, *next; work != NULL; work = next) {
             next = work->next_in_shard;

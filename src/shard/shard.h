@@ -84,6 +84,8 @@ struct shard_stats {
 struct shard_owner *shard_owner_new(const struct shard_owner_config *config);
 /** When every entry it was given has been committed or dropped. Pending ones are dropped: replay brings them back. */
 void shard_owner_free(struct shard_owner *owner);
+/** The process died (simulator): frees all the same, without touching loop or store. */
+void shard_owner_crash(struct shard_owner *owner);
 /** All of the log that was there at start has been applied. */
 bool shard_owner_caught_up(const struct shard_owner *owner);
 /**

@@ -263,6 +263,7 @@ kith_err http1_reader_next(struct http1_reader *reader, struct kith_slice in, si
         if (err == KITH_OK) err = reading_begin(reader);
         if (err != KITH_OK) return err;
         reading = reader->reading;
+        assert(reading != NULL);
     }
     while (reading->phase == PHASE_START || reading->phase == PHASE_HEADERS) {
         err = head_feed(reader, in, used);

@@ -4,17 +4,31 @@
 #include "wire/stomp.h"
 #include "wire/stomp_scan.h"
 
+/* Room for `len` bytes, NULL after an error. A frame asks a dozen times, and nearly always there is room. */
 static uint8_t *reserve(struct stomp_writer *writer, size_t len)
 {
+    struct kith_buf *buf = writer->buf;
     uint8_t *out = NULL;
 
-    if (writer->err == KITH_OK) writer->err = kith_buf_reserve(writer->buf, len, &out);
+    if (writer->err != KITH_OK) return NULL;
+    if (len <= buf->cap - buf->tail && len <= buf->bytes_max - kith_buf_len(buf)) return buf->ptr + buf->tail;
+    writer->err = kith_buf_reserve(buf, len, &out);
     return out;
 }
 
-static uint8_t *copy(uint8_t *out, const void *bytes, size_t len)
+/* Header names and values are short: two moves that may overlap, in place of a call. */
+static inline uint8_t *copy(uint8_t *out, const uint8_t *bytes, size_t len)
 {
-    if (len > 0) memcpy(out, bytes, len);
+    uint64_t a, b;
+
+    if (len >= 8 && len <= 16) {
+        memcpy(&a, bytes, 8);
+        memcpy(&b, bytes + len - 8, 8);
+        memcpy(out, &a, 8);
+        memcpy(out + len - 8, &b, 8);
+    } else if (len > 0) {
+        memcpy(out, bytes, len);
+    }
     return out + len;
 }
 
@@ -27,9 +41,13 @@ void stomp_begin(struct stomp_writer *writer, struct kith_buf *buf, enum stomp_c
     *writer = (struct stomp_writer){.buf = buf, .at = kith_buf_len(buf), .command = (uint8_t)command};
     out = reserve(writer, len + 1);
     if (out == NULL) return;
-    *copy(out, name, len) = '\n';
+    memcpy(out, name, len);
+    out[len] = '\n';
     kith_buf_commit(buf, len + 1);
 }
+
+/* The letter behind the backslash for a byte that is escaped; NUL has none and cannot be said. */
+static const uint8_t escapes[256] = {['\r'] = 'r', ['\n'] = 'n', [':'] = 'c', ['\\'] = '\\', ['\0'] = '0'};
 
 /* Bytes that `text` takes with its escapes; false when it cannot be said. */
 static bool escaped_len(struct kith_slice text, bool is_escaped, bool is_name, size_t *len)
@@ -37,7 +55,7 @@ static bool escaped_len(struct kith_slice text, bool is_escaped, bool is_name, s
     *len = text.len;
     for (size_t i = 0; i < text.len; i++) {
         uint8_t b = text.ptr[i];
-        if (!stomp_byte_is_special(b)) continue;
+        if (escapes[b] == 0) continue;
         if (b == '\0') return false;
         if (is_escaped) {
             *len += 1;
@@ -52,12 +70,11 @@ static uint8_t *escape(uint8_t *out, struct kith_slice text, bool is_escaped)
 {
     for (size_t i = 0; i < text.len; i++) {
         uint8_t b = text.ptr[i];
-        if (!is_escaped || !stomp_byte_is_special(b)) {
-            *out++ = b;
-            continue;
+        if (is_escaped && escapes[b] != 0) {
+            *out++ = '\\';
+            b = escapes[b];
         }
-        *out++ = '\\';
-        *out++ = b == '\r' ? 'r' : b == '\n' ? 'n' : b == ':' ? 'c' : '\\';
+        *out++ = b;
     }
     return out;
 }

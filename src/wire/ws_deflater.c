@@ -8,6 +8,10 @@
 #define WINDOW_BITS_MAX 15
 #define FLUSH_TAIL_LEN  4 /* 00 00 FF FF, which a sender cuts off (RFC 7692, 7.2.1) */
 
+/* zlib's default is 8. Each message starts anew, and clearing a hash table of 64 KiB was half of its cost; with 16 KiB
+ * texts of some hundred bytes to some KiB come out as short. */
+#define MEM_LEVEL 6
+
 struct ws_deflater {
     int level;
     z_stream *streams[WINDOW_BITS_MAX - WINDOW_BITS_MIN + 1]; /* by window bits; NULL until one is asked for */
@@ -50,7 +54,7 @@ static kith_err stream_take(struct ws_deflater *deflater, unsigned window_bits, 
     }
     *out = calloc(1, sizeof **out);
     if (*out == NULL) return KITH_E_NOMEM;
-    rc = deflateInit2(*out, deflater->level, Z_DEFLATED, -bits, 8, strategy);
+    rc = deflateInit2(*out, deflater->level, Z_DEFLATED, -bits, MEM_LEVEL, strategy);
     if (rc != Z_OK) {
         assert(rc == Z_MEM_ERROR);
         free(*out);

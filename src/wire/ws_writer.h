@@ -51,7 +51,7 @@ void ws_message_cancel(struct kith_buf *out, struct ws_message message);
 
 /**
  * A compressor that the connections of one thread take turns with, a message each, so that none of them holds a window
- * (we never take a context over, whatever was agreed). Memory: up to 270 KiB for each window size in use.
+ * (we never take a context over, whatever was agreed). Memory: up to 180 KiB for each window size in use.
  */
 struct ws_deflater;
 /** level 1..9. Gives: *out, freed with ws_deflater_free(); NULL on KITH_E_NOMEM. */

@@ -36,7 +36,7 @@ static struct log_line_sink sink(bool json)
 }
 
 #define LOGFMT_HEAD "time=2031-05-08T07:08:09.123Z level="
-#define JSON_HEAD "{\"time\":\"2031-05-08T07:08:09.123Z\",\"level\":\""
+#define JSON_HEAD   "{\"time\":\"2031-05-08T07:08:09.123Z\",\"level\":\""
 
 static void test_log_line__is_logfmt_for_people(void **state)
 {
@@ -44,7 +44,8 @@ static void test_log_line__is_logfmt_for_people(void **state)
     (void)state;
 
     log_line(&log, LOG_LINE_INFO, log_event("listening"), log_str("address", "[::1]"), log_uint("port", 443),
-             log_int("change", -5), log_bool("tls", true), log_err(KITH_E_IO), log_str("reason", "two words"), log_str("none", NULL));
+             log_int("change", -5), log_bool("tls", true), log_err(KITH_E_IO), log_str("reason", "two words"),
+             log_str("none", NULL));
     assert_string_equal(written, LOGFMT_HEAD "info event=listening address=[::1] port=443 change=-5 tls=true err=IO "
                                              "reason=\"two words\" none=\"\"\n");
 }
@@ -55,24 +56,28 @@ static void test_log_line__is_json_for_machines(void **state)
     struct kith_uuid id = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
     (void)state;
 
-    log_line(&log, LOG_LINE_ERROR, log_event("failed"), log_uint("big", UINT64_MAX), log_id("chat", id), log_bool("tls", false));
+    log_line(&log, LOG_LINE_ERROR, log_event("failed"), log_uint("big", UINT64_MAX), log_id("chat", id),
+             log_bool("tls", false));
     assert_string_equal(written, JSON_HEAD "error\",\"event\":\"failed\",\"big\":18446744073709551615,"
                                            "\"chat\":\"01020304-0506-0708-090a-0b0c0d0e0f10\",\"tls\":false}\n");
 }
 
 static void test_log_line__foreign_bytes_cannot_forge_a_line_or_a_field(void **state)
 {
-    static const char evil[] = "x\" level=info event=paid\r\n\x1b[2J\x7f\\ \xc2\x9b \xe2\x80\xa8 \xe2\x80\xae a=b \xff\xc3(\xed\xa0\x80";
+    static const char evil[] =
+        "x\" level=info event=paid\r\n\x1b[2J\x7f\\ \xc2\x9b \xe2\x80\xa8 \xe2\x80\xae a=b \xff\xc3(\xed\xa0\x80";
     struct log_line_sink log = sink(false);
     (void)state;
 
     log_line(&log, LOG_LINE_WARN, log_event("odd"), log_text("v", kith_slice_of(evil, sizeof evil)));
-    assert_string_equal(written, LOGFMT_HEAD "warn event=odd v=\"x\\\" level=info event=paid\\u000d\\n\\u001b[2J\\u007f\\\\ "
-                                             "\\u009b \\u2028 \\u202e a=b \\xff\\xc3(\\xed\\xa0\\x80\\u0000\"\n");
+    assert_string_equal(written,
+                        LOGFMT_HEAD "warn event=odd v=\"x\\\" level=info event=paid\\u000d\\n\\u001b[2J\\u007f\\\\ "
+                                    "\\u009b \\u2028 \\u202e a=b \\xff\\xc3(\\xed\\xa0\\x80\\u0000\"\n");
     log = sink(true);
     log_line(&log, LOG_LINE_WARN, log_event("odd"), log_text("v", kith_slice_of(evil, sizeof evil)));
-    assert_string_equal(written, JSON_HEAD "warn\",\"event\":\"odd\",\"v\":\"x\\\" level=info event=paid\\u000d\\n\\u001b[2J\\u007f\\\\ "
-                                           "\\u009b \\u2028 \\u202e a=b \\ufffd\\ufffd(\\ufffd\\ufffd\\ufffd\\u0000\"}\n");
+    assert_string_equal(written, JSON_HEAD
+                        "warn\",\"event\":\"odd\",\"v\":\"x\\\" level=info event=paid\\u000d\\n\\u001b[2J\\u007f\\\\ "
+                        "\\u009b \\u2028 \\u202e a=b \\ufffd\\ufffd(\\ufffd\\ufffd\\ufffd\\u0000\"}\n");
 }
 
 static void test_log_line__keeps_good_text_of_every_length(void **state)
@@ -103,8 +108,8 @@ static void test_log_line__long_values_and_too_many_fields_are_cut_and_say_so(vo
         assert_non_null(strstr(written, json ? "...\"}\n" : "...\"\n"));
 
         log = sink(json == 1);
-        log_line(&log, LOG_LINE_INFO, log_event("many"), long_field, long_field, long_field, long_field, long_field, long_field,
-                 long_field, long_field, long_field, long_field, long_field, long_field);
+        log_line(&log, LOG_LINE_INFO, log_event("many"), long_field, long_field, long_field, long_field, long_field,
+                 long_field, long_field, long_field, long_field, long_field, long_field, long_field);
         assert_non_null(strstr(written, json ? "...\",\"cut\":true}\n" : "...\" cut=true\n"));
         assert_int_equal(written[written_len - 1], '\n');
         assert_ptr_equal(strchr(written, '\n'), written + written_len - 1);

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-/* The grammar of RFC 3629, section 4, written down again the slow way: length of the character at the front, 0 for none. */
+/* RFC 3629, section 4, written down again the slow way: length of the character at the front, 0 for none. */
 static size_t char_len(const uint8_t *b, size_t len)
 {
     uint32_t min[] = {0, 0, 0x80, 0x800, 0x10000}, code;
@@ -47,15 +47,16 @@ static void test_utf8__takes_every_character_and_no_surrogate(void **state)
 static void test_utf8__agrees_with_the_grammar_on_all_short_sequences(void **state)
 {
     static const uint8_t seconds[] = {0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc2, 0xff};
+    const size_t count = sizeof seconds;
     uint8_t raw[4];
 
     (void)state;
     for (unsigned lead = 0; lead < 256; lead++) {
-        for (size_t i = 0; i < sizeof seconds * sizeof seconds * sizeof seconds; i++) {
+        for (size_t i = 0; i < count * count * count; i++) {
             raw[0] = (uint8_t)lead;
-            raw[1] = seconds[i % sizeof seconds];
-            raw[2] = seconds[i / sizeof seconds % sizeof seconds];
-            raw[3] = seconds[i / sizeof seconds / sizeof seconds];
+            raw[1] = seconds[i % count];
+            raw[2] = seconds[i / count % count];
+            raw[3] = seconds[i / count / count];
             for (size_t len = 1; len <= 4; len++) {
                 size_t at = 0, step = 1;
                 while (at < len && step > 0) {
@@ -75,10 +76,21 @@ static void test_utf8__refuses_by_the_first_wrong_byte(void **state)
         const char *text;
         size_t len, good;
     } rows[] = {
-        {"\x80", 1, 0},          {"\xc0\x80", 2, 0},         {"\xc1\xbf", 2, 0},         {"\xe0\x80\x80", 3, 1},
-        {"\xe0\x9f\xbf", 3, 1},  {"\xed\xa0\x80", 3, 1},     {"\xed\xbf\xbf", 3, 1},     {"\xf0\x80\x80\x80", 4, 1},
-        {"\xf0\x8f\xbf\xbf", 4, 1}, {"\xf4\x90\x80\x80", 4, 1}, {"\xf5\x80\x80\x80", 4, 0}, {"\xff", 1, 0},
-        {"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5\xf4\x90\x80\x80", 15, 12}, {"ab\xe2\x28\xa1", 5, 3}, {"\xc3(", 2, 1},
+        {"\x80", 1, 0},
+        {"\xc0\x80", 2, 0},
+        {"\xc1\xbf", 2, 0},
+        {"\xe0\x80\x80", 3, 1},
+        {"\xe0\x9f\xbf", 3, 1},
+        {"\xed\xa0\x80", 3, 1},
+        {"\xed\xbf\xbf", 3, 1},
+        {"\xf0\x80\x80\x80", 4, 1},
+        {"\xf0\x8f\xbf\xbf", 4, 1},
+        {"\xf4\x90\x80\x80", 4, 1},
+        {"\xf5\x80\x80\x80", 4, 0},
+        {"\xff", 1, 0},
+        {"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5\xf4\x90\x80\x80", 15, 12},
+        {"ab\xe2\x28\xa1", 5, 3},
+        {"\xc3(", 2, 1},
     };
 
     (void)state;
@@ -94,7 +106,8 @@ static void test_utf8__refuses_by_the_first_wrong_byte(void **state)
 
 static void test_utf8__any_split_gives_the_same(void **state)
 {
-    static const char text[] = "plain ascii that is longer than a block, \xc3\xa9, \xe2\x82\xac, \xf0\x9f\x98\x80, and ascii again";
+    static const char text[] =
+        "plain ascii that is longer than a block, \xc3\xa9, \xe2\x82\xac, \xf0\x9f\x98\x80, and ascii again";
     size_t len = sizeof text - 1;
 
     (void)state;

@@ -10,7 +10,7 @@
 
 /* permessage-deflate through ws_reader and ws_deflater: RFC 7692, 6 and 7.2. */
 
-#define MAX 100000
+#define MAX             100000
 #define ROW(bytes, log) {bytes, sizeof bytes - 1, log}
 
 static const struct ws_inflate_params fresh = {.on = true, .window_bits = 15};
@@ -54,11 +54,11 @@ static void test_ws_deflate__reads_the_examples_of_rfc_7692_7_2_3(void **state)
     static const struct row rows[] = {
         ROW("\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00", "THello;"),
         ROW("\x41\x03\xf2\x48\xcd\x80\x04\xc9\xc9\x07\x00", "THello;"),
-        ROW("\xc1\x0b\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00", "THello;"),           /* a stored block */
-        ROW("\xc1\x08\xf3\x48\xcd\xc9\xc9\x07\x00\x00", "THello;"),                       /* a final block  */
-        ROW("\xc1\x0d\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00", "THello;"),   /* two blocks     */
-        ROW("\xc1\x01\x00", "T;"),                                                        /* nothing        */
-        ROW("\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00\x81\x02hi", "THello;Thi;"),             /* then one plain */
+        ROW("\xc1\x0b\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00", "THello;"),         /* a stored block */
+        ROW("\xc1\x08\xf3\x48\xcd\xc9\xc9\x07\x00\x00", "THello;"),                     /* a final block  */
+        ROW("\xc1\x0d\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00", "THello;"), /* two blocks     */
+        ROW("\xc1\x01\x00", "T;"),                                                      /* nothing        */
+        ROW("\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00\x81\x02hi", "THello;Thi;"),           /* then one plain */
         ROW("\x41\x03\xf2\x48\xcd\x89\x01p\x80\x04\xc9\xc9\x07\x00", "Pp;THello;"),
         ROW("\x41\x03\xf2\x48\xcd\x00\x00\x80\x04\xc9\xc9\x07\x00", "THello;"),
         ROW("\x41\x07\xf2\x48\xcd\xc9\xc9\x07\x00\x80\x00", "THello;"),
@@ -89,12 +89,12 @@ static void test_ws_deflate__keeps_the_history_only_where_that_was_agreed(void *
 static void test_ws_deflate__refuses_what_is_no_deflate_stream_with_1007(void **state)
 {
     static const struct row rows[] = {
-        ROW("\xc1\x01\x06", "EMALFORMED/1007;"),                         /* block type 3 */
-        ROW("\xc1\x04\x00\x05\x00\x00", "EMALFORMED/1007;"),             /* LEN and NLEN differ */
-        ROW("\xc1\x03\xf2\x48\xcd", "EMALFORMED/1007;"),                 /* cut short */
-        ROW("\xc1\x06\xf2\x48\xcd\xc9\xc9\x07", "EMALFORMED/1007;"),     /* without its last byte */
+        ROW("\xc1\x01\x06", "EMALFORMED/1007;"),                     /* block type 3 */
+        ROW("\xc1\x04\x00\x05\x00\x00", "EMALFORMED/1007;"),         /* LEN and NLEN differ */
+        ROW("\xc1\x03\xf2\x48\xcd", "EMALFORMED/1007;"),             /* cut short */
+        ROW("\xc1\x06\xf2\x48\xcd\xc9\xc9\x07", "EMALFORMED/1007;"), /* without its last byte */
         ROW("\x41\x03\xf2\x48\xcd\x80\x00", "EMALFORMED/1007;"),
-        ROW("\xc1\x05\xf2\x00\x11\x00\x00", "EMALFORMED/1007;"),         /* refers to before the start */
+        ROW("\xc1\x05\xf2\x00\x11\x00\x00", "EMALFORMED/1007;"), /* refers to before the start */
     };
 
     (void)state;
@@ -291,9 +291,9 @@ static void test_ws_deflate__round_trips_with_every_window_and_role(void **state
             text_make(text, len, bits);
             kith_buf_init(&out, MAX);
             for (int twice = 0; twice < 2; twice++) {
-                assert_int_equal(ws_write_deflated(&out, deflater, bits, WS_TEXT, kith_slice_of(text, len),
-                                                   to_server ? mask : NULL),
-                                 KITH_OK);
+                assert_int_equal(
+                    ws_write_deflated(&out, deflater, bits, WS_TEXT, kith_slice_of(text, len), to_server ? mask : NULL),
+                    KITH_OK);
             }
             ws_drive_init(&drive, to_server ? WS_SERVER : WS_CLIENT, MAX, &params);
             for (in = kith_buf_peek(&out); in.len > 0;) {
@@ -324,13 +324,15 @@ static void test_ws_deflate__sends_plain_what_does_not_get_shorter(void **state)
     for (size_t i = 0; i < sizeof noise; i++) noise[i] = (uint8_t)((seed = seed * 1103515245 + 12345) >> 16);
     assert_int_equal(ws_deflater_new(6, &deflater), KITH_OK);
     kith_buf_init(&out, MAX);
-    assert_int_equal(ws_write_deflated(&out, deflater, 15, WS_BINARY, kith_slice_of(noise, sizeof noise), NULL), KITH_OK);
+    assert_int_equal(ws_write_deflated(&out, deflater, 15, WS_BINARY, kith_slice_of(noise, sizeof noise), NULL),
+                     KITH_OK);
     assert_int_equal(kith_buf_len(&out), 4 + sizeof noise);
     assert_int_equal(out.ptr[0], 0x82);
     kith_buf_reset(&out);
     /* and the same deflater does the next one */
     memset(noise, 'a', sizeof noise);
-    assert_int_equal(ws_write_deflated(&out, deflater, 15, WS_BINARY, kith_slice_of(noise, sizeof noise), NULL), KITH_OK);
+    assert_int_equal(ws_write_deflated(&out, deflater, 15, WS_BINARY, kith_slice_of(noise, sizeof noise), NULL),
+                     KITH_OK);
     assert_int_equal(out.ptr[0], 0xc2);
     assert_true(kith_buf_len(&out) < 30);
     kith_buf_reset(&out);
@@ -350,7 +352,8 @@ static void test_ws_deflate__leaves_a_full_buffer_as_it_was(void **state)
     memset(text, 'a', sizeof text);
     assert_int_equal(ws_deflater_new(6, &deflater), KITH_OK);
     kith_buf_init(&out, 100);
-    assert_int_equal(ws_write_deflated(&out, deflater, 15, WS_TEXT, kith_slice_of(text, sizeof text), NULL), KITH_E_TOOBIG);
+    assert_int_equal(ws_write_deflated(&out, deflater, 15, WS_TEXT, kith_slice_of(text, sizeof text), NULL),
+                     KITH_E_TOOBIG);
     assert_int_equal(kith_buf_len(&out), 0);
     kith_buf_deinit(&out);
     /* no room to compress in, but for the plain frame */

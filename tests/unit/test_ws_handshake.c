@@ -12,11 +12,11 @@
 static const char *const ours[] = {"v12.stomp", "v11.stomp", NULL};
 static const struct ws_server_config config = {.subprotocols = ours, .deflate = true, .client_window_bits_max = 15};
 
-#define START "GET /connect HTTP/1.1\r\nHost: server.example.com\r\n"
+#define START   "GET /connect HTTP/1.1\r\nHost: server.example.com\r\n"
 #define UPGRADE "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-#define KEY "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+#define KEY     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 #define VERSION "Sec-WebSocket-Version: 13\r\n"
-#define GOOD START UPGRADE KEY VERSION
+#define GOOD    START UPGRADE KEY VERSION
 
 struct parsed {
     struct http1_reader reader;
@@ -106,7 +106,8 @@ static void test_ws_handshake__compares_tokens_without_case_and_in_lists(void **
     struct ws_accept accept;
 
     (void)state;
-    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) assert_int_equal(check(good[i], &config, &accept), KITH_OK);
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        assert_int_equal(check(good[i], &config, &accept), KITH_OK);
 }
 
 static void test_ws_handshake__refuses_what_rfc_6455_4_2_1_asks_for_and_is_not_there(void **state)
@@ -234,7 +235,7 @@ static void offer(const struct ws_server_config *with, const char *offers, const
     kith_buf_deinit(&out);
 }
 
-#define PMD "permessage-deflate"
+#define PMD         "permessage-deflate"
 #define NO_TAKEOVER PMD "; server_no_context_takeover; client_no_context_takeover"
 
 static void test_ws_handshake__negotiates_permessage_deflate_as_rfc_7692_7_1(void **state)
@@ -269,7 +270,8 @@ static void test_ws_handshake__negotiates_permessage_deflate_as_rfc_7692_7_1(voi
         /* the first that can be taken */
         {PMD "; unknown, " PMD, NO_TAKEOVER},
         {"foo; a=b; c=\"d\", " PMD "; server_max_window_bits=10, " PMD, NO_TAKEOVER "; server_max_window_bits=10"},
-        {PMD "; server_max_window_bits=99, , " PMD "; client_max_window_bits=9", NO_TAKEOVER "; client_max_window_bits=9"},
+        {PMD "; server_max_window_bits=99, , " PMD "; client_max_window_bits=9",
+         NO_TAKEOVER "; client_max_window_bits=9"},
     };
 
     (void)state;

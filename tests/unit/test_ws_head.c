@@ -44,7 +44,8 @@ static void test_ws_head__round_trips_every_form_and_every_short_prefix_waits(vo
             assert_int_equal(ws_head_decode(in.masked ? WS_SERVER : WS_CLIENT, kith_slice_of(raw, n), &out, &used),
                              KITH_E_AGAIN);
         }
-        assert_int_equal(ws_head_decode(in.masked ? WS_SERVER : WS_CLIENT, kith_slice_of(raw, len), &out, &used), KITH_OK);
+        assert_int_equal(ws_head_decode(in.masked ? WS_SERVER : WS_CLIENT, kith_slice_of(raw, len), &out, &used),
+                         KITH_OK);
         assert_int_equal(used, len);
         assert_int_equal(out.payload_len, in.payload_len);
         assert_int_equal(out.opcode, in.opcode);

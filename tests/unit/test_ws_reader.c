@@ -8,7 +8,7 @@
 #include "tests/unit/ws_drive.h"
 #include "wire/ws_writer.h"
 
-#define MAX 100000
+#define MAX             100000
 #define ROW(bytes, log) {bytes, sizeof bytes - 1, log}
 
 struct row {
@@ -105,24 +105,24 @@ static void test_ws_reader__unmasks_in_any_pieces(void **state)
 static void test_ws_reader__refuses_broken_sequences_with_1002(void **state)
 {
     static const struct row rows[] = {
-        ROW("\x80\x01x", "EMALFORMED/1002;"),                     /* continues nothing          */
-        ROW("\x00\x00", "EMALFORMED/1002;"),                      /* continues nothing          */
-        ROW("\x81\x01x\x80\x01y", "Tx;EMALFORMED/1002;"),         /* continues what has ended   */
-        ROW("\x01\x01x\x81\x01y", "EMALFORMED/1002;"),            /* a text inside a text       */
-        ROW("\x01\x01x\x02\x01y", "EMALFORMED/1002;"),            /* a binary inside a text     */
-        ROW("\xc1\x01x", "EMALFORMED/1002;"),                     /* RSV1, nothing negotiated   */
-        ROW("\x83\x00", "EMALFORMED/1002;"),                      /* reserved opcodes           */
-        ROW("\x8b\x00", "EMALFORMED/1002;"),                      /*                            */
-        ROW("\x89\x01p\x09\x00", "Pp;EMALFORMED/1002;"),          /* a fragmented ping          */
-        ROW("\x81\x81\x00\x00\x00\x00x", "EMALFORMED/1002;"),     /* masked by a server         */
-        ROW("\x88\x01x", "EMALFORMED/1002;"),                     /* half a close code          */
-        ROW("\x88\x02\x03\xe7", "EMALFORMED/1002;"),              /* 999                        */
-        ROW("\x88\x02\x03\xec", "EMALFORMED/1002;"),              /* 1004                       */
-        ROW("\x88\x02\x03\xed", "EMALFORMED/1002;"),              /* 1005: never on the wire    */
-        ROW("\x88\x02\x03\xee", "EMALFORMED/1002;"),              /* 1006: never on the wire    */
-        ROW("\x88\x02\x03\xf7", "EMALFORMED/1002;"),              /* 1015: never on the wire    */
-        ROW("\x88\x02\x07\xd0", "EMALFORMED/1002;"),              /* 2000                       */
-        ROW("\x88\x02\x13\x88", "EMALFORMED/1002;"),              /* 5000                       */
+        ROW("\x80\x01x", "EMALFORMED/1002;"),                 /* continues nothing          */
+        ROW("\x00\x00", "EMALFORMED/1002;"),                  /* continues nothing          */
+        ROW("\x81\x01x\x80\x01y", "Tx;EMALFORMED/1002;"),     /* continues what has ended   */
+        ROW("\x01\x01x\x81\x01y", "EMALFORMED/1002;"),        /* a text inside a text       */
+        ROW("\x01\x01x\x02\x01y", "EMALFORMED/1002;"),        /* a binary inside a text     */
+        ROW("\xc1\x01x", "EMALFORMED/1002;"),                 /* RSV1, nothing negotiated   */
+        ROW("\x83\x00", "EMALFORMED/1002;"),                  /* reserved opcodes           */
+        ROW("\x8b\x00", "EMALFORMED/1002;"),                  /*                            */
+        ROW("\x89\x01p\x09\x00", "Pp;EMALFORMED/1002;"),      /* a fragmented ping          */
+        ROW("\x81\x81\x00\x00\x00\x00x", "EMALFORMED/1002;"), /* masked by a server         */
+        ROW("\x88\x01x", "EMALFORMED/1002;"),                 /* half a close code          */
+        ROW("\x88\x02\x03\xe7", "EMALFORMED/1002;"),          /* 999                        */
+        ROW("\x88\x02\x03\xec", "EMALFORMED/1002;"),          /* 1004                       */
+        ROW("\x88\x02\x03\xed", "EMALFORMED/1002;"),          /* 1005: never on the wire    */
+        ROW("\x88\x02\x03\xee", "EMALFORMED/1002;"),          /* 1006: never on the wire    */
+        ROW("\x88\x02\x03\xf7", "EMALFORMED/1002;"),          /* 1015: never on the wire    */
+        ROW("\x88\x02\x07\xd0", "EMALFORMED/1002;"),          /* 2000                       */
+        ROW("\x88\x02\x13\x88", "EMALFORMED/1002;"),          /* 5000                       */
     };
 
     (void)state;
@@ -166,17 +166,17 @@ static void test_ws_reader__checks_utf8_as_it_arrives_with_1007(void **state)
 {
     static const struct row rows[] = {
         ROW("\x81\x02\xc3\xa9", "T\xc3\xa9;"),
-        ROW("\x01\x01\xc3\x80\x01\xa9", "T\xc3\xa9;"),                             /* a character over two frames */
+        ROW("\x01\x01\xc3\x80\x01\xa9", "T\xc3\xa9;"), /* a character over two frames */
         ROW("\x01\x01\xf0\x00\x01\x9f\x00\x00\x00\x01\x98\x80\x01\x80", "T\xf0\x9f\x98\x80;"),
-        ROW("\x81\x01\xc3", "EMALFORMED/1007;"),                                   /* ends inside a character */
+        ROW("\x81\x01\xc3", "EMALFORMED/1007;"), /* ends inside a character */
         ROW("\x01\x01\xc3\x80\x00", "EMALFORMED/1007;"),
-        ROW("\x81\x02\xc0\x80", "EMALFORMED/1007;"),                               /* overlong */
-        ROW("\x81\x03\xed\xa0\x80", "EMALFORMED/1007;"),                           /* surrogate */
-        ROW("\x81\x04\xf4\x90\x80\x80", "EMALFORMED/1007;"),                       /* above U+10FFFF */
-        ROW("\x81\x7d\xff", "EMALFORMED/1007;"),                                   /* long before its frame is whole */
+        ROW("\x81\x02\xc0\x80", "EMALFORMED/1007;"),         /* overlong */
+        ROW("\x81\x03\xed\xa0\x80", "EMALFORMED/1007;"),     /* surrogate */
+        ROW("\x81\x04\xf4\x90\x80\x80", "EMALFORMED/1007;"), /* above U+10FFFF */
+        ROW("\x81\x7d\xff", "EMALFORMED/1007;"),             /* long before its frame is whole */
         ROW("\x01\x04\xf4\x90", "EMALFORMED/1007;"),
-        ROW("\x82\x02\xc0\x80", "B\xc0\x80;"),                                     /* binary is anything */
-        ROW("\x88\x04\x03\xe8\xc0\x80", "EMALFORMED/1007;"),                       /* a close reason is text */
+        ROW("\x82\x02\xc0\x80", "B\xc0\x80;"),               /* binary is anything */
+        ROW("\x88\x04\x03\xe8\xc0\x80", "EMALFORMED/1007;"), /* a close reason is text */
         ROW("\x88\x03\x03\xe8\xc3", "EMALFORMED/1007;"),
         ROW("\x81\x01\xc3\x81\x01x", "EMALFORMED/1007;"),
     };
@@ -188,11 +188,23 @@ static void test_ws_reader__checks_utf8_as_it_arrives_with_1007(void **state)
 static void test_ws_reader__takes_a_message_at_its_maximum_and_not_one_byte_more(void **state)
 {
     static const struct row rows[] = {
-        ROW("\x82\x05" "12345", "B12345;"),
-        ROW("\x82\x06" "1", "ETOOBIG/1009;"),                          /* by its header alone */
-        ROW("\x02\x03" "123\x80\x02" "45", "B12345;"),
-        ROW("\x02\x03" "123\x80\x03", "ETOOBIG/1009;"),
-        ROW("\x82\x05" "12345\x82\x05" "67890", "B12345;B67890;"),
+        ROW("\x82\x05"
+            "12345",
+            "B12345;"),
+        ROW("\x82\x06"
+            "1",
+            "ETOOBIG/1009;"), /* by its header alone */
+        ROW("\x02\x03"
+            "123\x80\x02"
+            "45",
+            "B12345;"),
+        ROW("\x02\x03"
+            "123\x80\x03",
+            "ETOOBIG/1009;"),
+        ROW("\x82\x05"
+            "12345\x82\x05"
+            "67890",
+            "B12345;B67890;"),
         ROW("\x82\x7f\x7f\xff\xff\xff\xff\xff\xff\xff", "ETOOBIG/1009;"),
     };
 
@@ -224,7 +236,8 @@ static void test_ws_reader__takes_1024_empty_frames_in_a_message_and_not_one_mor
 
 static void test_ws_reader__delivers_data_in_place_as_it_arrives(void **state)
 {
-    uint8_t bytes[] = "\x82\x05" "abc";
+    uint8_t bytes[] = "\x82\x05"
+                      "abc";
     struct ws_reader reader;
     struct ws_event event;
     size_t used = 0;

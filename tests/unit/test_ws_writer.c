@@ -49,7 +49,10 @@ static void test_ws_writer__writes_close_frames(void **state)
     assert_bytes(&out, "\x88\x00", 2);
     kith_buf_reset(&out);
     assert_int_equal(ws_write_close(&out, 1000, kith_slice_str("bye"), NULL), KITH_OK);
-    assert_bytes(&out, "\x88\x05\x03\xe8" "bye", 7);
+    assert_bytes(&out,
+                 "\x88\x05\x03\xe8"
+                 "bye",
+                 7);
     kith_buf_reset(&out);
     /* 122 letters and a character of three bytes: it would be cut, so it goes */
     memset(reason, 'x', sizeof reason);

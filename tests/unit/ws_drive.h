@@ -9,10 +9,10 @@
 #include "wire/ws_reader.h"
 
 /*
- * A ws_reader with a caller around it, for tests and fuzzers: feeds it pieces, each time from new memory of the exact size,
- * and writes down what comes. The log has whole messages and control frames in order, as "T<text>", "B<bytes>", "P<ping>",
- * "O<pong>", "C<code>:<reason>"; then "E<error>/<close code>", or "?<part>" for a message that is not whole. What a broken
- * message had delivered is left out: that depends on the pieces, and the message never counts.
+ * A ws_reader with a caller around it, for tests and fuzzers: feeds it pieces, each time from new memory of the exact
+ * size, and writes down what comes. The log has whole messages and control frames in order, as "T<text>", "B<bytes>",
+ * "P<ping>", "O<pong>", "C<code>:<reason>"; then "E<error>/<close code>", or "?<part>" for a message that is not
+ * whole. What a broken message had delivered is left out: that depends on the pieces, and the message never counts.
  */
 struct ws_drive {
     struct ws_reader reader;
@@ -84,27 +84,27 @@ static inline void ws_drive_event(struct ws_drive *drive, const struct ws_event 
 
 static inline void ws_drive_feed(struct ws_drive *drive, struct kith_slice piece)
 {
+    size_t len = kith_buf_len(&drive->pending) + piece.len, at = 0;
+    uint8_t *bytes = len > 0 ? malloc(len) : NULL;
     struct ws_event event;
 
-    if (drive->err != KITH_OK) return;
+    if (drive->err != KITH_OK) len = 0;
     ws_drive_must(kith_buf_append(&drive->pending, piece));
+    if (len > 0) memcpy(bytes, kith_buf_peek(&drive->pending).ptr, len);
     while (drive->err == KITH_OK) {
-        struct kith_slice in = kith_buf_peek(&drive->pending);
-        uint8_t *bytes = in.len > 0 ? malloc(in.len) : NULL;
         size_t used = 0;
 
-        assert(in.len == 0 || bytes != NULL);
-        if (in.len > 0) memcpy(bytes, in.ptr, in.len);
-        drive->err = ws_reader_next(&drive->reader, bytes, in.len, &used, &event);
-        assert(used <= in.len);
+        drive->err = ws_reader_next(&drive->reader, len > 0 ? bytes + at : NULL, len - at, &used, &event);
+        assert(used <= len - at);
+        at += used;
         if (drive->err == KITH_OK) ws_drive_event(drive, &event);
-        kith_buf_consume(&drive->pending, used);
-        /* What stays may have been unmasked in part: it has to come back as the reader left it. */
-        if (in.len > used) memcpy(drive->pending.ptr + drive->pending.head, bytes + used, in.len - used);
-        free(bytes);
     }
+    /* What stays may have been unmasked in part: it has to come back as the reader left it. */
+    kith_buf_reset(&drive->pending);
+    if (len > at) ws_drive_must(kith_buf_append(&drive->pending, kith_slice_of(bytes + at, len - at)));
+    free(bytes);
     if (drive->err == KITH_E_AGAIN) {
-        assert(kith_buf_len(&drive->pending) <= WS_HEAD_BYTES_MAX + WS_CONTROL_BYTES_MAX);
+        assert(len - at <= WS_HEAD_BYTES_MAX + WS_CONTROL_BYTES_MAX);
         drive->err = KITH_OK;
     }
 }

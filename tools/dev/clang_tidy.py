@@ -8,6 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 TIDY = "clang-tidy-19"
+# The analyzer looks into called functions only where they are small: a sixth of the time, and it no longer takes the deep invariants of
+# lists and buffers for bugs.
+OPTIONS = [f"--extra-arg={word}" for word in ("-Xclang", "-analyzer-config", "-Xclang", "mode=shallow")]
 
 
 def headers_of_objects(build):
@@ -29,7 +32,7 @@ def object_of(entry):
 
 
 def key_of(root, entry, headers, common):
-    digest = hashlib.sha256(common)
+    digest = hashlib.sha256(common + " ".join(OPTIONS).encode())
     # Paths relative to the checkout: the cache is shared between clones.
     digest.update(entry["command"].replace(str(root), "").encode())
     for name in sorted({entry["file"], *headers.get(object_of(entry), [])}):
@@ -43,7 +46,7 @@ def check(root, build, files):
     """Returns (findings as text, number of files checked, number known to be clean)."""
     commands = build / "compile_commands.json"
     if not commands.exists():
-        return "no compile commands: see build clang", 0, 0
+        return "no compile commands: see build asan", 0, 0
     cache = Path(os.environ.get("KITH_CACHE_DIR", build)) / "clang-tidy"
     cache.mkdir(parents=True, exist_ok=True)
     common = b"".join(p.read_bytes() for p in [root / ".clang-tidy", root / "tests/.clang-tidy"]) + subprocess.run([TIDY, "--version"], capture_output=True).stdout
@@ -61,7 +64,7 @@ def check(root, build, files):
 
     def one(job):
         name, marker = job
-        done = subprocess.run([TIDY, "--quiet", "-p", build, name], cwd=root, capture_output=True, text=True)
+        done = subprocess.run([TIDY, "--quiet", "-p", build, *OPTIONS, name], cwd=root, capture_output=True, text=True)
         found = done.returncode != 0 or re.search(r": (warning|error):", done.stdout)
         if not found:
             marker.touch()

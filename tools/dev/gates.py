@@ -154,7 +154,7 @@ def pytest_item(name, paths, keys, preset=None, select=None):
         report = folder / "report.xml"
         env = {"PYTHONDONTWRITEBYTECODE": "1"}
         if preset:
-            env |= {"KITH_BIN_DIR": str(BUILD / preset / "bin"), "KITH_ROOT": str(ROOT)}
+            env |= {"KITH_BUILD": str(BUILD / preset)}
             # The programs under test are also run under strace, where the leak checker cannot work; unit tests look for leaks.
             env["ASAN_OPTIONS"] = SANITIZER_ENV["ASAN_OPTIONS"] + ":detect_leaks=0"
         workers = str(min(len(paths), max(2, os.cpu_count() or 2)))
@@ -216,9 +216,9 @@ def tidy_item():
 
 def clang_tidy_item():
     def action(folder):
-        output, checked, cached = clang_tidy.check(ROOT, BUILD / "clang", c_files())
+        output, checked, cached = clang_tidy.check(ROOT, BUILD / "asan", c_files())
         return Result(not output, output, f"{checked} files checked, {cached} unchanged")
-    return Item("clang-tidy", action, after=["build clang"], weight=2, keys={"clang-tidy"}, preset="clang")
+    return Item("clang-tidy", action, after=["build asan"], weight=2, keys={"clang-tidy"}, preset="asan")
 
 
 def sim_item():
@@ -248,27 +248,25 @@ def candidates(mode, names):
     return items
 
 
+# The builds that are gates by themselves: gcc as developed and as run, and clang, all without a warning. Of other presets only what is run.
+WHOLE_PRESETS = ["debug", "asan", "release"]
+
+
 def select(mode, names):
     items = candidates(mode, names)
     if names:
         # By name the debug build is enough: ./dev asan NAME is for the other one.
-        items = [i for i in items if matches(i.keys, names) and not (mode == "all" and i.preset in ("asan", "tsan"))]
-        return in_order(builds_for_names(items), items)
-    if mode == "all" and items:
-        presets = ["debug", "clang", "asan", "release"] + [i.preset for i in items if i.preset]
-    else:
-        presets = [i.preset for i in items if i.preset]
-    builds = [build_item(preset) for preset in dict.fromkeys(presets)]
+        items = [i for i in items if matches(i.keys, names) and not (mode == "all" and i.preset in ("asan", "tsan") and i.program)]
+    presets = dict.fromkeys(i.preset for i in items if i.preset)
+    whole = [] if names else [p for p in WHOLE_PRESETS if items and (mode == "all" or p in presets)]
+    builds = [build_item(p, () if p in whole else programs_of(items, p)) for p in dict.fromkeys([*presets, *whole])]
     return in_order(builds, items)
 
 
-def builds_for_names(items):
-    """Only what they need: someone else's half-written file is no reason not to run one test."""
-    builds = []
-    for preset in dict.fromkeys(i.preset for i in items if i.preset):
-        programs = [i.program for i in items if i.preset == preset]
-        builds.append(build_item(preset, programs if all(programs) else ()))
-    return builds
+def programs_of(items, preset):
+    """Only what the items need: someone else's half-written file is no reason not to run one test."""
+    programs = [i.program for i in items if i.preset == preset]
+    return programs if all(programs) else ()
 
 
 def in_order(builds, items):

@@ -1,0 +1,116 @@
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "kithd/commands.h"
+#include "kithd/server_state.h"
+#include "loop/loop_epoll.h"
+
+/*
+ * With the server stopped: opens what the server opens, without listening, and makes the account as the server would.
+ * All loops are run by this one thread, in turn.
+ */
+struct admin_run {
+    struct account_register op; /* first: the callback gets it back */
+    bool started, registered;
+    kith_err err;
+};
+
+static void started(void *arg, kith_err err)
+{
+    struct admin_run *run = arg;
+
+    run->started = true;
+    run->err = err;
+}
+
+static void registered(struct account_call *call)
+{
+    ((struct admin_run *)call)->registered = true;
+}
+
+static void turn(struct server *server)
+{
+    loop_epoll_once(server->log_loop, 0);
+    for (unsigned i = 0; i < server->loop_count; i++) loop_epoll_once(server->servings[i].loop, i == 0 ? 1 : 0);
+}
+
+static bool caught_up(const struct server *server)
+{
+    for (unsigned i = 0; i < server->loop_count; i++)
+        if (!shard_owner_caught_up(server->servings[i].owner)) return false;
+    return true;
+}
+
+static void closed(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+static kith_err make_account(struct server *server, struct admin_run *run)
+{
+    bool log_closed = false;
+
+    while (!caught_up(server)) turn(server);
+    accounts_start(server->accounts, started, run);
+    while (!run->started) turn(server);
+    if (run->err == KITH_OK) {
+        account_register(server->accounts, &run->op);
+        while (!run->registered) turn(server);
+    }
+    server->log->ops->close(server->log, closed, &log_closed);
+    while (!log_closed) turn(server);
+    return run->err;
+}
+
+static bool read_password(struct account_password *password)
+{
+    char *line = password->bytes;
+
+    if (fgets(line, (int)sizeof password->bytes, stdin) == NULL) return false;
+    password->len = strcspn(line, "\n");
+    return true;
+}
+
+int cmd_admin_create(const struct config *config, int argc, char **argv)
+{
+    struct server *server;
+    struct admin_run *run;
+    int code = 1;
+
+    if (argc != 1 || strlen(argv[0]) > KITH_NAME_BYTES_MAX) {
+        fprintf(stderr, "kithd: admin create takes one NAME; the password comes from standard input\n");
+        return 2;
+    }
+    server = calloc(1, sizeof *server);
+    run = calloc(1, sizeof *run);
+    if (server == NULL || run == NULL || sodium_init() < 0 || !read_password(&run->op.password)) {
+        fprintf(stderr, "kithd: no password was given on standard input\n");
+        goto done;
+    }
+    server->config = config;
+    server->lock_fd = -1;
+    log_line_sink_init(&server->log_sink, 2, LOG_LINE_WARN);
+    if (server_open(server) != KITH_OK) {
+        server_close(server);
+        goto done;
+    }
+    run->op.call.loop = server->servings[0].loop;
+    run->op.call.done = registered;
+    run->op.trusted = true;
+    run->op.role = USER_ADMIN;
+    (void)snprintf(run->op.name, sizeof run->op.name, "%s", argv[0]);
+    (void)snprintf(run->op.device_name, sizeof run->op.device_name, "kithd admin create");
+    if (make_account(server, run) != KITH_OK) fprintf(stderr, "kithd: the directory cannot be used\n");
+    else if (run->op.call.code != CODE_CREATED) fprintf(stderr, "kithd: %s\n", kith_code_text(run->op.call.code));
+    else {
+        printf("%s is an administrator now.\n", argv[0]);
+        code = 0;
+    }
+    server_close(server);
+done:
+    if (run != NULL) sodium_memzero(run, sizeof *run);
+    free(run);
+    free(server);
+    return code;
+}

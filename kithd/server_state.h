@@ -1,0 +1,99 @@
+#ifndef KITHD_SERVER_STATE_H
+#define KITHD_SERVER_STATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "account/account.h"
+#include "adapters/log/log_file.h"
+#include "api/api.h"
+#include "base/log_line.h"
+#include "gateway/gateway.h"
+#include "kithd/server.h"
+#include "net/http_server.h"
+#include "shard/asker.h"
+
+#define SERVER_LOOPS_MAX 64
+
+struct server;
+
+/* The counters of one loop, copied once a second, so that /metrics may be asked for on any loop. */
+struct serving_stats {
+    struct gateway_stats gateway;
+    struct api_stats api;
+    struct shard_stats shard;
+    struct http_server_stats http;
+};
+#define SERVING_STATS_MS 1000
+
+/* What one thread serves. All but `stats` belongs to its loop. */
+struct serving {
+    struct server *server;
+    unsigned index;
+    struct loop *loop;
+    pthread_t thread;
+    bool thread_started;
+    struct asker *asker;
+    struct shard_owner *owner;
+    struct gateway *gateway;
+    struct api *api;
+    struct http_server *http, *admin;
+    struct loop_timer opening; /* until the log was replayed on every loop */
+    struct loop_timer advance;
+    struct loop_task stop_task;
+    struct loop_timer stopping;
+    struct loop_timer copying;
+    pthread_mutex_t stats_lock;
+    struct serving_stats stats;
+    bool caught_up, accounts_asked;
+    uint32_t close_left;
+};
+
+struct server {
+    const struct config *config;
+    struct log_line_sink log_sink;
+    unsigned loop_count;
+    struct serving servings[SERVER_LOOPS_MAX];
+    struct shard_listener *listeners[SERVER_LOOPS_MAX];
+    struct loop *log_loop;
+    pthread_t log_thread;
+    bool log_thread_started;
+    struct disk *disk;
+    struct log *log;
+    struct msgstore *store;
+    struct directory *directory;
+    struct accounts *accounts;
+    struct gateway_group *group;
+    struct tls_context *tls;
+    char public_url[256];
+    int lock_fd;
+    atomic_uint caught_up; /* loops that have replayed their part */
+    atomic_uint port;      /* 0 until the first loop has bound it */
+    atomic_uint stopped;   /* loops that have closed their connections */
+    atomic_bool accounts_ready;
+    atomic_bool draining;
+    atomic_bool failed;
+};
+
+/* server_open.c: what must exist before a thread runs. An error was told on stderr. */
+KITH_MUST_USE kith_err server_open(struct server *server);
+void server_close(struct server *server);
+/* serving.c */
+KITH_MUST_USE kith_err serving_asker_open(struct server *server, unsigned index); /* all of them before any owner */
+KITH_MUST_USE kith_err serving_owner_open(struct server *server, unsigned index); /* after all askers              */
+KITH_MUST_USE kith_err serving_open(struct server *server, unsigned index);       /* after the accounts            */
+void serving_start(struct serving *serving); /* arms what waits for the replay; before the thread runs */
+void serving_stop(struct serving *serving);  /* any thread */
+void serving_close(struct serving *serving); /* after the thread ended */
+/* route.c */
+void route_request(void *arg, struct http_exchange *exchange);
+void route_admin(void *arg, struct http_exchange *exchange);
+/* metrics.c */
+void serving_stats_copy(struct serving *serving);
+/* health.c */
+size_t server_checks(void *arg, struct api_check out[static API_CHECKS_MAX]);
+KITH_MUST_USE kith_err server_metrics(void *arg, struct kith_buf *out);
+/* first_run.c: prints the address and, when nobody has an account yet, an invite for the first admin. */
+void server_announce(struct server *server, uint16_t port);
+
+#endif

@@ -1,0 +1,151 @@
+#include "account/limiter.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+
+/* Tokens are counted in 60,000ths, so that `per_minute` of them come back each millisecond. */
+#define TOKEN 60000ull
+
+struct limiter_entry {
+    uint8_t key[LIMITER_KEY_BYTES];
+    uint64_t level; /* parts of tokens left, at time_ms */
+    uint64_t time_ms;
+    uint32_t newer, older;
+};
+
+void limiter_init(struct limiter *limiter, uint32_t per_minute, uint32_t entries_max, const uint8_t seed[static 16])
+{
+    *limiter = (struct limiter){
+        .per_minute = per_minute, .entries_max = entries_max, .newest = LIMITER_NONE, .oldest = LIMITER_NONE};
+    memcpy(limiter->seed, seed, sizeof limiter->seed);
+    kith_map_init(&limiter->places, LIMITER_KEY_BYTES, sizeof(uint32_t), entries_max, seed);
+}
+
+void limiter_deinit(struct limiter *limiter)
+{
+    kith_map_deinit(&limiter->places);
+    free(limiter->entries);
+    limiter->entries = NULL;
+    limiter->count = limiter->cap = 0;
+    limiter->newest = limiter->oldest = LIMITER_NONE;
+}
+
+void limiter_key(const struct limiter *limiter, struct kith_slice bytes, uint8_t key[static LIMITER_KEY_BYTES])
+{
+    (void)crypto_shorthash_siphashx24(key, bytes.ptr, bytes.len, limiter->seed);
+}
+
+static void list_remove(struct limiter *limiter, uint32_t at)
+{
+    struct limiter_entry *entry = &limiter->entries[at];
+
+    *(entry->newer == LIMITER_NONE ? &limiter->newest : &limiter->entries[entry->newer].older) = entry->older;
+    *(entry->older == LIMITER_NONE ? &limiter->oldest : &limiter->entries[entry->older].newer) = entry->newer;
+}
+
+static void list_push(struct limiter *limiter, uint32_t at)
+{
+    struct limiter_entry *entry = &limiter->entries[at];
+
+    entry->newer = LIMITER_NONE;
+    entry->older = limiter->newest;
+    *(limiter->newest == LIMITER_NONE ? &limiter->oldest : &limiter->entries[limiter->newest].newer) = at;
+    limiter->newest = at;
+}
+
+static bool grow(struct limiter *limiter)
+{
+    uint32_t cap = limiter->cap == 0 ? 64 : limiter->cap * 2;
+    struct limiter_entry *grown;
+
+    if (cap > limiter->entries_max) cap = limiter->entries_max;
+    grown = realloc(limiter->entries, cap * sizeof *grown);
+    if (grown == NULL) return false;
+    limiter->entries = grown;
+    limiter->cap = cap;
+    return true;
+}
+
+/* A place for a new key, in no list: unused, or taken from the key that was not used for longest. */
+static uint32_t place_free(struct limiter *limiter)
+{
+    uint32_t at = limiter->oldest;
+
+    if (limiter->count < limiter->cap || (limiter->cap < limiter->entries_max && grow(limiter)))
+        return limiter->count++;
+    if (at == LIMITER_NONE) return LIMITER_NONE;
+    list_remove(limiter, at);
+    (void)kith_map_remove(&limiter->places, limiter->entries[at].key);
+    return at;
+}
+
+static struct limiter_entry *find(const struct limiter *limiter, const uint8_t *key)
+{
+    const uint32_t *place = kith_map_find(&limiter->places, key);
+
+    return place == NULL ? NULL : &limiter->entries[*place - 1];
+}
+
+static struct limiter_entry *find_or_add(struct limiter *limiter, const uint8_t *key, uint64_t now_ms)
+{
+    struct limiter_entry *entry = find(limiter, key);
+    void *value = NULL;
+    uint32_t at, place;
+
+    if (entry != NULL) {
+        list_remove(limiter, (uint32_t)(entry - limiter->entries));
+        list_push(limiter, (uint32_t)(entry - limiter->entries));
+        return entry;
+    }
+    at = place_free(limiter);
+    if (at == LIMITER_NONE) return NULL;
+    entry = &limiter->entries[at];
+    *entry = (struct limiter_entry){.level = limiter->per_minute * TOKEN, .time_ms = now_ms};
+    memcpy(entry->key, key, LIMITER_KEY_BYTES);
+    list_push(limiter, at);
+    if (kith_map_add(&limiter->places, key, &value) != KITH_OK)
+        return entry; /* limited by nobody; gone with its turn */
+    place = at + 1;
+    memcpy(value, &place, sizeof place);
+    return entry;
+}
+
+static void refill(const struct limiter *limiter, struct limiter_entry *entry, uint64_t now_ms)
+{
+    uint64_t full = limiter->per_minute * TOKEN;
+    uint64_t passed = now_ms > entry->time_ms ? now_ms - entry->time_ms : 0;
+
+    entry->time_ms = now_ms;
+    if (passed >= 60000)
+        entry->level = full;
+    else
+        entry->level += passed * limiter->per_minute;
+    if (entry->level > full) entry->level = full;
+}
+
+bool limiter_take(struct limiter *limiter, const uint8_t key[static LIMITER_KEY_BYTES], uint64_t now_ms,
+                  uint32_t *retry_after_s)
+{
+    struct limiter_entry *entry;
+
+    if (limiter->per_minute == 0) return true;
+    entry = find_or_add(limiter, key, now_ms);
+    if (entry == NULL) return true;
+    refill(limiter, entry, now_ms);
+    if (entry->level < TOKEN) {
+        uint64_t wait_ms = (TOKEN - entry->level + limiter->per_minute - 1) / limiter->per_minute;
+        *retry_after_s = (uint32_t)((wait_ms + 999) / 1000);
+        return false;
+    }
+    entry->level -= TOKEN;
+    return true;
+}
+
+void limiter_give(struct limiter *limiter, const uint8_t key[static LIMITER_KEY_BYTES])
+{
+    struct limiter_entry *entry = limiter->per_minute == 0 ? NULL : find(limiter, key);
+
+    if (entry == NULL) return;
+    entry->level += TOKEN;
+    if (entry->level > limiter->per_minute * TOKEN) entry->level = limiter->per_minute * TOKEN;
+}

@@ -1,0 +1,64 @@
+#ifndef KITH_API_ROUTES_H
+#define KITH_API_ROUTES_H
+
+#include "api/api_impl.h"
+
+/* What the table in routes.c names: one function a row, in the file of its group. */
+
+/* route_users.c */
+void route_user_create(struct api_request *request);
+void route_user_lookup(struct api_request *request);
+void route_user_show(struct api_request *request);
+void route_user_block(struct api_request *request);
+void route_user_unblock(struct api_request *request);
+/* route_me.c */
+void route_me_show(struct api_request *request);
+void route_me_update(struct api_request *request);
+void route_me_delete(struct api_request *request);
+/* route_auth.c */
+void route_login(struct api_request *request);
+void route_refresh(struct api_request *request);
+void route_logout(struct api_request *request);
+/* route_devices.c */
+void route_devices(struct api_request *request);
+void route_device_delete(struct api_request *request);
+/* route_invites.c */
+void route_invite_create(struct api_request *request);
+void route_invites(struct api_request *request);
+void route_invite_delete(struct api_request *request);
+/* route_chat_create.c */
+void route_chat_create(struct api_request *request);
+/* route_chats.c */
+void route_chats(struct api_request *request);
+void route_chat_show(struct api_request *request);
+/* route_chat_change.c */
+void route_chat_update(struct api_request *request);
+void route_chat_accept(struct api_request *request);
+void route_chat_leave(struct api_request *request);
+/* route_members.c */
+void route_member_add(struct api_request *request);
+void route_member_role(struct api_request *request);
+void route_member_remove(struct api_request *request);
+/* route_messages.c */
+void route_message_send(struct api_request *request);
+void route_message_delete(struct api_request *request);
+void route_message_status(struct api_request *request);
+/* route_history.c */
+void route_history(struct api_request *request);
+/* route_health.c */
+void route_livez(struct api_request *request);
+void route_readyz(struct api_request *request);
+void route_metrics(struct api_request *request);
+void route_openapi(struct api_request *request);
+
+/** The answer to whoever signed in: ids and tokens. chat: NULL, or the one with the inviter. */
+void api_answer_tokens(struct api_request *request, unsigned status, const struct account_tokens *tokens,
+                       const struct chat_id *chat);
+/** user_id, name, display_name. The object is open. */
+void api_put_person(struct json_out *out, const struct account_profile *profile);
+
+/** `signed_op` of the body, as a command's body: malloc'ed. */
+#define API_SIGNED_OP_BYTES_MAX (16 * 1024)
+bool fields_signed_op(struct api_fields *fields, uint8_t **bytes, struct kith_slice *out);
+
+#endif

@@ -1,0 +1,339 @@
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "oracle.h"
+
+#define RUN_MS 60000           /* of simulated time under faults      */
+#define HEAL_MS_MAX 600000     /* and at most so long to become quiet */
+#define STEPS_MAX 4000000
+#define SETTLE_MS 5000
+
+static const struct {
+    const char *name, *text;
+    size_t offset;
+} counter_rows[] = {
+#define SIM_COUNTER_ROW(name, text) {#name, text, offsetof(struct sim_counters, name)},
+    SIM_COUNTERS(SIM_COUNTER_ROW)
+#undef SIM_COUNTER_ROW
+};
+#define COUNTERS (sizeof counter_rows / sizeof counter_rows[0])
+
+static const struct {
+    const char *name, *text;
+} mutant_rows[KITH_MUTANT_COUNT] = {
+    {"NONE", ""},
+#define SIM_MUTANT_ROW(name, text) {#name, text},
+    KITH_MUTANT_LIST(SIM_MUTANT_ROW)
+#undef SIM_MUTANT_ROW
+};
+
+void sim_fail(struct sim *sim, const char *fmt, ...)
+{
+    va_list args;
+
+    if (sim->failed) return;
+    sim->failed = true;
+    va_start(args, fmt);
+    (void)vsnprintf(sim->failure, sizeof sim->failure, fmt, args);
+    va_end(args);
+}
+
+static void trace_line(void *arg, uint64_t now_us, const char *loop_name, const char *what, uint64_t a, uint64_t b)
+{
+    (void)arg;
+    printf("%10.3f %-10s %s %" PRIu64 " %" PRIu64 "\n", (double)now_us / 1000.0, loop_name == NULL ? "-" : loop_name, what, a,
+           b);
+}
+
+static void shape(struct sim *sim)
+{
+    static const char *const names[SIM_LOOPS_MAX_SERVER] = {"server0", "server1", "server2"};
+    struct kith_prng *prng = &sim->prng;
+
+    sim->user_count = (unsigned)kith_prng_between(prng, 2, 5);
+    sim->server.sim = sim;
+    sim->server.loop_count = (unsigned)kith_prng_between(prng, 1, SIM_LOOPS_MAX_SERVER);
+    for (unsigned i = 0; i < sim->server.loop_count; i++) sim->server.loops[i] = sim_loop_new(sim->world, names[i]);
+    sim->server.log_loop = sim_loop_new(sim->world, "log");
+    sim->director = sim_loop_new(sim->world, "director");
+    sim->server.disk_image = sim_image_new(sim->seed);
+    sim->server.store_image = msgstore_mem_image_new();
+    sim_image_faults(sim->server.disk_image)->capacity_bytes = UINT64_MAX;
+    sim_image_faults(sim->server.disk_image)->sync_delay_ms_max = (uint32_t)kith_prng_below(prng, 20);
+    for (unsigned u = 0; u < sim->user_count; u++) {
+        sim->users[u].id.raw[0] = 0xa0;
+        sim->users[u].id.raw[15] = (uint8_t)(u + 1);
+        for (unsigned n = 0; n < kith_prng_between(prng, 1, 2); n++) device_init(sim, sim->device_count++, u);
+    }
+    sim->chat_count = (unsigned)kith_prng_between(prng, 1, 4);
+    for (unsigned c = 0; c < sim->chat_count; c++) {
+        kith_prng_bytes(prng, sim->chats[c].id.raw, 16);
+        sim->chat_is_group[c] = kith_prng_chance(prng, 1, 2);
+    }
+}
+
+/* Between two steps: a machine whose power failed in the middle of an operation is down; a dead one comes back. */
+static void tend_server(struct sim *sim)
+{
+    struct sim_server *server = &sim->server;
+    struct log_status status;
+
+    if (server->up && sim_image_is_off(server->disk_image)) {
+        sim->counters.mid_io_cuts++;
+        server_end(sim, END_POWER_CUT);
+    }
+    if (!server->up) {
+        if (sim->server_due_ms == 0) sim->server_due_ms = sim_now_ms(sim) + 1 + kith_prng_below(&sim->prng, 4000);
+        if (sim->server_due_ms > sim_now_ms(sim) && !sim->healing) return;
+        sim->server_due_ms = 0;
+        server_start(sim);
+        return;
+    }
+    /* A log that halted after a failed sync stays halted until somebody restarts the server: its operator does. */
+    log_status(server->log, &status);
+    if (!status.writable && sim->halted_since_ms == 0) sim->halted_since_ms = sim_now_ms(sim);
+    if (status.writable) sim->halted_since_ms = 0;
+    if (sim->halted_since_ms != 0 && sim_now_ms(sim) > sim->halted_since_ms + 3000) {
+        sim->halted_since_ms = 0;
+        sim->counters.halted_restarts++;
+        server_end(sim, END_KILL);
+        return;
+    }
+    if (!server->ready) {
+        server->ready = true;
+        for (unsigned i = 0; i < server->loop_count; i++) server->ready &= shard_owner_caught_up(server->owners[i]);
+        if (server->ready) sim->counters.replays++;
+    }
+}
+
+static bool step_until(struct sim *sim, uint64_t end_ms, bool until_quiet)
+{
+    uint64_t quiet_since = 0;
+
+    while (!sim->failed && sim_now_ms(sim) < end_ms && sim_world_steps(sim->world) < STEPS_MAX) {
+        if (!sim_world_step(sim->world)) sim_world_run_until(sim->world, sim_now_ms(sim) + 1);
+        if (sim->fault_due) faults_strike(sim);
+        tend_server(sim);
+        if (!until_quiet) continue;
+        if (!workload_is_quiet(sim)) quiet_since = 0;
+        else if (quiet_since == 0) quiet_since = sim_now_ms(sim);
+        else if (sim_now_ms(sim) > quiet_since + SETTLE_MS) return true;
+    }
+    return false;
+}
+
+/* I-L1: everything was healed long ago, and somebody still waits. Who, and for what. */
+static void not_quiet(struct sim *sim)
+{
+    char who[256] = "";
+    size_t len = 0;
+
+    for (unsigned d = 0; d < sim->device_count && len < sizeof who - 48; d++) {
+        struct kith_client *client = sim->devices[d].client;
+        if (client == NULL || (kith_client_connection(client) == KITH_ONLINE && kith_client_outbox_count(client) == 0))
+            continue;
+        len += (size_t)snprintf(who + len, sizeof who - len, " %s: connection %d, outbox %zu;", sim->devices[d].name,
+                                (int)kith_client_connection(client), kith_client_outbox_count(client));
+    }
+    sim_fail(sim, "I-L1: not quiet after %" PRIu64 " s; server up %d ready %d;%s", sim_now_ms(sim) / 1000, sim->server.up,
+             sim->server.ready, who);
+}
+
+static void sim_close(struct sim *sim)
+{
+    for (unsigned d = 0; d < sim->device_count; d++) device_deinit(&sim->devices[d]);
+    if (sim->server.up) server_end(sim, END_KILL);
+    links_free(sim);
+    workload_free(sim);
+    oracle_free(sim->oracle);
+    sim_world_free(sim->world);
+    sim_image_free(sim->server.disk_image);
+    msgstore_mem_image_free(sim->server.store_image);
+}
+
+struct result {
+    bool failed;
+    uint64_t hash, steps;
+    char failure[512];
+    struct sim_counters counters;
+};
+
+static void run_seed(uint64_t seed, bool trace, struct result *result)
+{
+    struct sim *sim = calloc(1, sizeof *sim);
+
+    if (sim == NULL) abort();
+    sim->seed = seed;
+    sim->trace = trace;
+    sim->world = sim_world_new(seed);
+    kith_prng_seed(&sim->prng, seed ^ 0x6b697468u);
+    if (trace) sim_world_listen(sim->world, trace_line, NULL);
+    shape(sim);
+    sim->oracle = oracle_new(sim);
+    server_start(sim);
+    for (unsigned d = 0; d < sim->device_count; d++) device_start(&sim->devices[d]);
+    workload_start(sim);
+    faults_start(sim);
+    (void)step_until(sim, RUN_MS, false);
+    faults_heal(sim);
+    if (!sim->failed && !step_until(sim, RUN_MS + HEAL_MS_MAX, true) && !sim->failed) not_quiet(sim);
+    if (!sim->failed) oracle_final(sim);
+    result->hash = sim_world_hash(sim->world);
+    result->steps = sim_world_steps(sim->world);
+    sim_close(sim);
+    result->failed = sim->failed;
+    memcpy(result->failure, sim->failure, sizeof result->failure);
+    result->counters = sim->counters;
+    free(sim);
+}
+
+/* One seed in a process of its own: a crash of the code under test is a finding, not the end of the search. */
+static void run_apart(uint64_t seed, struct result *result)
+{
+    int ends[2];
+    pid_t child;
+    int status = 0;
+    ssize_t got;
+
+    if (pipe(ends) != 0) abort();
+    (void)fflush(stdout);
+    child = fork();
+    if (child < 0) abort();
+    if (child == 0) {
+        (void)close(ends[0]);
+        run_seed(seed, false, result);
+        _exit(write(ends[1], result, sizeof *result) == (ssize_t)sizeof *result ? 0 : 1);
+    }
+    (void)close(ends[1]);
+    got = read(ends[0], result, sizeof *result);
+    (void)close(ends[0]);
+    (void)waitpid(child, &status, 0);
+    if (got == (ssize_t)sizeof *result && WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
+    memset(result, 0, sizeof *result);
+    result->failed = true;
+    (void)snprintf(result->failure, sizeof result->failure, "the process died (%s %d)",
+                   WIFSIGNALED(status) ? "signal" : "exit", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+}
+
+static void add_counters(struct sim_counters *sum, const struct sim_counters *one)
+{
+    for (size_t i = 0; i < COUNTERS; i++)
+        *(uint64_t *)((char *)sum + counter_rows[i].offset) += *(const uint64_t *)((const char *)one + counter_rows[i].offset);
+}
+
+/* False: something was never hit, so nothing was shown about it. */
+static bool print_counters(const struct sim_counters *sum)
+{
+    bool all = true;
+
+    for (size_t i = 0; i < COUNTERS; i++) {
+        uint64_t value = *(const uint64_t *)((const char *)sum + counter_rows[i].offset);
+        printf("  %12" PRIu64 "  %-16s %s%s\n", value, counter_rows[i].name, counter_rows[i].text,
+               value == 0 ? "   <- never hit" : "");
+        all &= value > 0;
+    }
+    return all;
+}
+
+static int run_many(uint64_t first, uint64_t count, bool twice)
+{
+    struct sim_counters sum = {0};
+    uint64_t failed = 0, steps = 0, differing = 0;
+    bool all;
+
+    for (uint64_t seed = first; seed < first + count; seed++) {
+        struct result result = {0}, again = {0};
+        run_apart(seed, &result);
+        add_counters(&sum, &result.counters);
+        steps += result.steps;
+        if (result.failed && failed++ < 20) printf("SEED=%" PRIu64 " %s\n", seed, result.failure);
+        if (twice && seed % 50 == 0) {
+            run_apart(seed, &again);
+            if (again.hash != result.hash) differing++, printf("SEED=%" PRIu64 " gives another trace when run again\n", seed);
+        }
+        if (isatty(2) && seed % 20 == 0) fprintf(stderr, "\r%" PRIu64 " of %" PRIu64 " seeds", seed - first + 1, count);
+    }
+    if (isatty(2)) fprintf(stderr, "\r");
+    printf("seeds %" PRIu64 " to %" PRIu64 ": %" PRIu64 " violations, %" PRIu64 " traces that differ, %" PRIu64 " steps\n", first,
+           first + count - 1, failed, differing, steps);
+    all = print_counters(&sum);
+    if (!all && count >= 100) printf("a fault or edge was never hit: this run proves nothing about it\n");
+    return failed > 0 || differing > 0 || (!all && count >= 100) ? 1 : 0;
+}
+
+static int run_one(uint64_t seed, bool trace)
+{
+    struct result result = {0};
+
+    run_seed(seed, trace, &result);
+    printf("SEED=%" PRIu64 " steps %" PRIu64 " trace hash %016" PRIx64 ": %s\n", seed, result.steps, result.hash,
+           result.failed ? result.failure : "valid");
+    (void)print_counters(&result.counters);
+    return result.failed ? 1 : 0;
+}
+
+#ifdef KITH_MUTANTS
+static int run_mutants(uint64_t seeds_max)
+{
+    int missed = 0;
+
+    for (int mutant = 1; mutant < KITH_MUTANT_COUNT; mutant++) {
+        struct result result = {0};
+        uint64_t seed = 1;
+        kith_mutant_on = mutant;
+        for (; seed <= seeds_max; seed++) {
+            run_apart(seed, &result);
+            if (result.failed) break;
+        }
+        if (result.failed)
+            printf("found   %-24s after %4" PRIu64 " seeds: %s\n", mutant_rows[mutant].name, seed, result.failure);
+        else missed++, printf("MISSED  %-24s in %4" PRIu64 " seeds (%s)\n", mutant_rows[mutant].name, seeds_max, mutant_rows[mutant].text);
+        (void)fflush(stdout);
+    }
+    printf("%d of %d planted bugs found\n", KITH_MUTANT_COUNT - 1 - missed, KITH_MUTANT_COUNT - 1);
+    return missed > 0;
+}
+#endif
+
+static uint64_t number_of(const char *text)
+{
+    uint64_t value = 0;
+
+    if (kith_slice_to_u64(kith_slice_str(text), &value) != KITH_OK) {
+        fprintf(stderr, "kith-sim: '%s' is not a number\n", text);
+        exit(2);
+    }
+    return value;
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t seeds = 100, seed = 0, first = 1;
+    bool one = false, trace = false, mutants = false;
+
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc) seeds = number_of(argv[++i]);
+        else if (strcmp(argv[i], "--first") == 0 && i + 1 < argc) first = number_of(argv[++i]);
+        else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) seed = number_of(argv[++i]), one = true;
+        else if (strcmp(argv[i], "--trace") == 0) trace = true;
+        else if (strcmp(argv[i], "--mutants") == 0) mutants = true;
+        else {
+            fprintf(stderr, "usage: kith-sim [--seeds N [--first S]] | --seed S [--trace] | --mutants [--seeds N]\n");
+            return 2;
+        }
+    }
+    if (mutants) {
+#ifdef KITH_MUTANTS
+        return run_mutants(seeds);
+#else
+        fprintf(stderr, "kith-sim: this build has no planted bugs; use ./dev sim --mutants\n");
+        return 2;
+#endif
+    }
+    (void)mutant_rows;
+    return one ? run_one(seed, trace) : run_many(first, seeds, true);
+}

@@ -1,0 +1,185 @@
+#ifndef TESTS_SIM_SIM_H
+#define TESTS_SIM_SIM_H
+
+#include "adapters/disk/disk_sim.h"
+#include "adapters/log/log_file.h"
+#include "adapters/msgstore/msgstore_mem.h"
+#include "base/map.h"
+#include "base/mutant.h"
+#include "base/ordered.h"
+#include "gateway/gateway.h"
+#include "libkith/kith.h"
+#include "loop/loop_sim.h"
+#include "net/conn.h"
+#include "shard/asker.h"
+
+/*
+ * A whole system in one process and thread, from one seed: the real server (gateways, shard owners, chat core, log on a
+ * simulated disk, reference store) and real client cores, over a simulated clock, network and disk. What is checked is in
+ * oracle.h; what goes wrong in faults.h. One seed gives one run, callback for callback.
+ */
+#define SIM_USERS_MAX 8
+#define SIM_DEVICES_MAX 16
+#define SIM_CHATS_MAX 6
+#define SIM_LOOPS_MAX_SERVER 3
+
+/* What happened, counted over a run and summed over all: each must be hit, or the run proved nothing about it. */
+#define SIM_COUNTERS(X)                                                      \
+    X(server_crashes, "server killed, machine up (kill -9)")                 \
+    X(power_cuts, "power cut: unsynced writes lost or torn")                 \
+    X(mid_io_cuts, "power cut in the middle of an I/O operation")            \
+    X(halted_restarts, "server restarted because its log had halted")            \
+    X(restart_storms, "crash again before the replay was through")           \
+    X(sync_errors, "failed syncs of the log")                                \
+    X(disk_full, "disk full for a while")                                    \
+    X(store_errors, "commits refused by the store")                          \
+    X(store_losses, "crash that lost committed, unflushed rows")             \
+    X(torn_tails, "torn tail cut at start")                                  \
+    X(client_crashes, "client killed between two effects")                   \
+    X(net_cuts, "connection cut, both sides told")                           \
+    X(net_half_open, "connection cut, the server not told")                  \
+    X(net_stalls, "network stopped for a while")                             \
+    X(net_partitions, "clients of one side cannot reach the server")         \
+    X(clock_jumps, "wall clock of a machine stepped")                        \
+    X(loop_pauses, "a server thread stood still")                            \
+    X(slow_store, "store answers late")                                      \
+    X(sends, "messages written")                                             \
+    X(acked, "messages acknowledged")                                        \
+    X(resent, "messages sent again")                                         \
+    X(refused, "messages refused for now")                                   \
+    X(applied, "messages shown")                                             \
+    X(duplicates, "redeliveries dropped by a client")                        \
+    X(gaps, "gaps announced")                                                \
+    X(replays, "commands replayed at a start")                               \
+    X(reads, "read marks")                                                   \
+    X(receipts, "receipts seen")                                             \
+    X(members_added, "members added")                                        \
+    X(members_removed, "members removed")                                    \
+    X(deletes, "messages deleted")                                           \
+    X(chat_loads, "chats read back from the store")
+
+struct sim_counters {
+#define SIM_COUNTER_FIELD(name, text) uint64_t name;
+    SIM_COUNTERS(SIM_COUNTER_FIELD)
+#undef SIM_COUNTER_FIELD
+};
+
+struct sim;
+struct sim_device;
+
+/* One connection: the server's struct conn, and the client's end. Lives until the run ends. */
+struct sim_link {
+    struct conn conn; /* first: the gateway gets a pointer to it */
+    struct sim *sim;
+    struct sim_device *device;
+    uint64_t generation;            /* of the server's life it belongs to */
+    bool attached, closing, server_closed, client_closed, cut, paused;
+    size_t down_bytes;              /* on the way to the client */
+    bool was_high;
+    struct sim_chunk *up_first, *up_last, *down_first, *down_last;
+    struct loop_timer up_timer, down_timer, close_timer, client_close_timer, keepalive_timer;
+    struct loop_task drained_task;
+    uint32_t keepalive_ms;
+    uint64_t heard_ms;
+    enum conn_closed why;
+    struct sim_link *next;
+};
+
+struct sim_record {
+    size_t len;
+    uint8_t bytes[];
+};
+
+/* One device: a client core and what its host keeps. */
+struct sim_device {
+    struct sim *sim;
+    unsigned number, user;
+    struct device_id id;
+    struct loop *loop;
+    char name[16];
+    struct kith_ordered records; /* durable */
+    struct kith_client *client;  /* NULL while its process is down */
+    struct sim_link *link;
+    struct loop_timer tick, restart, persist, act;
+    bool persisting;
+    struct kith_slice unsaved;
+    bool cut_off; /* partition: cannot connect */
+    uint64_t lives;
+    struct oracle_device *oracle;
+};
+
+struct sim_server {
+    struct sim *sim;
+    bool up, ready;
+    uint64_t generation;
+    unsigned loop_count;
+    struct loop *loops[SIM_LOOPS_MAX_SERVER], *log_loop;
+    struct asker *askers[SIM_LOOPS_MAX_SERVER];
+    struct shard_owner *owners[SIM_LOOPS_MAX_SERVER];
+    struct gateway *gateways[SIM_LOOPS_MAX_SERVER];
+    struct gateway_group *group;
+    struct shard_listener *listeners[SIM_LOOPS_MAX_SERVER];
+    struct disk *disk;
+    struct log *log;
+    struct msgstore *store;
+    struct sim_image *disk_image;
+    struct msgstore_mem_image *store_image;
+};
+
+struct sim {
+    uint64_t seed;
+    struct sim_world *world;
+    struct kith_prng prng; /* workload and faults */
+    struct loop *director; /* where the harness itself runs */
+    struct sim_server server;
+    unsigned user_count, device_count, chat_count;
+    struct sim_device devices[SIM_DEVICES_MAX];
+    struct user_id users[SIM_USERS_MAX];
+    struct chat_id chats[SIM_CHATS_MAX];
+    bool chat_is_group[SIM_CHATS_MAX];
+    bool chat_made[SIM_CHATS_MAX];
+    struct sim_link *links;
+    struct sim_counters counters;
+    struct oracle *oracle;
+    struct loop_timer workload, nemesis, heal;
+    struct sim_ask *asks; /* of the harness, see workload.c */
+    uint64_t stalled_until_ms;
+    bool healing, failed, fault_due;
+    uint64_t server_due_ms, halted_since_ms;
+    char failure[512];
+    bool trace;
+};
+
+/* The first failure counts; the run stops. */
+void sim_fail(struct sim *sim, const char *fmt, ...) KITH_PRINTF(2, 3);
+static inline uint64_t sim_now_ms(const struct sim *sim)
+{
+    return sim_world_now_us(sim->world) / 1000;
+}
+
+/* server.c */
+void server_start(struct sim *sim);
+enum server_end { END_KILL, END_POWER_CUT, END_CLEAN };
+void server_end(struct sim *sim, enum server_end how);
+/* device.c */
+void device_init(struct sim *sim, unsigned number, unsigned user);
+void device_start(struct sim_device *device);
+void device_crash(struct sim_device *device);
+void device_run(struct sim_device *device); /* carry out the effects that are there */
+void device_deinit(struct sim_device *device);
+/* link.c */
+struct sim_link *link_open(struct sim *sim, struct sim_device *device); /* NULL: refused */
+void link_client_send(struct sim_link *link, struct kith_slice bytes);
+void link_client_close(struct sim_link *link);
+void link_cut(struct sim_link *link, bool tell_server);
+void links_forget_server(struct sim *sim); /* the server died: clients find out */
+void links_free(struct sim *sim);
+/* workload.c, faults.c */
+void workload_start(struct sim *sim);
+void workload_free(struct sim *sim);
+bool workload_is_quiet(const struct sim *sim);
+void faults_start(struct sim *sim);
+void faults_strike(struct sim *sim); /* between two steps */
+void faults_heal(struct sim *sim);
+
+#endif

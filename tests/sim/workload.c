@@ -1,0 +1,178 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "oracle.h"
+
+/*
+ * What people do: write, read, delete; the owner of a group adds and removes. Devices act through their client cores;
+ * membership and deletes go through a server asker, as REST would.
+ */
+struct sim_ask {
+    struct ask ask; /* first: the asker gives it back */
+    struct sim *sim;
+    struct sim_ask *next;
+    uint64_t generation;
+    struct loop_task task;
+    struct cmd cmd;
+    uint8_t members[SIM_USERS_MAX * CMD_MEMBER_BYTES];
+    unsigned chat;
+    bool done;
+};
+
+static void ask_done(struct ask *ask)
+{
+    struct sim_ask *mine = (struct sim_ask *)ask;
+    struct sim *sim = mine->sim;
+    enum kith_code code = ask->answer.code;
+
+    mine->done = true;
+    if (mine->cmd.verb == CMD_CHAT_CREATE && (code == CODE_CREATED || code == CODE_OK)) sim->chat_made[mine->chat] = true;
+    if (code != CODE_CREATED) return;
+    if (mine->cmd.verb == CMD_MEMBER_ADD) sim->counters.members_added++;
+    if (mine->cmd.verb == CMD_MEMBER_REMOVE) sim->counters.members_removed++;
+    if (mine->cmd.verb == CMD_DELETE) sim->counters.deletes++;
+}
+
+/* On a server loop: whose asker takes it. */
+static void ask_run(struct loop_task *task)
+{
+    struct sim_ask *mine = (struct sim_ask *)((char *)task - offsetof(struct sim_ask, task));
+    struct sim *sim = mine->sim;
+
+    if (!sim->server.up || mine->generation != sim->server.generation) return;
+    asker_ask(sim->server.askers[0], &mine->cmd, &mine->ask);
+}
+
+static struct sim_ask *ask_new(struct sim *sim, enum cmd_verb verb, unsigned chat, unsigned actor)
+{
+    struct sim_ask *mine = calloc(1, sizeof *mine);
+
+    if (mine == NULL) abort();
+    mine->sim = sim;
+    mine->chat = chat;
+    mine->generation = sim->server.generation;
+    mine->ask.done = ask_done;
+    mine->task.run = ask_run;
+    mine->cmd = (struct cmd){.verb = verb, .stream = sim->chats[chat].id, .actor = sim->users[actor]};
+    mine->next = sim->asks;
+    sim->asks = mine;
+    return mine;
+}
+
+static void create_chat(struct sim *sim, unsigned chat)
+{
+    struct sim_ask *mine = ask_new(sim, CMD_CHAT_CREATE, chat, 0);
+    unsigned count = sim->chat_is_group[chat] ? sim->user_count : 2;
+    unsigned first = sim->chat_is_group[chat] ? 0 : chat % (sim->user_count - 1);
+
+    mine->cmd.actor = sim->users[first];
+    mine->cmd.flags = sim->chat_is_group[chat] ? CMD_GROUP : 0;
+    for (unsigned i = 0; i < count; i++) {
+        struct cmd_member member = {.user = sim->users[first + i],
+                                    .role = i == 0 && sim->chat_is_group[chat] ? ROLE_OWNER : ROLE_MEMBER,
+                                    .accepted = 1,
+                                    .receipts = 1};
+        cmd_member_encode(&member, mine->members + i * CMD_MEMBER_BYTES);
+    }
+    mine->cmd.members = kith_slice_of(mine->members, count * CMD_MEMBER_BYTES);
+    loop_post(sim->server.loops[0], &mine->task);
+}
+
+static void change_members(struct sim *sim, unsigned chat)
+{
+    bool add = kith_prng_chance(&sim->prng, 1, 2);
+    struct sim_ask *mine = ask_new(sim, add ? CMD_MEMBER_ADD : CMD_MEMBER_REMOVE, chat, 0);
+
+    mine->cmd.subject = sim->users[kith_prng_between(&sim->prng, 1, sim->user_count - 1)];
+    mine->cmd.role = add ? ROLE_MEMBER : 0;
+    loop_post(sim->server.loops[0], &mine->task);
+}
+
+static void delete_message(struct sim *sim, unsigned chat)
+{
+    struct sim_ask *mine = ask_new(sim, CMD_DELETE, chat, 0);
+
+    mine->cmd.seq = kith_prng_between(&sim->prng, 2, 30);
+    loop_post(sim->server.loops[0], &mine->task);
+}
+
+static void device_write(struct sim_device *device, unsigned chat)
+{
+    struct sim *sim = device->sim;
+    struct kith_send send = {.chat = sim->chats[chat], .content_type = kith_slice_str("text/plain")};
+    struct msg_id id;
+    char body[64];
+    struct kith_time now = {.mono_ms = loop_now_ms(device->loop), .wall_ms = loop_wall_ms(device->loop)};
+
+    send.body = kith_slice_of(body, (size_t)snprintf(body, sizeof body, "%llu from %s", (unsigned long long)sim->counters.sends,
+                                                     device->name));
+    sim->counters.sends++;
+    if (kith_client_send(device->client, now, &send, &id) != KITH_OK) {
+        sim_fail(sim, "%s cannot take a message into its outbox", device->name);
+        return;
+    }
+    oracle_invoked(device, sim->chats[chat], id, send.body);
+}
+
+/* On the device's own loop. */
+static void act_fire(struct loop_timer *timer)
+{
+    struct sim_device *device = (struct sim_device *)((char *)timer - offsetof(struct sim_device, act));
+    struct sim *sim = device->sim;
+    unsigned chat = (unsigned)kith_prng_below(&sim->prng, sim->chat_count);
+    unsigned first = sim->chat_is_group[chat] ? 0 : chat % (sim->user_count - 1);
+    bool is_member = sim->chat_is_group[chat] || device->user == first || device->user == first + 1;
+    unsigned burst = kith_prng_chance(&sim->prng, 1, 6) ? 8 : 1;
+
+    if (sim->healing) return;
+    if (device->client != NULL && sim->chat_made[chat] && is_member) {
+        if (kith_prng_chance(&sim->prng, 1, 6) && oracle_applied_up_to(device, sim->chats[chat]) > 0) {
+            sim->counters.reads++;
+            kith_ignore(kith_client_read(device->client, sim->chats[chat], oracle_applied_up_to(device, sim->chats[chat])));
+        } else {
+            for (unsigned i = 0; i < burst; i++) device_write(device, chat);
+        }
+        device_run(device);
+    }
+    loop_timer_start(device->loop, &device->act, kith_prng_below(&sim->prng, 1500));
+}
+
+static void workload_fire(struct loop_timer *timer)
+{
+    struct sim *sim = (struct sim *)((char *)timer - offsetof(struct sim, workload));
+    unsigned chat = (unsigned)kith_prng_below(&sim->prng, sim->chat_count);
+
+    if (sim->healing) return;
+    loop_timer_start(sim->director, &sim->workload, kith_prng_below(&sim->prng, 800));
+    if (!sim->server.up || !sim->server.ready) return;
+    if (!sim->chat_made[chat]) create_chat(sim, chat);
+    else if (sim->chat_is_group[chat] && kith_prng_chance(&sim->prng, 1, 3)) change_members(sim, chat);
+    else if (kith_prng_chance(&sim->prng, 1, 10)) delete_message(sim, chat);
+}
+
+void workload_start(struct sim *sim)
+{
+    sim->workload.fire = workload_fire;
+    loop_timer_start(sim->director, &sim->workload, 0);
+    for (unsigned d = 0; d < sim->device_count; d++) {
+        sim->devices[d].act.fire = act_fire;
+        loop_timer_start(sim->devices[d].loop, &sim->devices[d].act, kith_prng_below(&sim->prng, 1500));
+    }
+}
+
+bool workload_is_quiet(const struct sim *sim)
+{
+    if (!sim->server.up || !sim->server.ready || !oracle_all_answered(sim)) return false;
+    for (unsigned d = 0; d < sim->device_count; d++)
+        if (sim->devices[d].client == NULL || kith_client_connection(sim->devices[d].client) != KITH_ONLINE) return false;
+    return true;
+}
+
+void workload_free(struct sim *sim)
+{
+    while (sim->asks != NULL) {
+        struct sim_ask *next = sim->asks->next;
+        free(sim->asks);
+        sim->asks = next;
+    }
+}

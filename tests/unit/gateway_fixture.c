@@ -1,0 +1,686 @@
+#include "gateway_fixture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ------------------------------------------------------------------------------------------------------- connections */
+
+static struct fx_peer *peer_of(struct conn *conn)
+{
+    return (struct fx_peer *)conn;
+}
+
+static void frames_add(struct fx_peer *peer, const struct stomp_frame *from)
+{
+    struct fx_frame *frame;
+
+    if (peer->frame_count == peer->frame_cap) {
+        peer->frame_cap = peer->frame_cap == 0 ? 64 : peer->frame_cap * 2;
+        peer->frames = realloc(peer->frames, peer->frame_cap * sizeof *peer->frames);
+        assert_non_null(peer->frames);
+    }
+    frame = &peer->frames[peer->frame_count++];
+    *frame = (struct fx_frame){.command = from->command, .header_count = from->headers_count};
+    assert_true(from->headers_count <= 24);
+    for (unsigned i = 0; i < from->headers_count; i++) {
+        const struct stomp_header *header = &from->headers[i];
+        assert_true(header->name.len < sizeof frame->names[i] && header->value.len < sizeof frame->values[i]);
+        memcpy(frame->names[i], header->name.ptr, header->name.len);
+        memcpy(frame->values[i], header->value.ptr, header->value.len);
+    }
+    frame->body_len = from->body.len;
+    frame->body = malloc(from->body.len + 1);
+    assert_non_null(frame->body);
+    memcpy(frame->body, from->body.ptr, from->body.len);
+    frame->body[from->body.len] = '\0';
+}
+
+/* I-O5, and ids that are unique on the connection. */
+static void check_message(struct fx_peer *peer, const struct fx_frame *frame)
+{
+    const char *ack = fx_header(frame, "ack");
+    struct kith_uuid chat = {0};
+    uint64_t seq, from;
+    size_t i = 0;
+
+    assert_non_null(fx_header(frame, "subscription"));
+    assert_non_null(fx_header(frame, "content-length"));
+    assert_true(fx_number(frame, "message-id") > peer->message_id_last);
+    peer->message_id_last = fx_number(frame, "message-id");
+    if (ack == NULL) return;
+    assert_int_equal(kith_uuid_parse(kith_slice_of(fx_header(frame, "destination") + 6, KITH_UUID_TEXT_LEN), &chat), 0);
+    seq = fx_number(frame, "seq");
+    from = strcmp(fx_header(frame, "type"), "gap") == 0 ? fx_number(frame, "gap-from") : seq;
+    assert_true(from <= seq);
+    while (i < peer->seen_count && !kith_uuid_eq(peer->seen[i].chat, chat)) i++;
+    if (i == peer->seen_count) {
+        assert_true(i < FX_CHATS_MAX);
+        peer->seen[peer->seen_count++] = (struct fx_seen){.chat = chat, .seq = from - 1};
+    }
+    if (!peer->gaps_allowed) assert_int_equal(from, peer->seen[i].seq + 1);
+    peer->seen[i].seq = seq;
+}
+
+static void conn_send_op(struct conn *conn, struct kith_slice message, bool is_text)
+{
+    struct fx_peer *peer = peer_of(conn);
+    struct stomp_reader reader;
+    struct stomp_frame frame;
+    size_t used = 0;
+
+    if (peer->closing) return;
+    peer->writes++;
+    peer->binary_writes += !is_text;
+    kith_buf_reset(&peer->in);
+    assert_int_equal(kith_buf_append(&peer->in, message), KITH_OK);
+    if (kith_slice_is(message, "\n")) {
+        peer->beats++;
+        return;
+    }
+    /* One frame a message, whole. */
+    stomp_reader_init(&reader, 4u << 20);
+    assert_int_equal(stomp_next(&reader, peer->in.ptr, message.len, &used, &frame), KITH_OK);
+    assert_int_equal(used, message.len);
+    if (peer->frame_count > 0) assert_int_not_equal(peer->frames[peer->frame_count - 1].command, STOMP_ERROR);
+    frames_add(peer, &frame);
+    if (frame.command == STOMP_MESSAGE) check_message(peer, &peer->frames[peer->frame_count - 1]);
+}
+
+static size_t conn_queued_op(const struct conn *conn)
+{
+    return ((const struct fx_peer *)conn)->queued;
+}
+
+static void conn_pause_op(struct conn *conn, bool paused)
+{
+    assert_true(peer_of(conn)->paused != paused);
+    peer_of(conn)->paused = paused;
+}
+
+static void closed_run(struct loop_task *task)
+{
+    struct fx_peer *peer = (struct fx_peer *)((char *)task - offsetof(struct fx_peer, close_task));
+
+    if (peer->closed) return;
+    peer->closed = true;
+    peer->conn.user->closed(peer->conn.user, CONN_CLOSED_OURS);
+}
+
+static void conn_close_op(struct conn *conn, uint16_t code, const char *reason)
+{
+    struct fx_peer *peer = peer_of(conn);
+
+    assert_non_null(reason);
+    if (peer->closing) return;
+    peer->closing = true;
+    peer->close_code = code;
+    peer->close_task.run = closed_run;
+    loop_defer(conn->loop, &peer->close_task);
+}
+
+static void conn_peer_op(const struct conn *conn, char out[static 64])
+{
+    (void)conn;
+    snprintf(out, 64, "192.0.2.1");
+}
+
+static void conn_keepalive_op(struct conn *conn, uint32_t ms)
+{
+    peer_of(conn)->keepalive_ms = ms;
+}
+
+static const struct conn_ops conn_fx_ops = {
+    .name = "fixture",
+    .send = conn_send_op,
+    .queued = conn_queued_op,
+    .pause = conn_pause_op,
+    .close = conn_close_op,
+    .peer = conn_peer_op,
+    .keepalive = conn_keepalive_op,
+};
+
+struct fx_peer *fx_peer(struct fx *fx, unsigned loop, const char *bearer)
+{
+    struct fx_peer *peer = calloc(1, sizeof *peer);
+    struct conn_user *user = gateway_session_new(fx->gateways[loop], kith_slice_str(bearer == NULL ? "" : bearer));
+
+    assert_non_null(peer);
+    assert_true(fx->peer_count < FX_PEERS_MAX);
+    fx->peers[fx->peer_count++] = peer;
+    peer->fx = fx;
+    peer->loop = loop;
+    kith_buf_init(&peer->in, 4u << 20);
+    if (user == NULL) {
+        peer->closed = peer->closing = true;
+        return peer;
+    }
+    peer->conn = (struct conn){.ops = &conn_fx_ops, .user = user, .loop = fx->loops[loop]};
+    peer->attached = true;
+    gateway_session_attach(user, &peer->conn);
+    return peer;
+}
+
+void fx_drop(struct fx_peer *peer)
+{
+    if (peer->closed) return;
+    peer->closing = peer->closed = true;
+    peer->conn.user->closed(peer->conn.user, CONN_CLOSED_PEER);
+}
+
+void fx_bytes(struct fx_peer *peer, const void *bytes, size_t len)
+{
+    uint8_t *copy = malloc(len + 1);
+
+    assert_non_null(copy);
+    if (len > 0) memcpy(copy, bytes, len);
+    if (!peer->closing) peer->conn.user->bytes(peer->conn.user, copy, len);
+    free(copy);
+}
+
+void fx_send(struct fx_peer *peer, const char *fmt, ...)
+{
+    char *text = NULL;
+    va_list args;
+    int len;
+
+    va_start(args, fmt);
+    len = vasprintf(&text, fmt, args);
+    va_end(args);
+    assert_true(len >= 0);
+    fx_bytes(peer, text, (size_t)len + 1);
+    free(text);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ tokens */
+
+struct pending_check {
+    struct loop_timer timer;
+    struct fx *fx;
+    struct account_check *op;
+    struct pending_check *next;
+};
+
+static struct fx *fx_now; /* the accounts are a pointer that nobody looks into */
+
+static void check_fire(struct loop_timer *timer)
+{
+    struct pending_check *pending = (struct pending_check *)timer;
+    struct account_check *op = pending->op;
+    struct fx *fx = pending->fx;
+    unsigned user = 0, device = 0;
+    int used = 0;
+
+    free(pending);
+    op->code = CODE_UNAUTHORIZED;
+    if (sscanf(op->token, "u%ud%u%n", &user, &device, &used) == 2 && op->token[used] == '\0') {
+        op->code = CODE_OK;
+        op->who = (struct account_identity){
+            .user = USER(user), .device = DEVICE(device), .expires_ms = loop_wall_ms(op->loop) + fx->token_ms};
+    }
+    if (fx->check_code != CODE_OK) op->code = fx->check_code;
+    memset(op->token, 0, sizeof op->token);
+    op->done(op);
+}
+
+static void check(struct accounts *accounts, struct account_check *op)
+{
+    struct pending_check *pending = calloc(1, sizeof *pending);
+
+    (void)accounts;
+    assert_non_null(pending);
+    pending->timer.fire = check_fire;
+    pending->fx = fx_now;
+    pending->op = op;
+    loop_timer_start(op->loop, &pending->timer, fx_now->check_ms);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- server */
+
+static void fatal(void *arg, const char *why)
+{
+    (void)arg;
+    fail_msg("the shard owner failed: %s", why);
+}
+
+static void server_open(struct fx *fx)
+{
+    struct msgstore_status store_status;
+    struct log_status log_now;
+    bool shards[KITH_SHARDS];
+
+    fx->log = log_mem_open(&fx->log_store, fx->log_loop);
+    assert_non_null(fx->log);
+    assert_int_equal(msgstore_mem_open(fx->image, &fx->store_config, &fx->store), KITH_OK);
+    for (unsigned i = 0; i < fx->loop_count; i++) {
+        fx->askers[i] = asker_new(&(struct asker_config){.loop = fx->loops[i], .loop_index = i, .log = fx->log});
+        assert_non_null(fx->askers[i]);
+        fx->listeners[i] = asker_listener(fx->askers[i]);
+    }
+    for (unsigned i = 0; i < KITH_SHARDS; i++) shards[i] = true;
+    fx->store->ops->status(fx->store, &store_status);
+    fx->owner = shard_owner_new(&(struct shard_owner_config){.loop = fx->owner_loop,
+                                                             .log = fx->log,
+                                                             .store = fx->store,
+                                                             .listeners = fx->listeners,
+                                                             .listener_count = fx->loop_count,
+                                                             .shards = shards,
+                                                             .positions = store_status.positions,
+                                                             .cache_bytes_max = 1u << 20,
+                                                             .members_max = KITH_MEMBERS_MAX,
+                                                             .fatal = fatal});
+    assert_non_null(fx->owner);
+    log_status(fx->log, &log_now);
+    fx->group = gateway_group_new(log_now.position_durable);
+    assert_non_null(fx->group);
+    for (unsigned i = 0; i < fx->loop_count; i++) {
+        fx->gateways[i] = gateway_new(&(struct gateway_config){.loop = fx->loops[i],
+                                                               .group = fx->group,
+                                                               .asker = fx->askers[i],
+                                                               .store = fx->store,
+                                                               .check = check,
+                                                               .limits = fx->limits,
+                                                               .server = "kithd/test"});
+        assert_non_null(fx->gateways[i]);
+    }
+    assert_int_equal(log_start(fx->log), KITH_OK);
+    for (unsigned i = 0; i < 1000 && !shard_owner_caught_up(fx->owner); i++) fx_run(fx, 1);
+    assert_true(shard_owner_caught_up(fx->owner));
+}
+
+void fx_open(struct fx *fx, unsigned loops, uint64_t seed)
+{
+    struct gateway_limits limits = fx->limits;
+    uint32_t store_delay_ms = fx->store_delay_ms;
+    static const char *const names[FX_LOOPS_MAX] = {"gateway 0", "gateway 1", "gateway 2"};
+
+    *fx = (struct fx){.loop_count = loops, .token_ms = 3600 * 1000, .check_code = CODE_OK, .limits = limits,
+                      .store_delay_ms = store_delay_ms};
+    fx_now = fx;
+    fx->world = sim_world_new(seed);
+    assert_non_null(fx->world);
+    fx->log_loop = sim_loop_new(fx->world, "log");
+    fx->owner_loop = sim_loop_new(fx->world, "owner");
+    for (unsigned i = 0; i < loops; i++) fx->loops[i] = sim_loop_new(fx->world, names[i]);
+    log_mem_store_init(&fx->log_store);
+    fx->image = msgstore_mem_image_new();
+    assert_non_null(fx->image);
+    fx->store_config = (struct msgstore_mem_config){.seed = seed, .delay_ms_max = store_delay_ms};
+    server_open(fx);
+}
+
+void fx_run(struct fx *fx, uint64_t ms)
+{
+    sim_world_run_until(fx->world, sim_world_now_us(fx->world) / 1000 + ms);
+}
+
+static void peers_free(struct fx *fx)
+{
+    for (unsigned i = 0; i < fx->peer_count; i++) {
+        struct fx_peer *peer = fx->peers[i];
+        for (size_t j = 0; j < peer->frame_count; j++) free(peer->frames[j].body);
+        free(peer->frames);
+        kith_buf_deinit(&peer->in);
+        free(peer);
+    }
+    fx->peer_count = 0;
+}
+
+static void note_closed(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+void fx_close(struct fx *fx)
+{
+    bool closed = false;
+
+    for (unsigned i = 0; i < fx->peer_count; i++)
+        if (fx->peers[i]->attached) fx_drop(fx->peers[i]);
+    fx_run(fx, 500);
+    for (unsigned i = 0; i < fx->loop_count; i++) gateway_free(fx->gateways[i]);
+    gateway_group_free(fx->group);
+    for (unsigned i = 0; i < fx->loop_count; i++) asker_free(fx->askers[i]);
+    fx->log->ops->close(fx->log, note_closed, &closed);
+    fx_run(fx, 500);
+    assert_true(closed);
+    shard_owner_free(fx->owner);
+    log_mem_free(fx->log);
+    fx->store->ops->close(fx->store);
+    msgstore_mem_image_free(fx->image);
+    log_mem_store_deinit(&fx->log_store);
+    sim_world_free(fx->world);
+    peers_free(fx);
+}
+
+void fx_restart(struct fx *fx)
+{
+    uint32_t unpersisted;
+
+    fx_run(fx, 1);
+    sim_loop_kill(fx->log_loop);
+    sim_loop_kill(fx->owner_loop);
+    for (unsigned i = 0; i < fx->loop_count; i++) {
+        sim_loop_kill(fx->loops[i]);
+        gateway_crash(fx->gateways[i]);
+    }
+    for (unsigned i = 0; i < fx->peer_count; i++) fx->peers[i]->closing = fx->peers[i]->closed = true;
+    gateway_group_free(fx->group);
+    for (unsigned i = 0; i < fx->loop_count; i++) asker_crash(fx->askers[i]);
+    shard_owner_crash(fx->owner);
+    log_mem_free(fx->log);
+    unpersisted = msgstore_mem_unpersisted(fx->image);
+    msgstore_mem_crash(fx->image, unpersisted / 2);
+    server_open(fx);
+}
+
+/* ----------------------------------------------------------------------------------------------------------- commands */
+
+struct fx_asked {
+    struct ask ask;
+    bool done;
+};
+
+static void ask_done(struct ask *ask)
+{
+    ((struct fx_asked *)ask)->done = true;
+}
+
+struct chat_answer fx_ask(struct fx *fx, const struct cmd *cmd)
+{
+    struct fx_asked asked = {.ask = {.done = ask_done}};
+
+    asker_ask(fx->askers[0], cmd, &asked.ask);
+    for (unsigned i = 0; i < 1000 && !asked.done; i++) fx_run(fx, 1);
+    assert_true(asked.done);
+    fx_run(fx, 2); /* the other loops have its news too */
+    return asked.ask.answer;
+}
+
+static void create(struct fx *fx, uint32_t chat, const uint32_t *users, uint32_t count, uint32_t flags)
+{
+    uint8_t *members = calloc(count, CMD_MEMBER_BYTES);
+    struct cmd cmd = {.verb = CMD_CHAT_CREATE, .flags = flags, .stream = CHAT(chat).id, .actor = USER(users[0]),
+                      .device = DEVICE(users[0]),
+                      .members = {.ptr = members, .len = (size_t)count * CMD_MEMBER_BYTES}};
+
+    assert_non_null(members);
+    assert_true(count < 2 || users[0] < users[1]); /* in the order that the core wants */
+    for (uint32_t i = 0; i < count; i++)
+        cmd_member_encode(&(struct cmd_member){.user = USER(users[i]), .list_seq = 1, .accepted = 1, .receipts = 1,
+                                               .role = i == 0 && (flags & CMD_GROUP) ? ROLE_OWNER : ROLE_MEMBER},
+                          members + i * CMD_MEMBER_BYTES);
+    assert_int_equal(fx_ask(fx, &cmd).code, CODE_CREATED);
+    free(members);
+}
+
+void fx_direct(struct fx *fx, uint32_t chat, uint32_t a, uint32_t b, bool encrypted)
+{
+    create(fx, chat, (uint32_t[]){a, b}, 2, encrypted ? CMD_ENCRYPTED : 0);
+}
+
+void fx_group(struct fx *fx, uint32_t chat, uint32_t members, bool encrypted)
+{
+    uint32_t *users = calloc(members, sizeof *users);
+
+    assert_non_null(users);
+    for (uint32_t i = 0; i < members; i++) users[i] = i + 1;
+    create(fx, chat, users, members, CMD_GROUP | (encrypted ? CMD_ENCRYPTED : 0));
+    free(users);
+}
+
+void fx_add(struct fx *fx, uint32_t chat, uint32_t user)
+{
+    struct cmd cmd = {.verb = CMD_MEMBER_ADD, .stream = CHAT(chat).id, .actor = USER(1), .device = DEVICE(1),
+                      .subject = USER(user), .value = 1};
+
+    assert_int_equal(fx_ask(fx, &cmd).code, CODE_CREATED);
+}
+
+void fx_remove(struct fx *fx, uint32_t chat, uint32_t user)
+{
+    struct cmd cmd = {.verb = CMD_MEMBER_REMOVE, .stream = CHAT(chat).id, .actor = USER(1), .device = DEVICE(1),
+                      .subject = USER(user)};
+
+    assert_int_equal(fx_ask(fx, &cmd).code, CODE_CREATED);
+}
+
+struct msg_id fx_msg_id(struct fx *fx)
+{
+    uint8_t coins[10] = {0};
+
+    kith_put_u64_be(coins + 2, ++fx->ids);
+    return (struct msg_id){kith_uuid_v7_make(SIM_WALL_START_MS + sim_world_now_us(fx->world) / 1000, coins)};
+}
+
+uint64_t fx_say(struct fx *fx, uint32_t chat, uint32_t user, uint32_t device, const char *text)
+{
+    struct cmd cmd = {.verb = CMD_SEND, .stream = CHAT(chat).id, .actor = USER(user), .device = DEVICE(device),
+                      .id = fx_msg_id(fx), .content_type = kith_slice_str("text/plain"), .body = kith_slice_str(text)};
+    struct chat_answer answer = fx_ask(fx, &cmd);
+
+    if (answer.code == CODE_BAD_REQUEST) {
+        cmd.flags = CMD_ENCRYPTED;
+        answer = fx_ask(fx, &cmd);
+    }
+    assert_int_equal(answer.code, CODE_CREATED);
+    return answer.seq;
+}
+
+struct fx_read {
+    struct msgstore_get get;
+    struct msgstore_commit commit;
+    bool done;
+};
+
+static void get_done(struct msgstore_get *op)
+{
+    ((struct fx_read *)((char *)op - offsetof(struct fx_read, get)))->done = true;
+}
+
+static void commit_done(struct msgstore_commit *op)
+{
+    ((struct fx_read *)((char *)op - offsetof(struct fx_read, commit)))->done = true;
+}
+
+static bool row_read(struct fx *fx, const struct row_key *key, struct fx_read *read)
+{
+    *read = (struct fx_read){.get = {.loop = fx->log_loop, .key = row_key_slice(key), .done = get_done}};
+    kith_buf_init(&read->get.value, 4096);
+    msgstore_get(fx->store, &read->get);
+    for (unsigned i = 0; i < 1000 && !read->done; i++) fx_run(fx, 1);
+    assert_true(read->done);
+    return read->get.err == KITH_OK;
+}
+
+uint64_t fx_cursor(struct fx *fx, uint32_t chat, uint32_t device)
+{
+    struct row_key key = row_key_device(CHAT(chat), DEVICE(device));
+    struct row_device row = {0};
+    struct fx_read read;
+
+    if (row_read(fx, &key, &read)) assert_int_equal(row_device_decode(kith_buf_peek(&read.get.value), &row), KITH_OK);
+    kith_buf_deinit(&read.get.value);
+    return row.has_cursor ? row.cursor : UINT64_MAX;
+}
+
+uint64_t fx_head(struct fx *fx, uint32_t chat)
+{
+    struct row_key key = row_key_chat(CHAT(chat));
+    struct row_chat row = {0};
+    struct fx_read read;
+
+    assert_true(row_read(fx, &key, &read));
+    assert_int_equal(row_chat_decode(kith_buf_peek(&read.get.value), &row), KITH_OK);
+    kith_buf_deinit(&read.get.value);
+    return row.last_seq;
+}
+
+struct row_member fx_member(struct fx *fx, uint32_t chat, uint32_t user)
+{
+    struct row_key key = row_key_member(CHAT(chat), USER(user));
+    struct row_member row = {0};
+    struct fx_read read;
+
+    assert_true(row_read(fx, &key, &read));
+    assert_int_equal(row_member_decode(kith_buf_peek(&read.get.value), &row), KITH_OK);
+    kith_buf_deinit(&read.get.value);
+    return row;
+}
+
+void fx_erase(struct fx *fx, const struct row_key *key)
+{
+    struct msgstore_status status;
+    struct msgstore_batch batch;
+    struct msgstore_position position = {0};
+    struct fx_read read = {0};
+
+    fx->store->ops->status(fx->store, &status);
+    position.position = status.positions[0];
+    msgstore_batch_init(&batch);
+    assert_int_equal(msgstore_batch_delete(&batch, row_key_slice(key)), KITH_OK);
+    read.commit = (struct msgstore_commit){
+        .loop = fx->log_loop, .batch = &batch, .positions = &position, .position_count = 1, .done = commit_done};
+    msgstore_commit(fx->store, &read.commit);
+    for (unsigned i = 0; i < 1000 && !read.done; i++) fx_run(fx, 1);
+    assert_int_equal(read.commit.err, KITH_OK);
+    msgstore_batch_deinit(&batch);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ clients */
+
+struct fx_peer *fx_connect(struct fx *fx, unsigned loop, uint32_t user, uint32_t device)
+{
+    struct fx_peer *peer = fx_peer(fx, loop, NULL);
+
+    fx_send(peer, "CONNECT\naccept-version:1.2\nheart-beat:0,0\npasscode:u%ud%u\n\n", user, device);
+    fx_run(fx, 5 + fx->check_ms);
+    fx_expect(peer, STOMP_CONNECTED);
+    return peer;
+}
+
+void fx_errors(struct fx_peer *peer)
+{
+    fx_send(peer, "SUBSCRIBE\nid:e\ndestination:/errors\n\n");
+}
+
+void fx_inbox(struct fx_peer *peer, const char *headers)
+{
+    fx_send(peer, "SUBSCRIBE\nid:in\ndestination:/inbox\n%s\n", headers);
+    fx_run(peer->fx, 20);
+}
+
+void fx_send_message(struct fx_peer *peer, uint32_t chat, struct msg_id id, const char *receipt, const char *body)
+{
+    char receipt_line[300] = "";
+
+    if (receipt != NULL) snprintf(receipt_line, sizeof receipt_line, "receipt:%s\n", receipt);
+    fx_send(peer, "SEND\ndestination:/chat/%s\nmessage-id:%s\n%scontent-type:text/plain\n\n%s", fx_id(CHAT(chat).id),
+            fx_id(id.id), receipt_line, body);
+}
+
+void fx_ack(struct fx_peer *peer, const struct fx_frame *frame)
+{
+    fx_send(peer, "ACK\nid:%s\n\n", fx_header(frame, "ack"));
+}
+
+struct fx_frame *fx_next(struct fx_peer *peer)
+{
+    return peer->next == peer->frame_count ? NULL : &peer->frames[peer->next++];
+}
+
+static void show(const struct fx_frame *frame)
+{
+    print_message("got %s", stomp_command_name(frame->command));
+    for (unsigned i = 0; i < frame->header_count; i++) print_message(" %s=%s", frame->names[i], frame->values[i]);
+    print_message(" body=%.80s\n", frame->body);
+}
+
+struct fx_frame *fx_expect(struct fx_peer *peer, enum stomp_command command)
+{
+    struct fx_frame *frame = fx_next(peer);
+
+    if (frame == NULL) fail_msg("no %s came", stomp_command_name(command));
+    if (frame->command != command) {
+        show(frame);
+        fail_msg("wanted %s", stomp_command_name(command));
+    }
+    return frame;
+}
+
+struct fx_frame *fx_expect_seq(struct fx_peer *peer, uint32_t chat, uint64_t seq)
+{
+    struct fx_frame *frame = fx_expect(peer, STOMP_MESSAGE);
+    const char *destination = fx_header(frame, "destination");
+
+    if (strncmp(destination, "/chat/", 6) != 0 || strcmp(destination + 6, fx_id(CHAT(chat).id)) != 0 ||
+        fx_number(frame, "seq") != seq) {
+        show(frame);
+        fail_msg("wanted seq %llu of chat %u", (unsigned long long)seq, chat);
+    }
+    return frame;
+}
+
+void fx_expect_nothing(struct fx_peer *peer)
+{
+    struct fx_frame *frame = fx_next(peer);
+
+    if (frame == NULL) return;
+    show(frame);
+    fail_msg("nothing was due");
+}
+
+void fx_expect_error(struct fx_peer *peer, const char *code, uint16_t close_code)
+{
+    struct fx_frame *frame = fx_expect(peer, STOMP_ERROR);
+
+    assert_string_equal(fx_header(frame, "code"), code);
+    assert_non_null(fx_header(frame, "message"));
+    assert_true(peer->closing);
+    assert_int_equal(peer->close_code, close_code);
+}
+
+struct fx_frame *fx_expect_refusal(struct fx_peer *peer, const char *code)
+{
+    struct fx_frame *frame = fx_expect(peer, STOMP_MESSAGE);
+
+    assert_string_equal(fx_header(frame, "destination"), "/errors");
+    assert_string_equal(fx_header(frame, "code"), code);
+    assert_string_equal(fx_header(frame, "content-type"), "application/problem+json");
+    assert_non_null(strstr(frame->body, code));
+    assert_false(peer->closing);
+    return frame;
+}
+
+const char *fx_header(const struct fx_frame *frame, const char *name)
+{
+    for (unsigned i = 0; i < frame->header_count; i++)
+        if (strcmp(frame->names[i], name) == 0) return frame->values[i];
+    return NULL;
+}
+
+uint64_t fx_number(const struct fx_frame *frame, const char *name)
+{
+    const char *text = fx_header(frame, name);
+    uint64_t value = 0;
+
+    if (text == NULL || kith_slice_to_u64(kith_slice_str(text), &value) != KITH_OK) {
+        show(frame);
+        fail_msg("no number %s", name);
+    }
+    return value;
+}
+
+void fx_text(struct kith_uuid id, char out[static KITH_UUID_TEXT_LEN + 1])
+{
+    kith_uuid_format(id, out);
+}
+
+const char *fx_id(struct kith_uuid id)
+{
+    static char rooms[4][KITH_UUID_TEXT_LEN + 1];
+    static unsigned at;
+    char *room = rooms[at++ % 4];
+
+    kith_uuid_format(id, room);
+    return room;
+}
