@@ -86,8 +86,9 @@ struct kith_outbox_entry {
 size_t kith_client_outbox_count(const struct kith_client *client);
 /** In the order of sending. */
 KITH_MUST_USE kith_err kith_client_outbox_at(const struct kith_client *client, size_t at, struct kith_outbox_entry *out);
-/** A failed or unknown entry is tried again; a failed one under a new id. KITH_E_NOTFOUND. */
-KITH_MUST_USE kith_err kith_client_outbox_retry(struct kith_client *client, struct kith_time now, struct msg_id id);
+/** A failed or unknown entry is tried again; a failed one under a new id: *out is the one it has now. KITH_E_NOTFOUND. */
+KITH_MUST_USE kith_err kith_client_outbox_retry(struct kith_client *client, struct kith_time now, struct msg_id id,
+                                                struct msg_id *out);
 /** Forgets an entry that is not on the wire now. KITH_E_NOTFOUND; KITH_E_AGAIN while it is on the wire. */
 KITH_MUST_USE kith_err kith_client_outbox_drop(struct kith_client *client, struct msg_id id);
 

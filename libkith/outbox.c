@@ -304,16 +304,17 @@ kith_err kith_client_outbox_at(const struct kith_client *client, size_t at, stru
     return KITH_OK;
 }
 
-kith_err kith_client_outbox_retry(struct kith_client *client, struct kith_time now, struct msg_id id)
+kith_err kith_client_outbox_retry(struct kith_client *client, struct kith_time now, struct msg_id id, struct msg_id *out)
 {
     struct outbox_entry *entry = outbox_find(client, id);
 
     client->now = now;
     if (entry == NULL) return KITH_E_NOTFOUND;
+    *out = entry->id;
     if (entry->state == KITH_OUTBOX_QUEUED) return KITH_OK;
     /* Refused for good means surely not stored: a new id is safe. An unknown one keeps its id, or it could come twice. */
     if (entry->state == KITH_OUTBOX_FAILED) {
-        entry->id = client_msg_id(client);
+        *out = entry->id = client_msg_id(client);
         entry->was_on_wire = false;
         record_put_state(client);
     }

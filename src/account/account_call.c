@@ -1,5 +1,4 @@
 #include <sodium.h>
-#include <stdlib.h>
 
 #include "account/account_impl.h"
 
@@ -19,7 +18,7 @@ void account_finish(struct account_call *call, enum kith_code code)
     if (call->end != NULL) call->end(call);
     outbox_job_free(call->job);
     call->job = NULL;
-    free(call->revocation);
+    if (call->revocation != NULL) account_parcel_free(&call->revocation->parcel);
     call->revocation = NULL;
     sodium_memzero(call->coins, sizeof call->coins);
     call->done(call);

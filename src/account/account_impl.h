@@ -15,8 +15,21 @@
  * (a transaction, a hash) and names the next; the last is account_conclude(), which tells the watchers, waits for the
  * chats, and calls `done`.
  */
+/* Memory that an operation holds while it goes from one thread to another. All of it is known, so that none is lost when
+ * operations never end: the process is said to have died (simulator). */
+struct account_parcel {
+    struct account_parcel *prev, *next;
+    struct accounts *accounts;
+};
+/** Zeroed. NULL: no memory. Any thread. */
+struct account_parcel *account_parcel_new(struct accounts *accounts, size_t bytes);
+/** NULL is fine. */
+void account_parcel_free(struct account_parcel *parcel);
+
 struct accounts {
     struct accounts_config config;
+    pthread_mutex_t parcels_lock;
+    struct account_parcel *parcels;
     struct account_watcher *watchers;
     uint32_t watcher_count;
     struct hash_pool *hashes;
@@ -78,7 +91,8 @@ struct revocation_notice {
 
 /** Who was signed out, on the way to the watchers. */
 struct revocation {
-    atomic_uint left; /* watchers that were not told yet */
+    struct account_parcel parcel; /* first */
+    atomic_uint left;             /* watchers that were not told yet */
     struct account_call *call;
     struct loop_task back;
     size_t count;

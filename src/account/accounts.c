@@ -39,6 +39,34 @@ static void limiters_init(struct accounts *accounts)
     }
 }
 
+struct account_parcel *account_parcel_new(struct accounts *accounts, size_t bytes)
+{
+    struct account_parcel *parcel = calloc(1, bytes);
+
+    assert(bytes >= sizeof *parcel);
+    if (parcel == NULL) return NULL;
+    parcel->accounts = accounts;
+    pthread_mutex_lock(&accounts->parcels_lock);
+    parcel->next = accounts->parcels;
+    if (parcel->next != NULL) parcel->next->prev = parcel;
+    accounts->parcels = parcel;
+    pthread_mutex_unlock(&accounts->parcels_lock);
+    return parcel;
+}
+
+void account_parcel_free(struct account_parcel *parcel)
+{
+    struct accounts *accounts;
+
+    if (parcel == NULL) return;
+    accounts = parcel->accounts;
+    pthread_mutex_lock(&accounts->parcels_lock);
+    *(parcel->prev == NULL ? &accounts->parcels : &parcel->prev->next) = parcel->next;
+    if (parcel->next != NULL) parcel->next->prev = parcel->prev;
+    pthread_mutex_unlock(&accounts->parcels_lock);
+    free(parcel);
+}
+
 struct accounts *accounts_new(const struct accounts_config *config)
 {
     struct hash_pool_config hashes = {
@@ -49,6 +77,7 @@ struct accounts *accounts_new(const struct accounts_config *config)
     assert(sodium_init() >= 0);
     accounts->config = *config;
     pthread_mutex_init(&accounts->limits_lock, NULL);
+    pthread_mutex_init(&accounts->parcels_lock, NULL);
     limiters_init(accounts);
     accounts->hashes = hash_pool_new(&hashes);
     accounts->outbox = outbox_new(accounts);
@@ -65,10 +94,12 @@ void accounts_free(struct accounts *accounts)
     if (accounts == NULL) return;
     hash_pool_free(accounts->hashes);
     outbox_free(accounts->outbox);
+    while (accounts->parcels != NULL) account_parcel_free(accounts->parcels);
     limiter_deinit(&accounts->names);
     limiter_deinit(&accounts->addresses);
     limiter_deinit(&accounts->lookups);
     pthread_mutex_destroy(&accounts->limits_lock);
+    pthread_mutex_destroy(&accounts->parcels_lock);
     sodium_memzero(accounts->secret, sizeof accounts->secret);
     free(accounts);
 }

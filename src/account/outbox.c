@@ -49,23 +49,33 @@ struct outbox *outbox_new(struct accounts *accounts)
     return outbox;
 }
 
+struct job_parcel {
+    struct account_parcel parcel; /* first */
+    struct outbox_job job;
+};
+
+static struct outbox_job *job_new(struct outbox *outbox)
+{
+    struct job_parcel *made = (struct job_parcel *)account_parcel_new(outbox->accounts, sizeof *made);
+
+    if (made == NULL) return NULL;
+    made->job.parcel = &made->parcel;
+    made->job.outbox = outbox;
+    atomic_fetch_add_explicit(&outbox->pending, 1, memory_order_relaxed);
+    return &made->job;
+}
+
 struct outbox_job *outbox_job_new(struct outbox *outbox)
 {
-    struct outbox_job *job;
-
     if (atomic_load_explicit(&outbox->pending, memory_order_relaxed) >= OUTBOX_PENDING_MAX) return NULL;
-    job = calloc(1, sizeof *job);
-    if (job == NULL) return NULL;
-    job->outbox = outbox;
-    atomic_fetch_add_explicit(&outbox->pending, 1, memory_order_relaxed);
-    return job;
+    return job_new(outbox);
 }
 
 void outbox_job_free(struct outbox_job *job)
 {
     if (job == NULL) return;
     atomic_fetch_sub_explicit(&job->outbox->pending, 1, memory_order_relaxed);
-    free(job);
+    account_parcel_free(job->parcel);
 }
 
 void outbox_free(struct outbox *outbox)
@@ -244,14 +254,12 @@ static void start_done(struct directory_call *call)
 
     outbox->working = false;
     for (size_t i = 0; err == KITH_OK && i < outbox->row_count; i++) {
-        struct outbox_job *job = calloc(1, sizeof *job);
+        struct outbox_job *job = job_new(outbox);
         if (job == NULL) {
             err = KITH_E_NOMEM;
             break;
         }
-        job->outbox = outbox;
         job->record = outbox->rows[i];
-        atomic_fetch_add_explicit(&outbox->pending, 1, memory_order_relaxed);
         outbox->start_at = job->record.outbox_id;
         queue_push(outbox, job);
     }

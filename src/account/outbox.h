@@ -20,11 +20,12 @@ enum outbox_direct { OUTBOX_ENCRYPTED = 1, OUTBOX_ACCEPTED = 2 /* by both: they 
 #define OUTBOX_PENDING_MAX 4096 /* rows of this life that are not applied yet; one more is refused before it is made */
 
 struct outbox_job {
-    struct outbox_record record; /* outbox_id 0: none was made */
-    enum kith_code late;         /* what the waiter gets when the chats cannot be told now, or ACCOUNT_OUTBOX_WAIT_MS
+    struct account_parcel *parcel; /* it lies in this */
+    struct outbox_record record;   /* outbox_id 0: none was made */
+    enum kith_code late;           /* what the waiter gets when the chats cannot be told now, or ACCOUNT_OUTBOX_WAIT_MS
                                     pass; UNAVAILABLE: that, or the reason */
-    bool has_result;             /* OUTBOX_DIRECT: the waiter gets CREATED, OK or NOT_FOUND */
-    struct account_call *waiter; /* NULL: nobody */
+    bool has_result;               /* OUTBOX_DIRECT: the waiter gets CREATED, OK or NOT_FOUND */
+    struct account_call *waiter;   /* NULL: nobody */
     struct outbox *outbox;
     struct outbox_job *next;
     struct loop_task task;

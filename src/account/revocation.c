@@ -1,12 +1,10 @@
-#include <stdlib.h>
-
 #include "account/account_impl.h"
 
 bool revocation_prepare(struct account_call *call)
 {
     struct accounts *accounts = call->accounts;
-    struct revocation *revocation = calloc(1, sizeof *revocation +
-                                                  accounts->watcher_count * sizeof revocation->notices[0]);
+    size_t bytes = sizeof(struct revocation) + accounts->watcher_count * sizeof(struct revocation_notice);
+    struct revocation *revocation = (struct revocation *)account_parcel_new(accounts, bytes);
 
     if (revocation == NULL) return false;
     revocation->call = call;
@@ -64,7 +62,7 @@ static void told_all(struct loop_task *task)
     struct account_call *call = revocation->call;
 
     call->revocation = NULL;
-    free(revocation);
+    account_parcel_free(&revocation->parcel);
     call->next(call);
 }
 

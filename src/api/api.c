@@ -55,6 +55,8 @@ void *api_state(struct api_request *request, size_t bytes, void (*release)(void 
 void api_request_end(struct api_request *request)
 {
     if (request->release != NULL) request->release(request->state);
+    *(request->prev == NULL ? &request->api->requests : &request->prev->next_request) = request->next_request;
+    if (request->next_request != NULL) request->next_request->prev = request->prev;
     request->api->pending--;
     json_decref(request->body);
     json_out_deinit(&request->out);
@@ -62,6 +64,12 @@ void api_request_end(struct api_request *request)
     if (request->state != NULL) sodium_memzero(request->state, request->state_bytes); /* tokens, passwords */
     free(request->state);
     free(request);
+}
+
+void api_crash(struct api *api)
+{
+    while (api->requests != NULL) api_request_end(api->requests);
+    api_free(api);
 }
 
 /* ------------------------------------------------------------------------------------------------ before the route */
@@ -261,6 +269,9 @@ static void serve(struct api *api, struct api_exchange *exchange, bool admin)
         return;
     }
     api->pending++;
+    request->next_request = api->requests;
+    if (request->next_request != NULL) request->next_request->prev = request;
+    api->requests = request;
     request->api = api;
     request->exchange = exchange;
     request->http = exchange->ops->request(exchange);

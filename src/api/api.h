@@ -10,7 +10,7 @@
  *
  * Bounded: API_REQUESTS_MAX at a time, then 503; per person and per address by token buckets, then 429.
  */
-#define API_REQUESTS_MAX   4096
+#define API_REQUESTS_MAX   2048
 #define API_CHECKS_MAX     16
 #define API_BODY_BYTES_MAX (KITH_FRAME_BYTES_MAX * 4 / 3) /* of a request: the largest message in base64 and its JSON */
 
@@ -42,6 +42,8 @@ struct api;
 struct api *api_new(const struct api_config *config);
 /** When no request is pending. */
 void api_free(struct api *api);
+/** The process died (simulator): frees pending requests too, without touching loop, exchanges or accounts. */
+void api_crash(struct api *api);
 size_t api_pending(const struct api *api);
 
 struct api_stats {

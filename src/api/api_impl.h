@@ -48,11 +48,13 @@ enum api_match api_router_find(bool admin, enum http1_method method, struct kith
 struct api {
     struct api_config config;
     struct limiter people, addresses;
+    struct api_request *requests;
     size_t pending;
     struct api_stats stats;
 };
 
 struct api_request {
+    struct api_request *prev, *next_request;
     struct api *api;
     struct api_exchange *exchange;    /* NULL: the client went away */
     const struct http1_request *http; /* until `run` returned */

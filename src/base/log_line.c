@@ -126,8 +126,10 @@ static void put_field(struct line *line, const struct log_field *field)
     size_t before = line->len;
     bool first = before == 0;
 
-    if (line->json) put_str(line, first ? "{\"" : ",\"");
-    else if (!first) put_str(line, " ");
+    if (line->json)
+        put_str(line, first ? "{\"" : ",\"");
+    else if (!first)
+        put_str(line, " ");
     put_str(line, field->key);
     put_str(line, line->json ? "\":" : "=");
     put_value(line, field);
@@ -197,8 +199,10 @@ void log_line_write(const struct log_line_sink *sink, enum log_line_level level,
     }
     if (line.json) line.bytes[line.len++] = '}';
     line.bytes[line.len++] = '\n';
-    if (sink->write != NULL) sink->write(sink, kith_slice_of(line.bytes, line.len));
-    else write_all(sink->fd, line.bytes, line.len);
+    if (sink->write != NULL)
+        sink->write(sink, kith_slice_of(line.bytes, line.len));
+    else
+        write_all(sink->fd, line.bytes, line.len);
 }
 
 void log_line_sink_init(struct log_line_sink *sink, int fd, enum log_line_level least)

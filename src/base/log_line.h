@@ -19,7 +19,7 @@
  * `cut=true` says so), so the line is always whole. One write() a line: lines of several threads do not mix.
  * No allocation; any thread; a sink may be shared when nobody changes it.
  */
-#define LOG_LINE_BYTES_MAX 4096 /* PIPE_BUF: what a pipe takes in one piece */
+#define LOG_LINE_BYTES_MAX       4096 /* PIPE_BUF: what a pipe takes in one piece */
 #define LOG_LINE_VALUE_BYTES_MAX 512
 
 enum log_line_level { LOG_LINE_DEBUG, LOG_LINE_INFO, LOG_LINE_WARN, LOG_LINE_ERROR };
@@ -54,7 +54,7 @@ void log_line_sink_init(struct log_line_sink *sink, int fd, enum log_line_level 
 /** "debug", "info", "warn", "error"; false for anything else. */
 bool log_line_level_parse(const char *text, enum log_line_level *out);
 
-#define log_line(sink, level, ...)                                                                                     \
+#define log_line(sink, level, ...) \
     log_line_write((sink), (level), (const struct log_field[]){__VA_ARGS__, {.kind = LOG_LINE_END}})
 
 /** The first field is the event; the last is LOG_LINE_END. */

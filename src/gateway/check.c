@@ -115,6 +115,14 @@ void check_orphan(struct check *check)
     check->session = NULL;
 }
 
+size_t check_count(const struct gateway *gateway)
+{
+    size_t count = 0;
+
+    for (const struct check *check = gateway->checks; check != NULL; check = check->next) count++;
+    return count;
+}
+
 void check_free_all(struct gateway *gateway)
 {
     while (gateway->checks != NULL) check_free(gateway->checks);

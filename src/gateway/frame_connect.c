@@ -4,6 +4,8 @@
 #include "gateway/inbox.h"
 #include "wire/json_text.h"
 
+#define BEAT_TICKS_MAX 30000 /* 50 minutes: whoever asks for less gets that */
+
 /* The highest version in common is 1.2 or none: clients of 1.1 offer 1.2 as well. No header at all means 1.0. */
 static bool accepts_1_2(const struct stomp_frame *frame)
 {
@@ -36,9 +38,8 @@ static bool parse_beats(struct kith_slice text, uint64_t *can_ms, uint64_t *want
 
 static uint16_t ticks_of(uint64_t ms)
 {
-    uint64_t ticks = (ms + WHEEL_TICK_MS - 1) / WHEEL_TICK_MS;
-
-    return ticks > UINT16_MAX / 2 ? UINT16_MAX / 2 : (uint16_t)ticks;
+    if (ms > (uint64_t)WHEEL_TICK_MS * BEAT_TICKS_MAX) return BEAT_TICKS_MAX;
+    return (uint16_t)((ms + WHEEL_TICK_MS - 1) / WHEEL_TICK_MS);
 }
 
 /* Each direction at the slower of what one side can and the other wants. Where a direction is off, WebSocket pings. */
@@ -114,7 +115,7 @@ void session_connected(struct session *session, enum kith_code code, const struc
         session_fail(session, CODE_UNAVAILABLE, NULL, (struct kith_slice){0});
         return;
     }
-    session->state = SESSION_OPEN;
+    session_opened(session);
     check_set_end(session, who->expires_ms);
     send_connected(session);
     group_claim(session);

@@ -15,6 +15,8 @@ const uint64_t gateway_ack_us_bounds[GATEWAY_ACK_BUCKETS - 1] = {
     1000, 2000, 3000, 5000, 7500, 10000, 20000, 35000, 50000, 100000, 250000, 1000000, 5000000,
 };
 
+_Static_assert(sizeof((struct gateway_stats *)0)->frames_in / sizeof(uint64_t) >= STOMP_COMMAND_COUNT, "a counter a command");
+
 static void visit(struct wheel_link *link);
 
 static void swept(struct wheel *wheel)
@@ -125,6 +127,11 @@ void gateway_crash(struct gateway *gateway)
     gateway->stopping = gateway->crashed = true;
     while (wheel_any(&gateway->wheel) != NULL) session_free(session_of_link(wheel_any(&gateway->wheel)));
     free_parts(gateway);
+}
+
+size_t gateway_pending(const struct gateway *gateway)
+{
+    return (size_t)(gateway->stats.connections + gateway->stats.readers) + check_count(gateway);
 }
 
 static void visit(struct wheel_link *link)

@@ -22,6 +22,8 @@
 #define GATEWAY_RECEIPT_BYTES_MAX         256  /* value of a `receipt` header                              */
 #define GATEWAY_PREFETCH_MAX              10000 /* largest prefetch-count                                  */
 #define GATEWAY_STREAMS_MAX               1024 /* chats with a state of their own, of one session          */
+#define GATEWAY_CONNECT_BYTES_MAX         (16 * 1024)   /* a frame before CONNECT was answered             */
+#define GATEWAY_HELLO_BYTES_SPARE         (256 * 1024)  /* kept behind CONNECT until it is answered        */
 #define GATEWAY_INPUT_BYTES_SPARE         (1024 * 1024) /* kept beyond one frame while a session waits     */
 #define GATEWAY_READERS_MAX               128  /* store reads of one gateway at a time                     */
 #define GATEWAY_LEFTOVERS_MAX             16384 /* ended connections remembered for `redelivered`, a loop  */
@@ -38,7 +40,7 @@
 struct gateway_group;
 
 /**
- * life_position: the log's position_durable when this process started (0: an empty log). A message up to there may have
+ * life_position: the log's position_durable as it was opened, before log_start() (0: an empty log). A message up to there may have
  * been sent to anybody in an earlier life, and is marked `redelivered` when it is unacknowledged.
  */
 struct gateway_group *gateway_group_new(uint64_t life_position);
@@ -69,8 +71,10 @@ struct gateway;
 
 /** NULL: no memory. At most GATEWAY_LOOPS_MAX of a group; all of them before the first session. */
 struct gateway *gateway_new(const struct gateway_config *config);
-/** Before its asker. The connections are gone, and no call of its loop, store or accounts comes any more. */
+/** Before its asker, when gateway_pending() is 0. */
 void gateway_free(struct gateway *gateway);
+/** Connections that are not gone yet, and calls of store and accounts that are under way. */
+size_t gateway_pending(const struct gateway *gateway);
 /** The process died (simulator): as gateway_free(), without touching loop, asker, connections or store. */
 void gateway_crash(struct gateway *gateway);
 

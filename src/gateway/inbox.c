@@ -72,9 +72,10 @@ void inbox_retry_soon(struct inbox *inbox)
     session_schedule(session);
 }
 
+/* Only a queue that was above CONN_QUEUE_HIGH says when it has drained. */
 bool inbox_conn_has_room(const struct session *session)
 {
-    return session->conn != NULL && conn_queued(session->conn) < CONN_QUEUE_HIGH;
+    return session->conn != NULL && conn_queued(session->conn) <= CONN_QUEUE_HIGH;
 }
 
 bool inbox_has_room(const struct inbox *inbox)

@@ -4,7 +4,6 @@
 
 #include "gateway/frames.h"
 #include "gateway/inbox.h"
-#include "wire/utf8.h"
 
 #define CLOSING_TICKS 200 /* a look at a session whose close is under way */
 
@@ -154,14 +153,36 @@ static size_t take_frames(struct session *session, struct stomp_reader *reader, 
     return session->state == SESSION_CLOSING ? len : at;
 }
 
+/* Who has shown no token yet gets little memory. */
+static size_t frame_bytes_max(const struct session *session)
+{
+    uint32_t max = session->gateway->limits.frame_bytes_max;
+
+    if (session->state == SESSION_OPEN || max < GATEWAY_CONNECT_BYTES_MAX) return max;
+    return GATEWAY_CONNECT_BYTES_MAX;
+}
+
+static size_t input_bytes_max(const struct session *session)
+{
+    return frame_bytes_max(session) + (session->state == SESSION_OPEN ? GATEWAY_INPUT_BYTES_SPARE : GATEWAY_HELLO_BYTES_SPARE);
+}
+
 static struct session_input *input_of(struct session *session)
 {
     if (session->input != NULL) return session->input;
     session->input = malloc(sizeof *session->input);
     if (session->input == NULL) return NULL;
-    stomp_reader_init(&session->input->reader, session->gateway->limits.frame_bytes_max);
-    kith_buf_init(&session->input->buf, session->gateway->limits.frame_bytes_max + GATEWAY_INPUT_BYTES_SPARE);
+    stomp_reader_init(&session->input->reader, frame_bytes_max(session));
+    kith_buf_init(&session->input->buf, input_bytes_max(session));
     return session->input;
+}
+
+void session_opened(struct session *session)
+{
+    session->state = SESSION_OPEN;
+    if (session->input == NULL) return;
+    stomp_reader_init(&session->input->reader, frame_bytes_max(session));
+    session->input->buf.bytes_max = input_bytes_max(session);
 }
 
 static bool input_keep(struct session *session, struct kith_slice bytes)
@@ -191,7 +212,9 @@ static void pause_if_waiting(struct session *session)
 
     if (session->state == SESSION_CLOSING || pause == session->paused || session->conn == NULL) return;
     session->paused = pause;
+    session->in_tick = (uint32_t)wheel_now(&session->gateway->wheel);
     conn_pause(session->conn, pause);
+    if (!pause && session->beat_in > 0) session_schedule(session);
 }
 
 static void session_bytes(struct conn_user *user, uint8_t *bytes, size_t len)
@@ -205,7 +228,7 @@ static void session_bytes(struct conn_user *user, uint8_t *bytes, size_t len)
     if (session->input != NULL) {
         if (input_keep(session, kith_slice_of(bytes, len))) input_take(session);
     } else {
-        stomp_reader_init(&reader, session->gateway->limits.frame_bytes_max);
+        stomp_reader_init(&reader, frame_bytes_max(session));
         used = take_frames(session, &reader, bytes, len);
         if (used < len && input_keep(session, kith_slice_of(bytes + used, len - used))) session->input->reader = reader;
     }
@@ -226,10 +249,10 @@ static uint64_t earliest(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* Two beats may be missed: what is late on the way is not dead. */
+/* Two beats may be missed: what is late on the way is not dead. Nothing is heard of a peer that is not read. */
 static uint64_t silence_tick(const struct session *session)
 {
-    return session->beat_in == 0 ? UINT64_MAX : (uint64_t)session->in_tick + 2 * (uint64_t)session->beat_in + 1;
+    return session->beat_in == 0 || session->paused ? UINT64_MAX : (uint64_t)session->in_tick + 2 * (uint64_t)session->beat_in + 1;
 }
 
 static uint64_t beat_tick(const struct session *session)

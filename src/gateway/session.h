@@ -156,6 +156,8 @@ void session_send(struct session *session, enum stomp_command command, bool is_t
 void session_fail(struct session *session, enum kith_code code, const char *text, struct kith_slice receipt);
 /** The same without ERROR: after DISCONNECT. */
 void session_close(struct session *session, uint16_t close_code, const char *reason);
+/** CONNECT was good: from here on frames may be as large as frames are. */
+void session_opened(struct session *session);
 /** Goes on with what came while the session had to wait. */
 void session_resume(struct session *session);
 /** Puts the session into the wheel for the next thing that is due. */
@@ -234,6 +236,7 @@ void check_forget(struct session *session);
 void check_orphan(struct check *check);
 /** The session ends with its token. */
 void check_set_end(struct session *session, uint64_t expires_ms);
+size_t check_count(const struct gateway *gateway);
 void check_free_all(struct gateway *gateway);
 /** frame_connect.c: CONNECT's answer. */
 void session_connected(struct session *session, enum kith_code code, const struct account_identity *who);

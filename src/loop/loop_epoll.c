@@ -354,7 +354,8 @@ kith_err loop_epoll_open(struct loop **out)
     timer_wheel_init(&self->wheel, self->now_ms);
     self->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     self->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (self->epoll_fd < 0 || self->wake_fd < 0 || epoll_ctl(self->epoll_fd, EPOLL_CTL_ADD, self->wake_fd, &event) != 0) {
+    if (self->epoll_fd < 0 || self->wake_fd < 0 ||
+        epoll_ctl(self->epoll_fd, EPOLL_CTL_ADD, self->wake_fd, &event) != 0) {
         err = KITH_E_FULL;
         goto done;
     }

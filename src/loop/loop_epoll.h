@@ -12,8 +12,8 @@
  * A post after loop_epoll_close() is a wrong call: stop the posting threads first. Tasks still queued when the loop is
  * closed never run.
  */
-#define LOOP_EPOLL_EVENTS_MAX 512 /* ready watches served in one wake-up  */
-#define LOOP_EPOLL_POSTS_MAX 4096 /* posted tasks served in one wake-up   */
+#define LOOP_EPOLL_EVENTS_MAX 512  /* ready watches served in one wake-up  */
+#define LOOP_EPOLL_POSTS_MAX  4096 /* posted tasks served in one wake-up   */
 
 struct loop_epoll_stats {
     uint64_t wakeups; /* times epoll_wait() returned       */

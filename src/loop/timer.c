@@ -114,8 +114,10 @@ void timer_wheel_advance(struct timer_wheel *wheel, uint64_t now_ms)
         while (!list_is_empty(head)) {
             struct loop_timer *timer = head->next;
             list_unlink(timer);
-            if (level == 0) list_append(&wheel->due, timer);
-            else insert(wheel, timer);
+            if (level == 0)
+                list_append(&wheel->due, timer);
+            else
+                insert(wheel, timer);
         }
     }
     wheel->now_ms = now_ms;

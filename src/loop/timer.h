@@ -14,8 +14,8 @@
  *
  * Not thread-safe.
  */
-#define TIMER_LEVELS 7
-#define TIMER_SLOTS 64
+#define TIMER_LEVELS     7
+#define TIMER_SLOTS      64
 #define TIMER_DUE_MS_MAX ((1ull << (6 * TIMER_LEVELS)) - 1) /* 139 years: later is as good as never */
 
 struct timer_wheel {

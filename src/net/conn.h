@@ -14,16 +14,16 @@
  * anything in it for slow_reader_timeout is closed with CONN_CLOSED_SLOW.
  */
 #define CONN_QUEUE_BYTES_MAX (4 * 1024 * 1024)
-#define CONN_QUEUE_HIGH (256 * 1024) /* above it, a session should stop producing until `drained` */
-#define CONN_QUEUE_LOW (64 * 1024)
+#define CONN_QUEUE_HIGH      (256 * 1024) /* above it, a session should stop producing until `drained` */
+#define CONN_QUEUE_LOW       (64 * 1024)
 
 enum conn_closed {
-    CONN_CLOSED_PEER = 1,  /* the peer closed, politely or not          */
-    CONN_CLOSED_OURS,      /* conn_close() was called                   */
-    CONN_CLOSED_SLOW,      /* did not drain in time, or queue overflow  */
-    CONN_CLOSED_PROTOCOL,  /* the peer broke the WebSocket rules        */
-    CONN_CLOSED_TIMEOUT,   /* no answer to pings                        */
-    CONN_CLOSED_ERROR,     /* I/O or TLS error, no memory               */
+    CONN_CLOSED_PEER = 1, /* the peer closed, politely or not          */
+    CONN_CLOSED_OURS,     /* conn_close() was called                   */
+    CONN_CLOSED_SLOW,     /* did not drain in time, or queue overflow  */
+    CONN_CLOSED_PROTOCOL, /* the peer broke the WebSocket rules        */
+    CONN_CLOSED_TIMEOUT,  /* no answer to pings                        */
+    CONN_CLOSED_ERROR,    /* I/O or TLS error, no memory               */
 };
 
 struct conn;
@@ -47,7 +47,7 @@ struct conn_ops {
     const char *name;
     /* Copies. After conn_close() it does nothing. Overflow closes with CONN_CLOSED_SLOW. */
     void (*send)(struct conn *conn, struct kith_slice message, bool is_text);
-    size_t (*queued)(const struct conn *conn); /* bytes not yet taken by the kernel */
+    size_t (*queued)(const struct conn *conn);     /* bytes not yet taken by the kernel */
     void (*pause)(struct conn *conn, bool paused); /* stop or go on reading; the kernel then slows the peer */
     /* Flushes what is queued, says WebSocket close `code` (RFC 6455, 7.4.1) with `reason`, then closes. */
     void (*close)(struct conn *conn, uint16_t code, const char *reason);

@@ -121,7 +121,8 @@ void conn_ws_settle(struct conn_ws *ws)
         if (ws->queued == 0) conclude(ws);
         return;
     }
-    if (busy != NULL && !busy->has_reader && busy->in.cap == 0 && busy->out.cap == 0 && ws->close_sent == 0) busy_free(ws);
+    if (busy != NULL && !busy->has_reader && busy->in.cap == 0 && busy->out.cap == 0 && ws->close_sent == 0)
+        busy_free(ws);
     loop_watch_change(ws->base.loop, &ws->io.watch, wanted_events(ws));
 }
 
@@ -132,7 +133,8 @@ static void ready(struct loop_watch *watch, unsigned events)
     /* Paused, the end is not read but told: by HANGUP, which would come for ever. */
     if ((events & LOOP_HANGUP) != 0 && ws->paused != 0) conn_ws_die(ws, CONN_CLOSED_PEER);
     if ((events & LOOP_WRITE) != 0) conn_ws_flush(ws);
-    if (ws->dead == 0 && ws->paused == 0 && ws->resume == 0 && ((events & ~(unsigned)LOOP_WRITE) != 0 || ws->read_blocked != 0))
+    if (ws->dead == 0 && ws->paused == 0 && ws->resume == 0 &&
+        ((events & ~(unsigned)LOOP_WRITE) != 0 || ws->read_blocked != 0))
         conn_ws_read(ws);
     conn_ws_settle(ws);
 }
@@ -157,9 +159,12 @@ static void fire(struct loop_timer *timer)
 {
     struct conn_ws *ws = ((struct ws_busy *)((char *)timer - offsetof(struct ws_busy, timer)))->ws;
 
-    if (ws->close_sent == 0) conn_ws_check_slow(ws);
-    else if (conn_ws_queued(ws) > 0) conn_ws_die(ws, CONN_CLOSED_SLOW);
-    else finish(ws); /* the peer does not answer our close frame */
+    if (ws->close_sent == 0)
+        conn_ws_check_slow(ws);
+    else if (conn_ws_queued(ws) > 0)
+        conn_ws_die(ws, CONN_CLOSED_SLOW);
+    else
+        finish(ws); /* the peer does not answer our close frame */
     conn_ws_settle(ws);
 }
 
@@ -227,8 +232,10 @@ static void ops_keepalive(struct conn *conn, uint32_t ms)
     if (ws->dead != 0) return;
     ws->keepalive_ms = ms;
     ws->heard_ms = (uint32_t)loop_now_ms(conn->loop);
-    if (ms == 0) keepalive_stop(&ws->net->keepalive, &ws->link);
-    else keepalive_wait(&ws->net->keepalive, &ws->link, ms);
+    if (ms == 0)
+        keepalive_stop(&ws->net->keepalive, &ws->link);
+    else
+        keepalive_wait(&ws->net->keepalive, &ws->link, ms);
 }
 
 static const struct conn_ops ws_ops = {

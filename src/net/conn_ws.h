@@ -15,7 +15,7 @@
  * Closing, whoever begins: what is queued goes out, then a close frame; the peer's close frame is waited for (at most
  * NET_CLOSE_MS), then the socket lingers (net_linger.h). After a protocol error the peer's is not waited for.
  */
-#define CONN_WS_BYTES 128
+#define CONN_WS_BYTES              128
 #define CONN_WS_COMPRESS_BYTES_MIN 128 /* shorter texts would hardly shrink */
 
 /** What the opening handshake agreed on. */

@@ -6,7 +6,8 @@ static void reader_init(struct conn_ws *ws, struct ws_reader *reader)
                                         .context_takeover = ws->inflate_takeover != 0,
                                         .window_bits = (uint8_t)ws->inflate_bits};
 
-    ws_reader_init(reader, ws->is_client != 0 ? WS_CLIENT : WS_SERVER, ws->message_bytes_max, &inflate, &ws->net->scratch);
+    ws_reader_init(reader, ws->is_client != 0 ? WS_CLIENT : WS_SERVER, ws->message_bytes_max, &inflate,
+                   &ws->net->scratch);
 }
 
 /* The peer broke the rules: say so, and listen no more. */
@@ -33,9 +34,11 @@ static void serve(struct conn_ws *ws, const struct ws_event *event)
     case WS_EVENT_DATA:
         if (ws->close_sent != 0) break; /* asked to close: the user is not told any more */
         if (ws->with_borders != 0)
-            ((struct conn_ws_user *)user)->data((struct conn_ws_user *)user, event->bytes, event->is_text, event->final);
+            ((struct conn_ws_user *)user)
+                ->data((struct conn_ws_user *)user, event->bytes, event->is_text, event->final);
         /* Lent from our own memory, where nobody else looks at it: the user may write in it. */
-        else if (event->bytes.len > 0) user->bytes(user, (uint8_t *)(uintptr_t)event->bytes.ptr, event->bytes.len);
+        else if (event->bytes.len > 0)
+            user->bytes(user, (uint8_t *)(uintptr_t)event->bytes.ptr, event->bytes.len);
         break;
     case WS_EVENT_PING: conn_ws_send_control(ws, WS_PONG, event->bytes); break;
     case WS_EVENT_PONG: break; /* that it came is enough */
@@ -60,8 +63,10 @@ static size_t take_events(struct conn_ws *ws, struct ws_reader *reader, uint8_t 
 
         at += used;
         if (err == KITH_E_AGAIN) break;
-        if (err == KITH_OK) serve(ws, &event);
-        else fail(ws, reader->close_code, err == KITH_E_NOMEM ? CONN_CLOSED_ERROR : CONN_CLOSED_PROTOCOL);
+        if (err == KITH_OK)
+            serve(ws, &event);
+        else
+            fail(ws, reader->close_code, err == KITH_E_NOMEM ? CONN_CLOSED_ERROR : CONN_CLOSED_PROTOCOL);
     }
     return at;
 }
@@ -92,8 +97,10 @@ static void take(struct conn_ws *ws, uint8_t *bytes, size_t len, bool is_leftove
     struct ws_reader fresh, *reader = &fresh;
     size_t used;
 
-    if (ws->busy != NULL && ws->busy->has_reader) reader = &ws->busy->reader;
-    else reader_init(ws, &fresh);
+    if (ws->busy != NULL && ws->busy->has_reader)
+        reader = &ws->busy->reader;
+    else
+        reader_init(ws, &fresh);
     used = take_events(ws, reader, bytes, len);
     keep_reader(ws, reader);
     if (ws->dead != 0 || ws->close_seen != 0 || ws->broken != 0) used = len; /* nothing of it counts */
@@ -113,8 +120,10 @@ void conn_ws_take_leftover(struct conn_ws *ws)
     struct ws_busy *busy = ws->busy;
 
     if (busy == NULL || !may_take(ws)) return;
-    if (kith_buf_len(&busy->in) > 0) take(ws, busy->in.ptr + busy->in.head, kith_buf_len(&busy->in), true);
-    else if (busy->has_reader) take(ws, net_read_bytes(ws->net), 0, false); /* an inflater may hold more output */
+    if (kith_buf_len(&busy->in) > 0)
+        take(ws, busy->in.ptr + busy->in.head, kith_buf_len(&busy->in), true);
+    else if (busy->has_reader)
+        take(ws, net_read_bytes(ws->net), 0, false); /* an inflater may hold more output */
 }
 
 static void stream_ended(struct conn_ws *ws, kith_err err)
@@ -143,7 +152,10 @@ void conn_ws_read(struct conn_ws *ws)
         }
         if (ws->close_seen == 0 && ws->broken == 0) take(ws, at - left, left + got, false);
     }
-    if (err == KITH_E_CLOSED || err == KITH_E_IO) stream_ended(ws, err);
-    else if (transport_has_pending(&ws->io)) conn_ws_schedule(ws);
-    else if (conn_ws_queued(ws) > 0 && ws->blocked == 0) conn_ws_schedule(ws); /* TLS had to read before it writes */
+    if (err == KITH_E_CLOSED || err == KITH_E_IO)
+        stream_ended(ws, err);
+    else if (transport_has_pending(&ws->io))
+        conn_ws_schedule(ws);
+    else if (conn_ws_queued(ws) > 0 && ws->blocked == 0)
+        conn_ws_schedule(ws); /* TLS had to read before it writes */
 }

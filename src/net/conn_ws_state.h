@@ -40,18 +40,18 @@ struct conn_ws {
     unsigned is_client : 1;
     unsigned had_tls : 1;
     unsigned with_borders : 1;
-    unsigned queued : 1;     /* the task is in the loop's list                                       */
+    unsigned queued : 1; /* the task is in the loop's list                                       */
     unsigned paused : 1;
-    unsigned resume : 1;     /* the task shall take what lies in `in`                                */
-    unsigned was_high : 1;   /* `drained` is due when the queue is low                               */
-    unsigned blocked : 1;    /* the kernel takes no more: wait for LOOP_WRITE                        */
+    unsigned resume : 1;       /* the task shall take what lies in `in`                                */
+    unsigned was_high : 1;     /* `drained` is due when the queue is low                               */
+    unsigned blocked : 1;      /* the kernel takes no more: wait for LOOP_WRITE                        */
     unsigned read_blocked : 1; /* TLS must write before it can read                                  */
-    unsigned pinged : 1;     /* and nothing was heard since                                         */
-    unsigned close_sent : 1; /* our close frame is queued or out: nothing may follow it              */
-    unsigned close_seen : 1; /* the peer's was read: nothing after it counts                         */
-    unsigned broken : 1;     /* the peer's bytes cannot be understood any more: they are not read    */
-    unsigned dead : 1;       /* the socket is closed or given away; only `closed` is still to be said */
-    unsigned why : 3;        /* enum conn_closed, when the end has begun                             */
+    unsigned pinged : 1;       /* and nothing was heard since                                         */
+    unsigned close_sent : 1;   /* our close frame is queued or out: nothing may follow it              */
+    unsigned close_seen : 1;   /* the peer's was read: nothing after it counts                         */
+    unsigned broken : 1;       /* the peer's bytes cannot be understood any more: they are not read    */
+    unsigned dead : 1;         /* the socket is closed or given away; only `closed` is still to be said */
+    unsigned why : 3;          /* enum conn_closed, when the end has begun                             */
 };
 
 _Static_assert(sizeof(struct conn_ws) == CONN_WS_BYTES, "an idle connection has its price in conn_ws.h");

@@ -42,7 +42,8 @@ void conn_ws_send(struct conn *conn, struct kith_slice message, bool is_text)
     if (ws->deflate_bits != 0 && is_text && message.len >= CONN_WS_COMPRESS_BYTES_MIN) deflater = net_deflater(ws->net);
     if (deflater != NULL)
         err = ws_write_deflated(&busy->out, deflater, ws->deflate_bits, opcode, message, mask_of(ws, coins));
-    else err = ws_write(&busy->out, opcode, message, mask_of(ws, coins));
+    else
+        err = ws_write(&busy->out, opcode, message, mask_of(ws, coins));
     queue_grew(ws, err);
 }
 

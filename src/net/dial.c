@@ -73,8 +73,10 @@ static void shake_hands(struct dial *self)
     }
     why = tls_failure(self->io.tls);
     /* Another address of the same host would not have another certificate. */
-    if (why != NULL) finish(self, KITH_E_DENIED, why);
-    else fail_address(self, KITH_E_IO, "the TLS handshake failed");
+    if (why != NULL)
+        finish(self, KITH_E_DENIED, why);
+    else
+        fail_address(self, KITH_E_IO, "the TLS handshake failed");
 }
 
 static void connected(struct dial *self)
@@ -94,8 +96,10 @@ static void connected(struct dial *self)
         return;
     }
     err = tls_connect(self->config.tls, self->io.watch.fd, self->host, &self->io.tls);
-    if (err != KITH_OK) finish(self, err, "out of memory");
-    else shake_hands(self);
+    if (err != KITH_OK)
+        finish(self, err, "out of memory");
+    else
+        shake_hands(self);
 }
 
 static void ready(struct loop_watch *watch, unsigned events)
@@ -103,16 +107,20 @@ static void ready(struct loop_watch *watch, unsigned events)
     struct dial *self = (struct dial *)watch;
 
     (void)events;
-    if (self->io.tls != NULL) shake_hands(self);
-    else connected(self);
+    if (self->io.tls != NULL)
+        shake_hands(self);
+    else
+        connected(self);
 }
 
 static void fire(struct loop_timer *timer)
 {
     struct dial *self = (struct dial *)((char *)timer - offsetof(struct dial, timer));
 
-    if (loop_now_ms(self->config.loop) >= self->until_ms) finish(self, KITH_E_TIMEOUT, "no answer in time");
-    else fail_address(self, KITH_E_TIMEOUT, "no answer in time");
+    if (loop_now_ms(self->config.loop) >= self->until_ms)
+        finish(self, KITH_E_TIMEOUT, "no answer in time");
+    else
+        fail_address(self, KITH_E_TIMEOUT, "no answer in time");
 }
 
 static int socket_open(const struct dial *self, const struct sockaddr_storage *to)
@@ -168,8 +176,10 @@ static void resolved(void *arg, const struct resolve_result *result)
 
     self->resolve = NULL;
     self->found = *result;
-    if (result->err != KITH_OK) finish(self, result->err, result->reason);
-    else try_next(self);
+    if (result->err != KITH_OK)
+        finish(self, result->err, result->reason);
+    else
+        try_next(self);
 }
 
 kith_err dial_start(const struct dial_config *config, struct dial **out)

@@ -15,7 +15,7 @@ struct dial_result {
     /* KITH_OK; KITH_E_NOTFOUND: no such host; KITH_E_IO: nobody there, or TLS failed; KITH_E_DENIED: the certificate is
      * not good; KITH_E_TIMEOUT; KITH_E_NOMEM, KITH_E_FULL */
     kith_err err;
-    const char *reason; /* for people, when not KITH_OK; lent for the call */
+    const char *reason;   /* for people, when not KITH_OK; lent for the call */
     struct transport *io; /* watched with no events: take it by transport_move() within the call */
     struct net_address peer;
 };

@@ -14,9 +14,9 @@ struct http_call {
     struct kith_buf request;
     struct http1_reader reader;
     struct net_address peer;
-    bool is_sent;    /* the request, or it cannot be */
-    bool is_queued;  /* the task */
-    bool is_over;    /* freed by the task */
+    bool is_sent;   /* the request, or it cannot be */
+    bool is_queued; /* the task */
+    bool is_over;   /* freed by the task */
 };
 
 static struct loop *loop_of(const struct http_call *call)
@@ -89,8 +89,10 @@ static bool take(struct http_call *call, struct kith_slice in)
             return true;
         }
         if (event != HTTP1_EVENT_DONE) continue;
-        if (http1_reader_response(&call->reader)->upgrade) upgrade(call, in);
-        else finish(call, KITH_OK, NULL);
+        if (http1_reader_response(&call->reader)->upgrade)
+            upgrade(call, in);
+        else
+            finish(call, KITH_OK, NULL);
         return true;
     }
 }
@@ -101,8 +103,10 @@ static void ended(struct http_call *call)
     kith_err err = http1_reader_eof(&call->reader, &event);
 
     /* A body that ends with the connection may have been cut short by anybody, where TLS does not vouch for its end. */
-    if (err == KITH_OK && transport_ended_well(&call->io)) finish(call, KITH_OK, NULL);
-    else finish(call, KITH_E_IO, "the server closed the connection before its answer was whole");
+    if (err == KITH_OK && transport_ended_well(&call->io))
+        finish(call, KITH_OK, NULL);
+    else
+        finish(call, KITH_E_IO, "the server closed the connection before its answer was whole");
 }
 
 static void read_some(struct http_call *call)
@@ -122,7 +126,8 @@ static void read_some(struct http_call *call)
         call->is_queued = true;
         loop_late(net->loop, &call->task);
     }
-    loop_watch_change(net->loop, &call->io.watch, LOOP_READ | (call->is_sent && err != KITH_E_AGAIN ? 0u : (unsigned)LOOP_WRITE));
+    loop_watch_change(net->loop, &call->io.watch,
+                      LOOP_READ | (call->is_sent && err != KITH_E_AGAIN ? 0u : (unsigned)LOOP_WRITE));
 }
 
 static void ready(struct loop_watch *watch, unsigned events)
@@ -139,13 +144,16 @@ static void run(struct loop_task *task)
     struct http_call *call = (struct http_call *)((char *)task - offsetof(struct http_call, task));
 
     call->is_queued = false;
-    if (call->is_over) call_free(call);
-    else read_some(call);
+    if (call->is_over)
+        call_free(call);
+    else
+        read_some(call);
 }
 
 static void fire(struct loop_timer *timer)
 {
-    finish((struct http_call *)((char *)timer - offsetof(struct http_call, timer)), KITH_E_TIMEOUT, "no answer in time");
+    finish((struct http_call *)((char *)timer - offsetof(struct http_call, timer)), KITH_E_TIMEOUT,
+           "no answer in time");
 }
 
 static void dialled(void *arg, const struct dial_result *result)
@@ -164,20 +172,20 @@ static void dialled(void *arg, const struct dial_result *result)
 
 kith_err http_call_begin(const struct http_call_parts *parts, struct http_call **out)
 {
-    struct http_call *call = calloc(1, sizeof *call);
     struct dial_config dial = {.loop = parts->net->loop,
                                .host = parts->url->host,
                                .port = parts->url->port,
                                .tls = parts->url->is_secure ? parts->tls : NULL,
                                .source = parts->source,
                                .timeout_ms = parts->timeout_ms,
-                               .done = dialled,
-                               .arg = call};
-    kith_err err = KITH_E_NOMEM;
+                               .done = dialled};
+    struct http_call *call = calloc(1, sizeof *call);
+    kith_err err = call == NULL ? KITH_E_NOMEM : KITH_OK;
 
     *out = NULL;
     assert(!parts->url->is_secure || parts->tls != NULL);
-    if (call != NULL) err = dial_start(&dial, &call->dial);
+    dial.arg = call;
+    if (err == KITH_OK) err = dial_start(&dial, &call->dial);
     if (err != KITH_OK) {
         kith_buf_deinit(parts->request);
         free(call);

@@ -11,7 +11,7 @@
 struct http_call_parts {
     struct net_shared *net;
     struct tls_context *tls;
-    const struct url *url; /* lent for the call of http_call_begin() */
+    const struct url *url;    /* lent for the call of http_call_begin() */
     struct kith_buf *request; /* taken over; empty afterwards, also on error */
     bool is_head;
     uint64_t body_bytes_max;

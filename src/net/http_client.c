@@ -9,7 +9,8 @@ static kith_err write_request(const struct http_call_config *config, const struc
     bool has_body = config->body.len > 0 || config->content_type != NULL;
 
     http1_request_begin(&writer, out, config->method, url->target, url->authority);
-    for (const struct http_header *h = config->headers; h != NULL && h->name != NULL; h++) http1_put_str(&writer, h->name, h->value);
+    for (const struct http_header *h = config->headers; h != NULL && h->name != NULL; h++)
+        http1_put_str(&writer, h->name, h->value);
     http1_put_str(&writer, "Connection", "close");
     if (config->content_type != NULL) http1_put_str(&writer, "Content-Type", config->content_type);
     return has_body ? http1_end(&writer, config->body) : http1_end_bare(&writer);

@@ -12,21 +12,23 @@
  * Asynchronous, name resolution included. No redirects, no cookies.
  */
 struct http_call_result {
-    kith_err err;       /* KITH_OK: there is an answer, whatever its status. Else as dial.h says, or KITH_E_MALFORMED, _TOOBIG */
-    const char *reason; /* for people, when not KITH_OK */
+    kith_err
+        err; /* KITH_OK: there is an answer, whatever its status. Else as dial.h says, or KITH_E_MALFORMED, _TOOBIG */
+    const char *reason;                    /* for people, when not KITH_OK */
     const struct http1_response *response; /* lent for the call */
 };
 
 struct http_call_config {
-    struct net_shared *net; /* lent until the end of the call */
+    struct net_shared *net;  /* lent until the end of the call */
     struct tls_context *tls; /* a client's, for https; lent as well */
     enum http1_method method;
-    const char *url;                   /* http:// or https:// */
-    const struct http_header *headers; /* ends with a NULL name; may be NULL. Host and Content-Length are written here */
-    const char *content_type;          /* NULL: none */
+    const char *url; /* http:// or https:// */
+    const struct http_header
+        *headers;             /* ends with a NULL name; may be NULL. Host and Content-Length are written here */
+    const char *content_type; /* NULL: none */
     struct kith_slice body;
-    uint64_t body_bytes_max; /* of the answer */
-    uint32_t timeout_ms;     /* for everything together */
+    uint64_t body_bytes_max;          /* of the answer */
+    uint32_t timeout_ms;              /* for everything together */
     const struct net_address *source; /* dial.h */
     /* On the loop, once, never inside http_call_start(); the call is gone when it returns. */
     void (*done)(void *arg, const struct http_call_result *result);

@@ -5,7 +5,7 @@
 #include "net/http_server_state.h"
 #include "net/net_linger.h"
 
-#define READER_BYTES 3072     /* http1_reader.h: what it holds besides the message          */
+#define READER_BYTES     3072 /* http1_reader.h: what it holds besides the message          */
 #define BODY_BYTES_SMALL 4096 /* is taken even when connection_bytes_max has been reached  */
 
 static void ready(struct loop_watch *watch, unsigned events);
@@ -118,8 +118,8 @@ static void head_came(struct http_conn *conn, bool body_came_too)
     const struct http1_request *request = http1_reader_request(&conn->reader);
     struct kith_slice coding;
 
-    if (net_is_full(conn->server->net) &&
-        (request->content_length > BODY_BYTES_SMALL || http1_header_get(request->headers, "transfer-encoding", &coding))) {
+    if (net_is_full(conn->server->net) && (request->content_length > BODY_BYTES_SMALL ||
+                                           http1_header_get(request->headers, "transfer-encoding", &coding))) {
         http_refuse(conn, 503, "The server is short of memory; try again.");
         return;
     }
@@ -143,10 +143,14 @@ static size_t take(struct http_conn *conn, struct kith_slice bytes)
         at += used;
         conn->reading_bytes += used;
         if (err == KITH_E_AGAIN) break;
-        if (err == KITH_E_NOMEM) http_refuse(conn, 503, "Out of memory.");
-        else if (err != KITH_OK) http_refuse(conn, conn->reader.status, conn->reader.reason);
-        else if (event == HTTP1_EVENT_HEAD) head_came(conn, at < bytes.len);
-        else if (event == HTTP1_EVENT_DONE) serve(conn);
+        if (err == KITH_E_NOMEM)
+            http_refuse(conn, 503, "Out of memory.");
+        else if (err != KITH_OK)
+            http_refuse(conn, conn->reader.status, conn->reader.reason);
+        else if (event == HTTP1_EVENT_HEAD)
+            head_came(conn, at < bytes.len);
+        else if (event == HTTP1_EVENT_DONE)
+            serve(conn);
     }
     return at;
 }
@@ -155,8 +159,10 @@ static size_t take(struct http_conn *conn, struct kith_slice bytes)
 static void keep_rest(struct http_conn *conn, struct kith_slice rest)
 {
     if (rest.len == 0) return;
-    if (conn->upgraded != NULL) conn_ws_feed(conn->upgraded, rest);
-    else if (conn->dead == 0 && conn->closing == 0 && kith_buf_append(&conn->in, rest) != KITH_OK) http_conn_die(conn);
+    if (conn->upgraded != NULL)
+        conn_ws_feed(conn->upgraded, rest);
+    else if (conn->dead == 0 && conn->closing == 0 && kith_buf_append(&conn->in, rest) != KITH_OK)
+        http_conn_die(conn);
 }
 
 static void take_leftover(struct http_conn *conn)
@@ -230,7 +236,8 @@ static void set_timer(struct http_conn *conn)
     if (kind == conn->timer_kind) return; /* a request has one deadline, however it dribbles in */
     conn->timer_kind = kind;
     if (kind == HTTP_TIMER_SLOW) conn->sent_wanted = conn->sent + kith_buf_len(&conn->out);
-    if (kind == HTTP_TIMER_NONE) loop_timer_stop(loop, &conn->timer);
+    if (kind == HTTP_TIMER_NONE)
+        loop_timer_stop(loop, &conn->timer);
     else
         loop_timer_start(loop, &conn->timer,
                          kind == HTTP_TIMER_SLOW   ? config->slow_reader_timeout_ms
@@ -250,8 +257,10 @@ void http_conn_settle(struct http_conn *conn)
 
     if (conn->dead == 0 && conn->upgraded == NULL && is_over(conn)) {
         conn->dead = 1;
-        if (conn->eof != 0) transport_close(&conn->io, conn->server->net->loop, false);
-        else net_linger(conn->server->net, &conn->io);
+        if (conn->eof != 0)
+            transport_close(&conn->io, conn->server->net->loop, false);
+        else
+            net_linger(conn->server->net, &conn->io);
     }
     if (conn->upgraded != NULL) conn->dead = 1; /* the socket lives on elsewhere */
     if (conn->dead != 0) {
@@ -273,8 +282,10 @@ static void ready(struct loop_watch *watch, unsigned events)
     bool hung_up = (events & LOOP_HANGUP) != 0;
 
     if ((events & LOOP_WRITE) != 0) flush(conn);
-    if (may_read(conn)) read_some(conn);
-    else if (hung_up) http_conn_die(conn);
+    if (may_read(conn))
+        read_some(conn);
+    else if (hung_up)
+        http_conn_die(conn);
     if (hung_up && conn->eof != 0) http_conn_die(conn); /* gone altogether, not only its sending half */
     http_conn_settle(conn);
 }

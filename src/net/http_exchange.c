@@ -80,7 +80,7 @@ static kith_err problem_body(struct kith_buf *body, unsigned status, const char 
 }
 
 #define PROBLEM_BYTES_MAX 2048
-#define PROBLEM_TYPE "application/problem+json"
+#define PROBLEM_TYPE      "application/problem+json"
 
 kith_err http_problem_write(struct kith_buf *out, const char *date, unsigned status, const char *reason)
 {
@@ -135,8 +135,10 @@ static kith_err write_response(struct http_conn *conn, unsigned status, const ch
     put_common(&writer, http_server_date(conn->server));
     if (content_type != NULL) http1_put_str(&writer, "Content-Type", content_type);
     for (; headers != NULL && headers->name != NULL; headers++) http1_put_str(&writer, headers->name, headers->value);
-    if (conn->closing != 0) http1_put_str(&writer, "Connection", "close");
-    else if (request->minor == 0) http1_put_str(&writer, "Connection", "keep-alive");
+    if (conn->closing != 0)
+        http1_put_str(&writer, "Connection", "close");
+    else if (request->minor == 0)
+        http1_put_str(&writer, "Connection", "keep-alive");
     return request->method == HTTP1_HEAD ? http1_end_head(&writer, body.len) : http1_end(&writer, body);
 }
 
@@ -164,18 +166,23 @@ void http_respond(struct http_exchange *exchange, unsigned status, const char *c
 
 static void refuse_upgrade(struct http_exchange *exchange, unsigned status, const char *reason)
 {
-    static const struct http_header version[] = {{"Sec-WebSocket-Version", "13"}, {"Upgrade", "websocket"}, {NULL, NULL}};
+    static const struct http_header version[] = {
+        {"Sec-WebSocket-Version", "13"}, {"Upgrade", "websocket"}, {NULL, NULL}};
     static const struct http_header later[] = {{"Retry-After", "5"}, {NULL, NULL}};
     struct kith_buf body;
 
     kith_buf_init(&body, PROBLEM_BYTES_MAX);
     if (problem_body(&body, status, reason) != KITH_OK) kith_buf_reset(&body);
-    http_respond(exchange, status, PROBLEM_TYPE, status == 426 ? version : status == 503 ? later : NULL,
+    http_respond(exchange, status, PROBLEM_TYPE,
+                 status == 426   ? version
+                 : status == 503 ? later
+                                 : NULL,
                  kith_buf_peek(&body));
     kith_buf_deinit(&body);
 }
 
-static kith_err check_upgrade(struct http_exchange *exchange, const struct ws_options *options, struct ws_accept *accept)
+static kith_err check_upgrade(struct http_exchange *exchange, const struct ws_options *options,
+                              struct ws_accept *accept)
 {
     const struct http1_request *request = http_exchange_request(exchange);
     struct ws_server_config config = {
@@ -192,7 +199,8 @@ static kith_err check_upgrade(struct http_exchange *exchange, const struct ws_op
         return err;
     }
     err = ws_origin_check(request, http_exchange_is_secure(exchange), NULL); /* the same origin */
-    if (err != KITH_OK && options->origins_allowed != NULL) err = ws_origin_check(request, false, options->origins_allowed);
+    if (err != KITH_OK && options->origins_allowed != NULL)
+        err = ws_origin_check(request, false, options->origins_allowed);
     if (err != KITH_OK) refuse_upgrade(exchange, 403, "Pages of this origin may not connect.");
     return err;
 }
@@ -228,7 +236,8 @@ kith_err http_upgrade(struct http_exchange *exchange, const struct ws_options *o
     if (err == KITH_OK) {
         count_response(server, 101);
         conn->upgraded = *out;
-        if (conn->serving == 0) conn_ws_feed(*out, kith_buf_peek(&conn->in)); /* else whoever called the handler does it */
+        if (conn->serving == 0)
+            conn_ws_feed(*out, kith_buf_peek(&conn->in)); /* else whoever called the handler does it */
     } else {
         conn->dead = 1; /* the socket is closed */
     }

@@ -57,8 +57,10 @@ static void accepted(struct listener *listener, int fd, const struct sockaddr_st
     const struct net_shared *net = server->net;
     bool is_full = net->stats.open - net->lingering_count >= server->config.connections_max || net_is_full(net);
 
-    if (out_of_fds || is_full || server->closing) refuse(server, fd, out_of_fds);
-    else http_conn_accept(server, fd, peer);
+    if (out_of_fds || is_full || server->closing)
+        refuse(server, fd, out_of_fds);
+    else
+        http_conn_accept(server, fd, peer);
 }
 
 static void server_free(struct http_server *server)
@@ -164,7 +166,8 @@ void http_server_stats(const struct http_server *server, struct http_server_stat
     out->accepted = __atomic_load_n(&stats->accepted, __ATOMIC_RELAXED);
     out->refused = __atomic_load_n(&stats->refused, __ATOMIC_RELAXED);
     out->requests = __atomic_load_n(&stats->requests, __ATOMIC_RELAXED);
-    for (int i = 0; i < 6; i++) out->responses_by_class[i] = __atomic_load_n(&stats->responses_by_class[i], __ATOMIC_RELAXED);
+    for (int i = 0; i < 6; i++)
+        out->responses_by_class[i] = __atomic_load_n(&stats->responses_by_class[i], __ATOMIC_RELAXED);
     out->open = net.open;
     out->websockets = net.websockets;
     out->bytes_in = net.bytes_in;

@@ -16,16 +16,16 @@
  * answer and close, never a busy loop (libuv's EMFILE trick). A request must be whole within request_timeout_ms, an
  * idle keep-alive connection is closed after idle_timeout_ms.
  */
-#define HTTP_BODY_BYTES_MAX (1024 * 1024)          /* of a request, unless the config says otherwise: 413 past it */
+#define HTTP_BODY_BYTES_MAX     (1024 * 1024)      /* of a request, unless the config says otherwise: 413 past it */
 #define HTTP_RESPONSE_BYTES_MAX (64 * 1024 * 1024) /* of an answer: past it we failed, 500                        */
-#define HTTP_RETRY_AFTER_S 5                       /* what a refused connection is told                           */
+#define HTTP_RETRY_AFTER_S      5                  /* what a refused connection is told                           */
 
 struct http_server;
 struct http_exchange; /* one request and its answer */
 
 struct http_server_config {
     struct loop *loop;
-    const char *listen; /* "127.0.0.1:8080", "[::1]:8080", "0.0.0.0:443" ; port 0: any free one */
+    const char *listen;      /* "127.0.0.1:8080", "[::1]:8080", "0.0.0.0:443" ; port 0: any free one */
     struct tls_context *tls; /* NULL: plain. Shared by the loops */
     uint32_t connections_max;
     uint64_t connection_bytes_max; /* 0: not bounded */
@@ -86,7 +86,8 @@ void http_respond(struct http_exchange *exchange, unsigned status, const char *c
 struct ws_options {
     size_t message_bytes_max; /* after inflation: beyond it close 1009 */
     bool permessage_deflate;
-    const char *const *subprotocols; /* ours, in order of preference, NULL-terminated; may be NULL. None in common: none */
+    const char *const
+        *subprotocols; /* ours, in order of preference, NULL-terminated; may be NULL. None in common: none */
     const char *const *origins_allowed; /* besides the same origin; NULL-terminated, may be NULL */
 };
 

@@ -52,11 +52,11 @@ struct http_conn {
     struct loop_task task;
     struct loop_timer timer;
     struct http1_reader reader;
-    struct kith_buf in;  /* what came behind a request that is not answered yet */
+    struct kith_buf in; /* what came behind a request that is not answered yet */
     struct kith_buf out;
     struct net_address socket_peer;
     struct http_exchange exchange;
-    struct conn *upgraded; /* the WebSocket that took our socket over */
+    struct conn *upgraded;      /* the WebSocket that took our socket over */
     uint64_t sent, sent_wanted; /* as in ws_busy */
     size_t charged;
     size_t reading_bytes; /* of the request under way: about what the reader holds */
@@ -65,7 +65,7 @@ struct http_conn {
     unsigned queued : 1;
     unsigned closing : 1; /* after what is in `out` */
     unsigned served_any : 1;
-    unsigned eof : 1;     /* the peer has closed its half */
+    unsigned eof : 1; /* the peer has closed its half */
     unsigned blocked : 1, read_blocked : 1, dead : 1, had_tls : 1;
 };
 

@@ -49,7 +49,8 @@ static enum refused refuse_one(struct listener *self)
     fd = accept_one(self, &peer);
     if (fd >= 0) self->accepted(self, fd, &peer, true);
     /* The kernel says EMFILE before it looks whether anybody waits. */
-    else result = errno == EAGAIN ? REFUSED_NONE_LEFT : REFUSED_NOT;
+    else
+        result = errno == EAGAIN ? REFUSED_NONE_LEFT : REFUSED_NOT;
     self->spare_fd = spare_open();
     return self->spare_fd >= 0 ? result : REFUSED_NOT;
 }

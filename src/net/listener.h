@@ -14,8 +14,9 @@
  * too (another thread was faster), accepting rests for LISTENER_REST_MS. (libuv's uv__emfile_trick)
  */
 #define LISTENER_ACCEPTS_MAX 64 /* in one wake-up: the connections that are there have their turn too */
-#define LISTENER_REST_MS 100
-#define LISTENER_UNSENT_BYTES (128 * 1024) /* what the kernel holds for a slow reader; more waits in our bounded queue */
+#define LISTENER_REST_MS     100
+#define LISTENER_UNSENT_BYTES \
+    (128 * 1024) /* what the kernel holds for a slow reader; more waits in our bounded queue */
 
 struct listener {
     struct loop_watch watch;

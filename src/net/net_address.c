@@ -28,8 +28,10 @@ kith_err net_address_parse(struct kith_slice text, struct net_address *out)
 
 void net_address_format(struct net_address address, char out[static NET_ADDRESS_TEXT_BYTES])
 {
-    if (is_ipv4(address)) (void)inet_ntop(AF_INET, address.ip + sizeof mapped, out, NET_ADDRESS_TEXT_BYTES);
-    else (void)inet_ntop(AF_INET6, address.ip, out, NET_ADDRESS_TEXT_BYTES);
+    if (is_ipv4(address))
+        (void)inet_ntop(AF_INET, address.ip + sizeof mapped, out, NET_ADDRESS_TEXT_BYTES);
+    else
+        (void)inet_ntop(AF_INET6, address.ip, out, NET_ADDRESS_TEXT_BYTES);
 }
 
 struct net_address net_address_of(const struct sockaddr_storage *socket_address)

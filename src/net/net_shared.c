@@ -29,7 +29,8 @@ static void emptied(struct loop_task *task)
     if (closed != NULL) closed(arg);
 }
 
-kith_err net_shared_open(struct loop *loop, uint64_t bytes_max, uint32_t slow_reader_timeout_ms, struct net_shared **out)
+kith_err net_shared_open(struct loop *loop, uint64_t bytes_max, uint32_t slow_reader_timeout_ms,
+                         struct net_shared **out)
 {
     struct net_shared *net = calloc(1, sizeof *net);
 
@@ -63,8 +64,10 @@ void net_shared_close(struct net_shared *net, void (*closed)(void *arg), void *a
     net->closing = true;
     net_linger_stop_all(net);
     keepalive_drain(&net->keepalive, conn_ws_abort);
-    if (net->stats.open == 0) loop_defer(net->loop, &net->task);
-    else net->emptying = true;
+    if (net->stats.open == 0)
+        loop_defer(net->loop, &net->task);
+    else
+        net->emptying = true;
 }
 
 struct ws_deflater *net_deflater(struct net_shared *net)

@@ -11,13 +11,13 @@
  * account of all their memory, the keep-alive wheel. An http_server has one of its own; clients (ws_client.h,
  * http_client.h) are given one.
  */
-#define NET_READ_BYTES (64 * 1024) /* most that one connection reads in one wake-up: fairness           */
-#define NET_HEADROOM 256           /* before it: room for what was left of the last time                */
-#define NET_LINGERING_MAX 256      /* refused connections that may wait for their peer to read the 503  */
-#define NET_CLOSE_MS 5000          /* for the queue to drain and the peer's close frame to come     */
-#define NET_LINGER_MS 2000         /* how long a closed connection still listens                        */
+#define NET_READ_BYTES       (64 * 1024) /* most that one connection reads in one wake-up: fairness           */
+#define NET_HEADROOM         256         /* before it: room for what was left of the last time                */
+#define NET_LINGERING_MAX    256         /* refused connections that may wait for their peer to read the 503  */
+#define NET_CLOSE_MS         5000        /* for the queue to drain and the peer's close frame to come     */
+#define NET_LINGER_MS        2000        /* how long a closed connection still listens                        */
 #define NET_LINGER_BYTES_MAX (256 * 1024)
-#define NET_TLS_BYTES 14000        /* a TLS state in OpenSSL 3.0, its buffers released: measured       */
+#define NET_TLS_BYTES        14000 /* a TLS state in OpenSSL 3.0, its buffers released: measured       */
 
 struct net_link {
     struct net_link *prev, *next;
@@ -27,7 +27,7 @@ struct net_link {
  * Keep-alive: a ring of slots. A link in it costs a connection 16 bytes, where a timer would cost 40.
  */
 #define KEEPALIVE_TICK_MS 128
-#define KEEPALIVE_SLOTS 512 /* 65 s: longer intervals are shortened to it */
+#define KEEPALIVE_SLOTS   512 /* 65 s: longer intervals are shortened to it */
 
 struct keepalive {
     struct net_link slots[KEEPALIVE_SLOTS];

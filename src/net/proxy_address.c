@@ -80,7 +80,8 @@ static struct kith_slice unquote(struct kith_slice value)
 
 static struct kith_slice trim(struct kith_slice text)
 {
-    while (text.len > 0 && (text.ptr[0] == ' ' || text.ptr[0] == '\t')) text = kith_slice_of(text.ptr + 1, text.len - 1);
+    while (text.len > 0 && (text.ptr[0] == ' ' || text.ptr[0] == '\t'))
+        text = kith_slice_of(text.ptr + 1, text.len - 1);
     while (text.len > 0 && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t')) text.len--;
     return text;
 }
@@ -126,8 +127,10 @@ static bool quotes_are_closed(struct kith_slice text)
     bool quoted = false;
 
     for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] == '"') quoted = !quoted;
-        else if (text.ptr[i] == '\\' && quoted) i++;
+        if (text.ptr[i] == '"')
+            quoted = !quoted;
+        else if (text.ptr[i] == '\\' && quoted)
+            i++;
     }
     return !quoted;
 }

@@ -36,7 +36,8 @@ static bool parse_authority(struct url *url)
         }
     }
     if (port.len > 0) {
-        if (port.ptr[0] != ':' || kith_slice_to_u64(kith_slice_of(port.ptr + 1, port.len - 1), &number) != KITH_OK) return false;
+        if (port.ptr[0] != ':' || kith_slice_to_u64(kith_slice_of(port.ptr + 1, port.len - 1), &number) != KITH_OK)
+            return false;
     }
     if (number == 0 || number > UINT16_MAX || host.len == 0 || host.len > URL_HOST_BYTES_MAX) return false;
     url->host = host;

@@ -9,11 +9,11 @@
  * Source: RFC 3986, 3; RFC 6455, 3.
  */
 struct url {
-    bool is_secure;          /* https, wss                                    */
-    struct kith_slice host;  /* without the brackets of an IPv6 address       */
+    bool is_secure;              /* https, wss                                    */
+    struct kith_slice host;      /* without the brackets of an IPv6 address       */
     struct kith_slice authority; /* as it stands: for Host                    */
-    uint16_t port;           /* 80 or 443 when not given                      */
-    struct kith_slice target; /* path and query: for the request line         */
+    uint16_t port;               /* 80 or 443 when not given                      */
+    struct kith_slice target;    /* path and query: for the request line         */
 };
 
 #define URL_HOST_BYTES_MAX 253

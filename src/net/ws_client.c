@@ -16,10 +16,11 @@ struct ws_client {
 
 static struct ws_client_config handshake_of(const struct ws_client_options *options)
 {
-    return (struct ws_client_config){.subprotocols = options->subprotocols,
-                                     .origin = options->origin,
-                                     .authorization = kith_slice_str(options->authorization == NULL ? "" : options->authorization),
-                                     .deflate = options->permessage_deflate};
+    return (struct ws_client_config){
+        .subprotocols = options->subprotocols,
+        .origin = options->origin,
+        .authorization = kith_slice_str(options->authorization == NULL ? "" : options->authorization),
+        .deflate = options->permessage_deflate};
 }
 
 static void answered(void *arg, const struct http_call_result *answer)

@@ -15,22 +15,22 @@ struct ws_client_result {
     /* KITH_OK; KITH_E_DENIED: the server answered with another status than 101 (see `response`), or its certificate is not
      * good; else as dial.h says, or KITH_E_MALFORMED: no WebSocket server. */
     kith_err err;
-    const char *reason;                    /* for people, when not KITH_OK; lent for the call */
-    struct conn *conn;                     /* on KITH_OK: its user is the one given; it reads from the next wake-up on */
-    const char *subprotocol;               /* one of those offered, or NULL */
+    const char *reason;      /* for people, when not KITH_OK; lent for the call */
+    struct conn *conn;       /* on KITH_OK: its user is the one given; it reads from the next wake-up on */
+    const char *subprotocol; /* one of those offered, or NULL */
     const struct http1_response *response; /* NULL when there was none; lent for the call */
 };
 
 struct ws_client_options {
-    struct net_shared *net;  /* lent until the conn is closed */
-    struct tls_context *tls; /* a client's, for wss; lent until the conn is closed */
-    const char *url;         /* ws:// or wss:// */
+    struct net_shared *net;          /* lent until the conn is closed */
+    struct tls_context *tls;         /* a client's, for wss; lent until the conn is closed */
+    const char *url;                 /* ws:// or wss:// */
     const char *const *subprotocols; /* NULL-terminated; lent until `opened`; may be NULL */
     const char *authorization;       /* value of Authorization; NULL: none */
     const char *origin;              /* NULL: none */
     bool permessage_deflate;
-    uint32_t message_bytes_max; /* of what comes; 1009 past it */
-    uint32_t timeout_ms;        /* until `opened` */
+    uint32_t message_bytes_max;       /* of what comes; 1009 past it */
+    uint32_t timeout_ms;              /* until `opened` */
     const struct net_address *source; /* dial.h */
     struct conn_user *user;
     /* On the loop, once, never inside ws_client_open(). */

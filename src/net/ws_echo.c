@@ -40,7 +40,8 @@ static void closed(struct conn_user *user, enum conn_closed why)
 
 void ws_echo_upgrade(struct http_exchange *exchange)
 {
-    static const struct ws_options options = {.message_bytes_max = WS_ECHO_MESSAGE_BYTES_MAX, .permessage_deflate = true};
+    static const struct ws_options options = {.message_bytes_max = WS_ECHO_MESSAGE_BYTES_MAX,
+                                              .permessage_deflate = true};
     struct ws_echo *echo = calloc(1, sizeof *echo);
 
     if (echo == NULL) {

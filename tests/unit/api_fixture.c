@@ -140,8 +140,7 @@ static void afx_close(struct afx *fx, bool crash)
 
 void afx_crash(struct afx *fx)
 {
-    assert_int_equal(api_pending(fx->api), 0);
-    api_free(fx->api);
+    api_crash(fx->api);
     afx_close(fx, true);
 }
 

@@ -22,8 +22,8 @@
 #include "wire/stomp.h"
 
 #define FX_LOOPS_MAX 3
-#define FX_PEERS_MAX 96
-#define FX_CHATS_MAX 64
+#define FX_PEERS_MAX 400
+#define FX_CHATS_MAX 2048
 
 static inline struct kith_uuid fx_uuid(uint8_t kind, uint32_t n)
 {
@@ -127,6 +127,8 @@ struct fx_peer *fx_connect(struct fx *fx, unsigned loop, uint32_t user, uint32_t
 /** /errors under id "e", and /inbox under id "in". */
 void fx_errors(struct fx_peer *peer);
 void fx_inbox(struct fx_peer *peer, const char *headers);
+/** The newest connection, which is closed, makes room for another. */
+void fx_forget_last(struct fx *fx);
 /** The network goes: no close frame. */
 void fx_drop(struct fx_peer *peer);
 void fx_bytes(struct fx_peer *peer, const void *bytes, size_t len);

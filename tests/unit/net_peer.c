@@ -7,8 +7,8 @@
 #include <arpa/inet.h>
 #include <cmocka.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -108,8 +108,10 @@ void peer_receive(struct peer *peer)
         n = recv(peer->fd, out, 65536, MSG_DONTWAIT);
         if (n < 0 && errno == EAGAIN) return;
         if (n < 0) peer->reset = true;
-        if (n <= 0) peer->ended = true;
-        else kith_buf_commit(&peer->in, (size_t)n);
+        if (n <= 0)
+            peer->ended = true;
+        else
+            kith_buf_commit(&peer->in, (size_t)n);
     }
 }
 
@@ -147,7 +149,9 @@ void peer_wait_str(struct peer *peer, const char *text)
     uint64_t until_ms = peer_now_ms() + PEER_WAIT_MS;
 
     for (peer_receive(peer); !peer_has(peer, text); peer_receive(peer)) {
-        if (peer->ended) print_error("ended after: %.*s\n", (int)kith_buf_len(&peer->in), (const char *)kith_buf_peek(&peer->in).ptr);
+        if (peer->ended)
+            print_error("ended after: %.*s\n", (int)kith_buf_len(&peer->in),
+                        (const char *)kith_buf_peek(&peer->in).ptr);
         assert_false(peer->ended);
         turn(until_ms);
     }
@@ -181,8 +185,10 @@ void peer_upgrade(struct peer *peer, const char *path, const char *more_headers)
     peer_wait_str(peer, "\r\n\r\n");
     assert_true(peer_has(peer, "HTTP/1.1 101 "));
     assert_true(peer_has(peer, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
-    kith_buf_consume(&peer->in, (size_t)((const char *)memmem(kith_buf_peek(&peer->in).ptr, kith_buf_len(&peer->in), "\r\n\r\n", 4) -
-                                         (const char *)kith_buf_peek(&peer->in).ptr) + 4);
+    kith_buf_consume(
+        &peer->in, (size_t)((const char *)memmem(kith_buf_peek(&peer->in).ptr, kith_buf_len(&peer->in), "\r\n\r\n", 4) -
+                            (const char *)kith_buf_peek(&peer->in).ptr) +
+                       4);
 }
 
 void peer_frame(struct peer *peer, enum ws_opcode opcode, bool fin, const char *text)

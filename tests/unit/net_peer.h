@@ -9,7 +9,7 @@
  * For tests of src/net: the other end of a connection, in the same thread as the server's loop. Nothing here sleeps:
  * whatever waits turns the loop meanwhile, and fails the test after PEER_WAIT_MS.
  */
-#define PEER_WAIT_MS 20000
+#define PEER_WAIT_MS   20000
 #define PEER_BYTES_MAX (64 * 1024 * 1024)
 
 struct peer {

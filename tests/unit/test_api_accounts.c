@@ -18,8 +18,8 @@ static struct reply *try_register(struct afx *fx, const char *name, const char *
 static struct reply *try_login(struct afx *fx, const char *name, const char *password, const char *device_id)
 {
     if (device_id == NULL)
-        return afx_ask(fx, "POST", "/auth/login", NULL, "{\"name\":\"%s\",\"password\":\"%s\",\"device_name\":\"x\"}", name,
-                       password);
+        return afx_ask(fx, "POST", "/auth/login", NULL, "{\"name\":\"%s\",\"password\":\"%s\",\"device_name\":\"x\"}",
+                       name, password);
     return afx_ask(fx, "POST", "/auth/login", NULL,
                    "{\"name\":\"%s\",\"password\":\"%s\",\"device_name\":\"x\",\"device_id\":\"%s\"}", name, password,
                    device_id);

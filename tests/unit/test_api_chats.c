@@ -50,7 +50,8 @@ static void test_api_chats__a_pair_has_one_direct_chat_of_each_kind(void **state
     a = expect_kept(make(fx, &ann, NULL, with_bob), 200, NULL);
     assert_string_equal(reply_str(a, "chat_id"), first);
     reply_free(a);
-    (void)snprintf(with_bob, sizeof with_bob, "{\"type\":\"direct\",\"members\":[\"%s\"],\"encrypted\":false}", bob.user);
+    (void)snprintf(with_bob, sizeof with_bob, "{\"type\":\"direct\",\"members\":[\"%s\"],\"encrypted\":false}",
+                   bob.user);
     a = expect_kept(make(fx, &ann, NULL, with_bob), 201, NULL);
     assert_string_not_equal(reply_str(a, "chat_id"), first);
     reply_free(a);
@@ -168,8 +169,9 @@ static void test_api_chats__members_come_go_and_change_roles(void **state)
     (void)snprintf(tail, sizeof tail, "/members/%s", carl.user);
     expect(member_call(fx, "POST", &bob, chat, "/members", NULL, add), 403, "FORBIDDEN");
     expect(member_call(fx, "POST", &carl, chat, "/members", NULL, add), 404, "NOT_FOUND");
-    expect(member_call(fx, "POST", &ann, chat, "/members", NULL, "{\"user_id\":\"00000000-0000-4000-8000-000000000001\"}"),
-           404, "NOT_FOUND");
+    expect(
+        member_call(fx, "POST", &ann, chat, "/members", NULL, "{\"user_id\":\"00000000-0000-4000-8000-000000000001\"}"),
+        404, "NOT_FOUND");
     reply = expect_kept(member_call(fx, "POST", &ann, chat, "/members", "k1", add), 200, NULL);
     seq = reply_int(reply, "seq");
     reply_free(reply);
@@ -179,7 +181,8 @@ static void test_api_chats__members_come_go_and_change_roles(void **state)
     expect(member_call(fx, "PATCH", &ann, chat, tail, "k1", "{\"role\":\"admin\"}"), 409, "CONFLICT");
     expect(member_call(fx, "PATCH", &bob, chat, tail, NULL, "{\"role\":\"admin\"}"), 403, "FORBIDDEN");
     expect(member_call(fx, "PATCH", &ann, chat, tail, NULL, "{\"role\":\"king\"}"), 400, "BAD_REQUEST");
-    expect(member_call(fx, "PATCH", &ann, chat, tail, NULL, "{\"role\":\"admin\",\"signed_op\":\"b3A\"}"), 400, "BAD_REQUEST");
+    expect(member_call(fx, "PATCH", &ann, chat, tail, NULL, "{\"role\":\"admin\",\"signed_op\":\"b3A\"}"), 400,
+           "BAD_REQUEST");
     expect(member_call(fx, "PATCH", &ann, chat, tail, NULL, "{\"role\":\"admin\"}"), 200, NULL);
     (void)snprintf(tail, sizeof tail, "/members/%s", bob.user);
     expect(member_call(fx, "DELETE", &ann, chat, "/members/x", NULL, NULL), 404, "NOT_FOUND");
@@ -209,7 +212,8 @@ static void test_api_chats__name_and_settings_change(void **state)
     (void)snprintf(members, sizeof members, "[\"%s\"]", bob.user);
     open = afx_chat(fx, &ann, "group", false, members);
     closed = afx_chat(fx, &ann, "group", true, members);
-    expect(member_call(fx, "PATCH", &ann, open, "", NULL, "{\"name\":\"Walks \xe2\x9c\x93\",\"history_open\":true}"), 200, NULL);
+    expect(member_call(fx, "PATCH", &ann, open, "", NULL, "{\"name\":\"Walks \xe2\x9c\x93\",\"history_open\":true}"),
+           200, NULL);
     (void)snprintf(target, sizeof target, "/chats/%s", open);
     reply = expect_kept(afx_ask(fx, "GET", target, bob.access, NULL), 200, NULL);
     assert_string_equal(reply_str(reply, "name"), "Walks \xe2\x9c\x93");

@@ -51,7 +51,8 @@ static void test_api_messages__the_same_again_gets_the_first_answer(void **state
     reply_free(first);
     reply_free(again);
     expect(post(fx, &scene.ann, scene.open, id, "\"content\":\"other\""), 409, "CONFLICT");
-    expect(post(fx, &scene.ann, scene.open, id, "\"content\":\"hello\",\"content_type\":\"text/html\""), 409, "CONFLICT");
+    expect(post(fx, &scene.ann, scene.open, id, "\"content\":\"hello\",\"content_type\":\"text/html\""), 409,
+           "CONFLICT");
     expect(post(fx, &scene.bob, scene.open, id, "\"content\":\"other\""), 201, NULL); /* another sender's id */
 }
 
@@ -76,7 +77,8 @@ static void test_api_messages__ids_are_of_about_now(void **state)
     reply_free(reply);
     kith_uuid_format(kith_uuid_v7_make(now - KITH_ID_AGE_MS_MAX + 60000, coins), id);
     expect(post(fx, &scene.ann, scene.open, id, "\"content\":\"x\""), 201, NULL);
-    expect(post(fx, &scene.ann, scene.open, "3f0c5f6e-0000-4000-8000-000000000001", "\"content\":\"x\""), 422, "BAD_ID");
+    expect(post(fx, &scene.ann, scene.open, "3f0c5f6e-0000-4000-8000-000000000001", "\"content\":\"x\""), 422,
+           "BAD_ID");
     expect(post(fx, &scene.ann, scene.open, "x", "\"content\":\"x\""), 400, "BAD_REQUEST");
 }
 
@@ -121,14 +123,14 @@ static void test_api_messages__a_field_out_of_form_is_pointed_at(void **state)
     struct scene scene = scene_of(fx);
 
     for (size_t i = 0; i < COUNT(bad); i++) {
-        struct reply *reply =
-            expect_kept(post(fx, &scene.ann, scene.open, afx_msg_id(fx), bad[i].more), 400, "BAD_REQUEST");
+        struct reply *reply = expect_kept(post(fx, &scene.ann, scene.open, afx_msg_id(fx), bad[i].more), 400,
+                                          "BAD_REQUEST");
         assert_string_equal(reply_str(reply, "pointer"), bad[i].pointer);
         assert_false(reply_bool(reply, "retryable"));
         reply_free(reply);
     }
-    expect(post(fx, &scene.ann, scene.open, afx_msg_id(fx), "\"content\":\"x\",\"parent_id\":null,\"expires_at\":null"), 201,
-           NULL);
+    expect(post(fx, &scene.ann, scene.open, afx_msg_id(fx), "\"content\":\"x\",\"parent_id\":null,\"expires_at\":null"),
+           201, NULL);
 }
 
 /* I-A5: sender, seq, time and epoch are never the client's to say. */
@@ -154,14 +156,16 @@ static void test_api_messages__the_sender_is_who_the_token_says(void **state)
 
 static void test_api_messages__content_is_text_or_base64_both_ways(void **state)
 {
-    static const char *const bad[] = {"\"content\":\"aGk\",\"encrypted\":true", "\"content\":\"aGl=\",\"encrypted\":true",
+    static const char *const bad[] = {"\"content\":\"aGk\",\"encrypted\":true",
+                                      "\"content\":\"aGl=\",\"encrypted\":true",
                                       "\"content\":\"aG k\",\"encrypted\":true", "\"content\":\"hello!\""};
     struct afx *fx = *state;
     struct scene scene = scene_of(fx);
     struct reply *reply;
 
     expect(post(fx, &scene.ann, scene.open, afx_msg_id(fx),
-                "\"content\":\"a\\u0000\\\"\\\\\\n\xc3\xa9\xf0\x9f\x99\x82\",\"content_type\":\"text/plain;charset=utf-8\""),
+                "\"content\":\"a\\u0000\\\"\\\\\\n\xc3\xa9\xf0\x9f\x99\x82\",\"content_type\":\"text/"
+                "plain;charset=utf-8\""),
            201, NULL);
     reply = expect_kept(page(fx, &scene.bob, scene.open, "&after=1"), 200, NULL);
     assert_int_equal(json_string_length(reply_at(reply, "messages/0/content")), 11);
@@ -173,7 +177,8 @@ static void test_api_messages__content_is_text_or_base64_both_ways(void **state)
         expect(post(fx, &scene.ann, scene.closed, afx_msg_id(fx), bad[i]), 400, "BAD_REQUEST");
     expect(post(fx, &scene.ann, scene.closed, afx_msg_id(fx), "\"content\":\"AP/+\",\"encrypted\":true"), 201, NULL);
     expect(post(fx, &scene.ann, scene.closed, afx_msg_id(fx), "\"content\":\"aGk=\""), 201, NULL); /* as the chat is */
-    expect(post(fx, &scene.ann, scene.closed, afx_msg_id(fx), "\"content\":\"aGk=\",\"encrypted\":false"), 400, "BAD_REQUEST");
+    expect(post(fx, &scene.ann, scene.closed, afx_msg_id(fx), "\"content\":\"aGk=\",\"encrypted\":false"), 400,
+           "BAD_REQUEST");
     reply = expect_kept(page(fx, &scene.bob, scene.closed, "&after=1"), 200, NULL);
     assert_string_equal(reply_str(reply, "messages/0/content"), "AP/+");
     assert_string_equal(reply_str(reply, "messages/1/content"), "aGk=");

@@ -198,7 +198,8 @@ static void test_api_people__a_profile_changes_and_is_found_by_exact_name(void *
     char target[80];
 
     (void)state;
-    reply = expect_kept(afx_ask(fx, "PUT", "/users/me", ann.access, "{\"display_name\":\"Ann \xe2\x98\x83\"}"), 200, NULL);
+    reply = expect_kept(afx_ask(fx, "PUT", "/users/me", ann.access, "{\"display_name\":\"Ann \xe2\x98\x83\"}"), 200,
+                        NULL);
     assert_string_equal(reply_str(reply, "display_name"), "Ann \xe2\x98\x83");
     reply_free(reply);
     expect(afx_ask(fx, "PUT", "/users/me", ann.access, "{}"), 200, NULL);
@@ -238,8 +239,8 @@ static unsigned messages_seen(struct afx *fx, const struct person *by, const cha
 
 static void say(struct afx *fx, const struct person *by, const char *chat)
 {
-    expect(afx_ask(fx, "POST", "/messages", by->access,
-                   "{\"chat_id\":\"%s\",\"msg_id\":\"%s\",\"content\":\"hello\"}", chat, afx_msg_id(fx)),
+    expect(afx_ask(fx, "POST", "/messages", by->access, "{\"chat_id\":\"%s\",\"msg_id\":\"%s\",\"content\":\"hello\"}",
+                   chat, afx_msg_id(fx)),
            201, NULL);
 }
 
@@ -281,7 +282,8 @@ static void test_api_people__the_blocked_are_heard_by_nobody_and_told_nothing(vo
     assert_int_equal(messages_seen(fx, &bob, chat), 1);
     (void)snprintf(block, sizeof block, "/users/%s/block", ann.user);
     expect(afx_ask(fx, "POST", block, ann.access, NULL), 400, "BAD_REQUEST"); /* oneself */
-    expect(afx_ask(fx, "POST", "/users/00000000-0000-4000-8000-000000000001/block", ann.access, NULL), 404, "NOT_FOUND");
+    expect(afx_ask(fx, "POST", "/users/00000000-0000-4000-8000-000000000001/block", ann.access, NULL), 404,
+           "NOT_FOUND");
     afx_free(fx);
 }
 

@@ -90,11 +90,11 @@ static void test_api_tokens__an_old_family_does_not_end_a_new_one(void **state)
     struct reply *reply;
 
     refreshed(fx, refreshed(fx, ann.refresh).refresh);
-    reply = expect_kept(
-        afx_ask(fx, "POST", "/auth/login", NULL,
-                "{\"name\":\"ann\",\"password\":\"" AFX_PASSWORD "\",\"device_name\":\"d\",\"device_id\":\"%s\"}",
-                ann.device),
-        200, NULL);
+    reply = expect_kept(afx_ask(fx, "POST", "/auth/login", NULL,
+                                "{\"name\":\"ann\",\"password\":\"" AFX_PASSWORD
+                                "\",\"device_name\":\"d\",\"device_id\":\"%s\"}",
+                                ann.device),
+                        200, NULL);
     again = person_of(reply, "ann");
     reply_free(reply);
     expect(try_refresh(fx, ann.refresh), 401, "UNAUTHORIZED");

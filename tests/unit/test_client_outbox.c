@@ -127,7 +127,7 @@ static void test_client_outbox__a_refusal_for_good_fails_one_message_and_the_res
     assert_int_equal(entry.state, KITH_OUTBOX_FAILED);
     /* It survives a restart, and goes under a new id when the person says so. */
     w_restart(&w);
-    assert_int_equal(kith_client_outbox_retry(w.client, w.now, entry.id), KITH_OK);
+    assert_int_equal(kith_client_outbox_retry(w.client, w.now, entry.id, &entry.id), KITH_OK);
     assert_true(w_pass(&w, 100000));
     assert_int_equal(kith_client_outbox_count(w.client), 0);
     assert_string_equal(w.log[w.log_count - 1].text, "refused");

@@ -239,7 +239,7 @@ static void test_gateway_inbox__a_full_connection_waits_for_its_client(void **st
     bob = fx_connect(&fx, 0, 2, 2);
     fx_inbox(bob, CLIENT);
     fx_expect_seq(bob, 1, 1);
-    bob->queued = CONN_QUEUE_HIGH;
+    bob->queued = CONN_QUEUE_HIGH + 1;
     say(&fx, 1, 100);
     fx_run(&fx, 100);
     fx_expect_nothing(bob);

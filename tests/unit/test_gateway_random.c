@@ -17,6 +17,7 @@
 #define DEVICES  6 /* of users 1, 2, 3, 4, 1, 2 */
 #define SEQS_MAX 400
 #define STEPS    250
+#define PEERS_MAX 96 /* connections of one run */
 
 struct interval {
     uint64_t from, to; /* to 0: still in */
@@ -159,7 +160,7 @@ static void connect(struct model *m, struct device *device)
     uint32_t number = (uint32_t)(device - m->devices) + 1;
 
     gone(device);
-    if (m->fx.peer_count == FX_PEERS_MAX) return;
+    if (m->fx.peer_count == PEERS_MAX) return;
     device->peer = fx_peer(&m->fx, (unsigned)kith_prng_below(&m->coins, m->fx.loop_count), NULL);
     fx_send(device->peer, "CONNECT\naccept-version:1.2\npasscode:u%ud%u\n\n", device->user, number);
     fx_errors(device->peer);
@@ -261,7 +262,7 @@ static void step(struct model *m)
     } else if (dice < 85) move_member(m);
     else if (dice < 86) m->fx.log_store.full = !m->fx.log_store.full;
     else if (dice < 88 && device->peer != NULL) {
-        device->peer->queued = device->peer->queued == 0 ? CONN_QUEUE_HIGH : 0;
+        device->peer->queued = device->peer->queued == 0 ? CONN_QUEUE_HIGH + 1 : 0;
         if (device->peer->queued == 0 && !device->peer->closing) device->peer->conn.user->drained(device->peer->conn.user);
     } else if (dice < 89 && kith_prng_chance(&m->coins, 1, 3)) restart(m);
     else if (dice < 90 && kith_prng_chance(&m->coins, 1, 4)) run(m, 70000);
@@ -367,7 +368,7 @@ static void test_gateway_random__whatever_happens_all_arrives_once(void **state)
     for (uint64_t seed = first; seed < first + seeds; seed++) {
         if (count != NULL || from != NULL) print_message("SEED=%llu\n", (unsigned long long)seed);
         model_open(m, seed);
-        for (unsigned i = 0; i < STEPS && m->fx.peer_count < FX_PEERS_MAX - 2 * DEVICES; i++) step(m);
+        for (unsigned i = 0; i < STEPS && m->fx.peer_count < PEERS_MAX - 2 * DEVICES; i++) step(m);
         heal(m);
         for (unsigned i = 0; i < m->fx.loop_count; i++) {
             gateway_stats(m->fx.gateways[i], &stats);

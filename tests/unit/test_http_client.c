@@ -38,10 +38,11 @@ static void handle(void *arg, struct http_exchange *exchange)
         return;
     }
     (void)http1_header_get(request->headers, "x-ask", &value);
-    (void)snprintf(text, sizeof text, "%s %.*s [%.*s] %.*s", http1_method_name(request->method), (int)request->target.len,
-                   (const char *)request->target.ptr, (int)value.len, (const char *)value.ptr, (int)request->body.len,
-                   (const char *)request->body.ptr);
-    http_respond(exchange, kith_slice_is(request->path, "/teapot") ? 418 : 200, "text/plain", headers, kith_slice_str(text));
+    (void)snprintf(text, sizeof text, "%s %.*s [%.*s] %.*s", http1_method_name(request->method),
+                   (int)request->target.len, (const char *)request->target.ptr, (int)value.len, (const char *)value.ptr,
+                   (int)request->body.len, (const char *)request->body.ptr);
+    http_respond(exchange, kith_slice_is(request->path, "/teapot") ? 418 : 200, "text/plain", headers,
+                 kith_slice_str(text));
 }
 
 static int setup(void **state)
@@ -49,8 +50,13 @@ static int setup(void **state)
     struct http_server_config config;
 
     if (peer_setup(state) != 0) return -1;
-    config = (struct http_server_config){.loop = peer_loop, .listen = "127.0.0.1:0", .connections_max = 100, .request_timeout_ms = 10000,
-                                         .idle_timeout_ms = 10000, .slow_reader_timeout_ms = 10000, .handle = handle};
+    config = (struct http_server_config){.loop = peer_loop,
+                                         .listen = "127.0.0.1:0",
+                                         .connections_max = 100,
+                                         .request_timeout_ms = 10000,
+                                         .idle_timeout_ms = 10000,
+                                         .slow_reader_timeout_ms = 10000,
+                                         .handle = handle};
     kept = NULL;
     if (http_server_open(&config, &server) != KITH_OK) return -1;
     return net_shared_open(peer_loop, 0, 10000, &net) == KITH_OK ? 0 : -1;
@@ -86,7 +92,8 @@ static void answered(void *arg, const struct http_call_result *result)
     assert_int_equal(result->err == KITH_OK, result->response != NULL);
     if (result->response == NULL) return;
     answer->status = result->response->status;
-    (void)snprintf(answer->body, sizeof answer->body, "%.*s", (int)result->response->body.len, (const char *)result->response->body.ptr);
+    (void)snprintf(answer->body, sizeof answer->body, "%.*s", (int)result->response->body.len,
+                   (const char *)result->response->body.ptr);
     (void)http1_header_get(result->response->headers, "x-answer", &value);
     (void)snprintf(answer->header, sizeof answer->header, "%.*s", (int)value.len, (const char *)value.ptr);
 }
@@ -97,7 +104,13 @@ static struct http_call_config config_of(const char *host, uint16_t port, const 
 {
     *answer = (struct answer){0};
     (void)snprintf(url, sizeof url, "http://%s:%u%s", host, port, path);
-    return (struct http_call_config){.net = net, .method = HTTP1_GET, .url = url, .body_bytes_max = 2000, .timeout_ms = 10000, .done = answered, .arg = answer};
+    return (struct http_call_config){.net = net,
+                                     .method = HTTP1_GET,
+                                     .url = url,
+                                     .body_bytes_max = 2000,
+                                     .timeout_ms = 10000,
+                                     .done = answered,
+                                     .arg = answer};
 }
 
 static void run(const struct http_call_config *config, struct answer *answer)
@@ -189,7 +202,8 @@ static void test_http_client__has_a_timeout_and_can_be_cancelled(void **state)
     config = config_of("127.0.0.1", http_server_port(server), "/later", &other);
     kept = NULL;
     assert_int_equal(http_call_start(&config, &call), KITH_OK);
-    for (uint64_t until = peer_now_ms() + PEER_WAIT_MS; kept == NULL && peer_now_ms() < until;) loop_epoll_once(peer_loop, 2);
+    for (uint64_t until = peer_now_ms() + PEER_WAIT_MS; kept == NULL && peer_now_ms() < until;)
+        loop_epoll_once(peer_loop, 2);
     http_call_cancel(call); /* while the server thinks */
     http_respond(kept, 200, NULL, NULL, (struct kith_slice){0});
     peer_turn_idle();
@@ -226,16 +240,21 @@ static void test_http_client__reads_what_other_servers_say(void **state)
     char big[2200] = "HTTP/1.1 200 OK\r\n\r\n";
     (void)state;
 
-    assert_int_equal(call_a_server_that_says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", &answer), KITH_OK);
+    assert_int_equal(
+        call_a_server_that_says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", &answer),
+        KITH_OK);
     assert_string_equal(answer.body, "abc");
     assert_int_equal(call_a_server_that_says("HTTP/1.0 200 OK\r\n\r\nto the end", &answer), KITH_OK);
     assert_string_equal(answer.body, "to the end");
     assert_int_equal(call_a_server_that_says("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc", &answer), KITH_E_IO);
-    assert_int_equal(call_a_server_that_says("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", &answer), KITH_OK);
+    assert_int_equal(call_a_server_that_says("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", &answer),
+                     KITH_OK);
     assert_int_equal(answer.status, 204);
     assert_int_equal(call_a_server_that_says("SSH-2.0-x\r\n", &answer), KITH_E_MALFORMED);
     assert_int_equal(call_a_server_that_says("", &answer), KITH_E_IO);
-    assert_int_equal(call_a_server_that_says("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", &answer), KITH_E_MALFORMED);
+    assert_int_equal(call_a_server_that_says(
+                         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", &answer),
+                     KITH_E_MALFORMED);
     memset(big + strlen(big), 'b', 2001);
     assert_int_equal(call_a_server_that_says(big, &answer), KITH_E_TOOBIG);
 }

@@ -67,7 +67,8 @@ static void watch_ready(struct loop_watch *watch, unsigned events)
 
 static struct probe probe_of(char letter)
 {
-    return (struct probe){.task = {.run = task_ran}, .timer = {.fire = timer_fired}, .watch = {.ready = watch_ready}, .letter = letter};
+    return (struct probe){
+        .task = {.run = task_ran}, .timer = {.fire = timer_fired}, .watch = {.ready = watch_ready}, .letter = letter};
 }
 
 static struct probe probe_d, probe_e, probe_l;
@@ -204,7 +205,7 @@ static void test_loop_epoll__timers_wait_as_long_as_they_should(void **state)
 }
 
 #define POSTERS 4
-#define POSTS 50000
+#define POSTS   50000
 
 struct poster {
     struct loop_task task;
@@ -354,8 +355,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_loop_epoll__keeps_the_order_inside_a_wake_up, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_loop_epoll__late_from_late_runs_in_the_next_wake_up_at_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_loop_epoll__a_stopped_watch_is_not_called_from_the_same_batch, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_loop_epoll__late_from_late_runs_in_the_next_wake_up_at_once, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_loop_epoll__a_stopped_watch_is_not_called_from_the_same_batch, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_loop_epoll__reports_what_was_asked_for_and_hang_ups, setup, teardown),
         cmocka_unit_test_setup_teardown(test_loop_epoll__timers_wait_as_long_as_they_should, setup, teardown),
         cmocka_unit_test_setup_teardown(test_loop_epoll__posts_of_many_threads_come_all_and_in_order, setup, teardown),

@@ -24,7 +24,8 @@ static int setup(void **state)
 
 static void test_timer__comes_exactly_at_its_time(void **state)
 {
-    static const uint64_t delays[] = {0, 1, 62, 63, 64, 65, 4095, 4096, 4097, 262143, 262144, 16777216, 3600000, 1ull << 40};
+    static const uint64_t delays[] = {0,    1,    62,     63,     64,       65,      4095,
+                                      4096, 4097, 262143, 262144, 16777216, 3600000, 1ull << 40};
     (void)state;
 
     for (size_t i = 0; i < sizeof delays / sizeof *delays; i++) {

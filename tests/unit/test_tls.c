@@ -5,9 +5,7 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -17,6 +15,7 @@
 #include "net/ws_client.h"
 #include "net/ws_echo.h"
 #include "net_peer.h"
+#include "tls_fixture.h"
 
 static char folder[64], cert_path[96], key_path[96], other_key_path[96];
 static struct http_server *server;
@@ -32,44 +31,6 @@ static void on_closed(void *arg)
     flag = true;
 }
 
-/* ---------------------------------------------------------------------------------------------------- certificates */
-
-static void write_key(EVP_PKEY *key, const char *path, const char *passphrase)
-{
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    assert_int_equal(PEM_write_PrivateKey(file, key, passphrase == NULL ? NULL : EVP_aes_128_cbc(), NULL, 0, NULL, (char *)(uintptr_t)passphrase), 1);
-    (void)fclose(file);
-}
-
-/* Self-signed, for `names`, as in a subjectAltName. */
-static void write_certificate(const char *names, long serial)
-{
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *cert = X509_new();
-    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, names);
-    FILE *file;
-
-    assert_non_null(extension);
-    assert_int_equal(X509_set_version(cert, 2), 1);
-    assert_int_equal(ASN1_INTEGER_set(X509_get_serialNumber(cert), serial), 1);
-    assert_non_null(X509_gmtime_adj(X509_getm_notBefore(cert), -3600));
-    assert_non_null(X509_gmtime_adj(X509_getm_notAfter(cert), 3600));
-    assert_int_equal(X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC, (const unsigned char *)"kith test", -1, -1, 0), 1);
-    assert_int_equal(X509_set_issuer_name(cert, X509_get_subject_name(cert)), 1);
-    assert_int_equal(X509_add_ext(cert, extension, -1), 1);
-    assert_int_equal(X509_set_pubkey(cert, key), 1);
-    assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
-    file = fopen(cert_path, "w");
-    assert_non_null(file);
-    assert_int_equal(PEM_write_X509(file, cert), 1);
-    (void)fclose(file);
-    write_key(key, key_path, NULL);
-    X509_EXTENSION_free(extension);
-    X509_free(cert);
-    EVP_PKEY_free(key);
-}
-
 static int setup(void **state)
 {
     if (peer_setup(state) != 0) return -1;
@@ -78,7 +39,7 @@ static int setup(void **state)
     (void)snprintf(cert_path, sizeof cert_path, "%s/cert.pem", folder);
     (void)snprintf(key_path, sizeof key_path, "%s/key.pem", folder);
     (void)snprintf(other_key_path, sizeof other_key_path, "%s/other.pem", folder);
-    write_certificate("IP:127.0.0.1,DNS:localhost", 1);
+    tls_fixture_certificate(cert_path, key_path, "IP:127.0.0.1,DNS:localhost", 1);
     server = NULL;
     server_tls = client_tls = NULL;
     return net_shared_open(peer_loop, 0, 10000, &net) == KITH_OK ? 0 : -1;
@@ -112,7 +73,9 @@ static void handle(void *arg, struct http_exchange *exchange)
         ws_echo_upgrade(exchange);
         return;
     }
-    http_respond(exchange, 200, "text/plain", NULL, request->body.len > 0 ? request->body : kith_slice_str(http_exchange_is_secure(exchange) ? "secure" : "open"));
+    http_respond(exchange, 200, "text/plain", NULL,
+                 request->body.len > 0 ? request->body
+                                       : kith_slice_str(http_exchange_is_secure(exchange) ? "secure" : "open"));
 }
 
 static void open_server(void)
@@ -156,8 +119,15 @@ static void answered(void *arg, const struct http_call_result *result)
 static struct answer call(const char *host, struct kith_slice body)
 {
     struct answer answer = {0};
-    struct http_call_config http = {.net = net, .tls = client_tls, .method = body.len > 0 ? HTTP1_POST : HTTP1_GET, .url = url, .body = body,
-                                    .body_bytes_max = 8 * 1024 * 1024, .timeout_ms = 10000, .done = answered, .arg = &answer};
+    struct http_call_config http = {.net = net,
+                                    .tls = client_tls,
+                                    .method = body.len > 0 ? HTTP1_POST : HTTP1_GET,
+                                    .url = url,
+                                    .body = body,
+                                    .body_bytes_max = 8 * 1024 * 1024,
+                                    .timeout_ms = 10000,
+                                    .done = answered,
+                                    .arg = &answer};
     struct http_call *pending = NULL;
 
     kith_buf_init(&answer.body, 8 * 1024 * 1024);
@@ -203,7 +173,7 @@ static void test_tls__a_client_insists_on_a_good_certificate(void **state)
     kith_buf_deinit(&answer.body);
 
     /* Trusted, but made for somebody else. */
-    write_certificate("DNS:other.test", 2);
+    tls_fixture_certificate(cert_path, key_path, "DNS:other.test", 2);
     assert_int_equal(tls_context_reload(server_tls, error), KITH_OK);
     tls_context_free(client_tls);
     assert_int_equal(tls_context_open_client(cert_path, error, &client_tls), KITH_OK);
@@ -262,7 +232,8 @@ static void test_tls__speaks_1_2_and_1_3_and_http_1_1(void **state)
         SSL_CTX_set_security_level(ctx, 0);
         assert_int_equal(SSL_CTX_set_min_proto_version(ctx, cases[i].version), 1);
         assert_int_equal(SSL_CTX_set_max_proto_version(ctx, cases[i].version), 1);
-        if (cases[i].alpn != NULL) (void)SSL_CTX_set_alpn_protos(ctx, (const unsigned char *)cases[i].alpn, (unsigned)strlen(cases[i].alpn));
+        if (cases[i].alpn != NULL)
+            (void)SSL_CTX_set_alpn_protos(ctx, (const unsigned char *)cases[i].alpn, (unsigned)strlen(cases[i].alpn));
         result = raw_connect(ctx, &peer, &ssl);
         assert_int_equal(result == 1, cases[i].result == 1);
         if (result == 1) {
@@ -297,7 +268,7 @@ static void test_tls__a_reload_serves_the_new_certificate_and_keeps_the_old_conn
     open_server();
     assert_int_equal(raw_connect(ctx, &before, &ssl_before), 1);
     assert_int_equal(serial_of(ssl_before), 1);
-    write_certificate("IP:127.0.0.1", 77);
+    tls_fixture_certificate(cert_path, key_path, "IP:127.0.0.1", 77);
     assert_int_equal(tls_context_reload(server_tls, error), KITH_OK);
     assert_int_equal(raw_connect(ctx, &after, &ssl_after), 1);
     assert_int_equal(serial_of(ssl_after), 77);
@@ -334,11 +305,11 @@ static void test_tls__errors_say_which_file(void **state)
     assert_non_null(strstr(error, "/nowhere/cert.pem"));
     assert_int_equal(tls_context_open(cert_path, "/nowhere/key.pem", error, &tls), KITH_E_MALFORMED);
     assert_non_null(strstr(error, "/nowhere/key.pem"));
-    write_key(other, other_key_path, NULL);
+    tls_fixture_key(other, other_key_path, NULL);
     assert_int_equal(tls_context_open(cert_path, other_key_path, error, &tls), KITH_E_MALFORMED);
     assert_non_null(strstr(error, other_key_path));
     assert_non_null(strstr(error, "mismatch"));
-    write_key(other, other_key_path, "secret"); /* nobody is asked for the passphrase */
+    tls_fixture_key(other, other_key_path, "secret"); /* nobody is asked for the passphrase */
     assert_int_equal(tls_context_open(cert_path, other_key_path, error, &tls), KITH_E_MALFORMED);
     assert_null(tls);
     assert_int_equal(tls_context_open_client("/nowhere/ca.pem", error, &tls), KITH_E_MALFORMED);
@@ -397,8 +368,14 @@ static void opened(void *arg, const struct ws_client_result *result)
 static void test_tls__a_websocket_carries_large_messages_both_ways(void **state)
 {
     struct session session = {.user = {.bytes = bytes, .drained = drained, .closed = ended}};
-    struct ws_client_options options = {.net = net, .url = url, .message_bytes_max = 16 * 1024 * 1024, .timeout_ms = 10000, .user = &session.user,
-                                        .permessage_deflate = true, .opened = opened, .arg = &session};
+    struct ws_client_options options = {.net = net,
+                                        .url = url,
+                                        .message_bytes_max = 16 * 1024 * 1024,
+                                        .timeout_ms = 10000,
+                                        .user = &session.user,
+                                        .permessage_deflate = true,
+                                        .opened = opened,
+                                        .arg = &session};
     struct ws_client *client = NULL;
     struct http_server_stats stats;
     size_t len = 2 * 1024 * 1024;

@@ -36,9 +36,24 @@ static void test_url__takes_its_parts_apart(void **state)
 
 static void test_url__refuses_what_it_does_not_know(void **state)
 {
-    static const char *const bad[] = {"", "kith.test", "ftp://a/", "http://", "http:///x", "http://a:0/", "http://a:65536/", "http://a:b/",
-                                      "http://user@a/", "http://user:pw@a/", "http://a b/", "http://a/\r\nX: y", "http://[::1/", "http://[::1]x/",
-                                      "http://a?x", "HTTP://a/", "http://a:/", "http://\xc3\xa9/"};
+    static const char *const bad[] = {"",
+                                      "kith.test",
+                                      "ftp://a/",
+                                      "http://",
+                                      "http:///x",
+                                      "http://a:0/",
+                                      "http://a:65536/",
+                                      "http://a:b/",
+                                      "http://user@a/",
+                                      "http://user:pw@a/",
+                                      "http://a b/",
+                                      "http://a/\r\nX: y",
+                                      "http://[::1/",
+                                      "http://[::1]x/",
+                                      "http://a?x",
+                                      "HTTP://a/",
+                                      "http://a:/",
+                                      "http://\xc3\xa9/"};
     struct url url;
     (void)state;
 

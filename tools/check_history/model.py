@@ -185,9 +185,10 @@ class Chat:
         ranges = self.intervals.get(user)
         if not ranges:
             return False
-        if self.open_history:
-            return s <= ranges[-1][1]
-        return any(low <= s <= high for low, high in ranges)
+        low, high = ranges[-1]
+        if low <= s <= high or (self.open_history and s <= high):
+            return True
+        return any(low <= s <= high for low, high in ranges[:-1])
 
     def follows(self, user: str, previous: int, s: int) -> bool:
         """May `s` come right after `previous` to this user? The next number, or the start of a later membership."""

@@ -81,8 +81,8 @@ class FileSource:
 
     def events(self, index: int) -> Iterator[tuple[int, Event | Malformed]]:
         offset = index << REF_PLACE_BITS
-        # One decoder per file: its memo makes equal strings of keys one object.
-        loads = json.JSONDecoder().decode
+        # Without the two searches for white space that json.loads makes: a third of the time of a line.
+        decode = json.JSONDecoder().raw_decode
         with open(self.names[index], "rb") as stream:
             for line in stream:
                 ref = offset
@@ -91,7 +91,10 @@ class FileSource:
                     self.torn_lines += 1
                     return
                 try:
-                    event = loads(line.decode())
+                    text = line.decode()
+                    event, end = decode(text)
+                    if end != len(text) - 1 and text[end:].strip():
+                        raise ValueError(f"more after the object, from character {end} on")
                     if not isinstance(event, dict):
                         raise ValueError("not an object")
                 except ValueError as error:

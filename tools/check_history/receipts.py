@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 
 from check_history import verdicts as v
 from check_history.availability import fault_windows
-from check_history.model import NEVER, SECOND, Chat, Conn, Device, Model, PresenceSeen
+from check_history.model import NEVER, SECOND, Chat, Conn, Device, Model, PresenceSeen, ReceiptSeen
 from check_history.session import Floor
 from check_history.verdicts import Findings
 
@@ -31,30 +31,36 @@ def _receipts(model: Model, found: Findings) -> None:
     delivered, read = _grounds(model)
     regions = [fault.t0 for fault in model.faults if fault.region]
     for dev in model.devices.values():
-        last: dict[tuple[str, str], tuple[int, int, int, int]] = {}
+        last: dict[tuple[str, str], ReceiptSeen] = {}
         for seen in dev.receipts:
-            chat, user = seen.chat, seen.user
-            what = f"of {user} in {chat.name}, seen by {dev.name}:"
-            seqs = [seen.delivered, seen.read]
-            if seen.read > seen.delivered:
-                found.add(v.RECEIPTS, f"{what} read {seen.read} is above delivered {seen.delivered}", [seen.ref], seqs)
-            if seen.delivered > chat.head():
-                why = f"{what} delivered {seen.delivered} is above the head {chat.head()}"
-                found.add(v.RECEIPTS, why, [seen.ref], seqs)
-            before = last.get((chat.name, user))
+            key = (seen.user, seen.chat.name)
+            before = last.get(key)
+            last[key] = seen
+            if seen.read > seen.delivered or seen.delivered > seen.chat.head():
+                bound = "delivered" if seen.read > seen.delivered else f"the head {seen.chat.head()}"
+                found.add(v.RECEIPTS, f"{_what(dev, seen)} is above {bound}", [seen.ref])
             # A lost region may take watermarks with it; clients send them again.
-            if before is not None and not any(before[2] <= t <= seen.t for t in regions):
-                if seen.delivered < before[0] or seen.read < before[1]:
-                    why = f"{what} ({before[0]}, {before[1]}) fell to ({seen.delivered}, {seen.read})"
-                    found.add(v.RECEIPTS, why, [before[3], seen.ref], seqs)
-            last[chat.name, user] = (seen.delivered, seen.read, seen.t, seen.ref)
-            joined = _joined(chat, user)
-            for name, value, floors in (("delivered", seen.delivered, delivered), ("read", seen.read, read)):
-                floor = floors.get((user, chat.name))
-                known = floor.before(seen.t)[0] if floor is not None else 0
-                if value > max(known, joined):
-                    why = f"{what} {name} {value}, but its devices had sent {known} at most"
-                    found.add(v.RECEIPTS, why, [floor.before(seen.t)[1] if floor else -1, seen.ref], seqs)
+            if before is not None and (seen.delivered < before.delivered or seen.read < before.read):
+                if not any(before.t <= t <= seen.t for t in regions):
+                    why = f"{_what(dev, seen)} fell from {before.delivered} and {before.read}"
+                    found.add(v.RECEIPTS, why, [before.ref, seen.ref])
+            joined = _joined(seen.chat, seen.user)
+            if seen.delivered > joined:
+                _founded(dev, seen, seen.delivered, "acknowledged", delivered.get(key), found)
+            if seen.read > joined:
+                _founded(dev, seen, seen.read, "sent as read", read.get(key), found)
+
+
+def _what(dev: Device, seen: ReceiptSeen) -> str:
+    return f"{dev.name} saw of {seen.user} in {seen.chat.name}: delivered {seen.delivered}, read {seen.read}, which"
+
+
+def _founded(dev: Device, seen: ReceiptSeen, value: int, how: str, floor: Floor | None, found: Findings) -> None:
+    """A watermark needs a device of that person that went as far before."""
+    known, ref = floor.before(seen.t) if floor is not None else (0, -1)
+    if value > known:
+        why = f"{_what(dev, seen)} is more than the {known} that its devices had {how}"
+        found.add(v.RECEIPTS, why, [ref, seen.ref])
 
 
 def _grounds(model: Model) -> tuple[dict[tuple[str, str], Floor], dict[tuple[str, str], Floor]]:

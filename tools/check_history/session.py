@@ -93,6 +93,7 @@ class _Reads:
         self.model = model
         self.applied: dict[tuple[str, str], Floor] = {}  # by device and chat
         self.earliest: dict[str, Floor] = {}  # by chat: what anybody had applied
+        self.got: dict[tuple[str, str], dict[int, tuple[int, int]]] = {}
         self.by_user: dict[str, list[Device]] = {}
         for dev in model.devices.values():
             self.by_user.setdefault(dev.user, []).append(dev)
@@ -107,8 +108,7 @@ class _Reads:
                     floor = self._applied(other, chat)
                     points.extend(zip(floor.times, floor.values, floor.refs))
             anybody = self.earliest[chat.name] = Floor(points)
-        visible = chat.last_visible(dev.user, NEVER)
-        if min(anybody.before(sight.t0)[0], visible) <= sight.value:
+        if chat.last_visible(dev.user, anybody.before(sight.t0)[0] + 1) <= sight.value:
             return
         for sender in self.model.devices.values():
             if chat.name in sender.streams and self._applied(sender, chat).before(sight.t0)[0] > sight.value:
@@ -126,18 +126,27 @@ class _Reads:
         """A message that `sender` sent after applying more of the chat than `dev` was shown, and whose reader is `dev`'s user."""
         for send in sender.sends:
             value, ref = self._applied(sender, chat).before(send.t0)
-            if value <= sight.value or not chat.may_see(dev.user, value):
+            value = chat.last_visible(dev.user, value + 1)
+            if value <= sight.value:
                 continue
             place = self.model.slot_of(send.k)
             if place is None:
                 continue
             for reader in self.by_user[dev.user]:
-                stream = reader.streams.get(place[0].name)
-                if stream is None:
-                    continue
-                for s, t, got in zip(stream.frame_s, stream.frame_t, stream.frame_ref):
-                    if s == place[1].s and t < sight.t0:
-                        why = (f"{dev.user} got {send.k}, whose sender had applied {chat.name} {value}, "
-                               f"and was then shown head {sight.value}")  # fmt: skip
-                        found.add(v.WRITES_FOLLOW_READS, why, [ref, send.ref, got, sight.ref], [value, sight.value])
-                        return
+                t, got = self._got(reader, place[0]).get(place[1].s, (NEVER, -1))
+                if t < sight.t0:
+                    why = (f"{dev.user} got {send.k}, whose sender had applied {chat.name} {value}, "
+                           f"and was then shown head {sight.value}")  # fmt: skip
+                    found.add(v.WRITES_FOLLOW_READS, why, [ref, send.ref, got, sight.ref], [value, sight.value])
+                    return
+
+    def _got(self, dev: Device, chat: Chat) -> dict[int, tuple[int, int]]:
+        """By number: when a device first got it live, and the line."""
+        key = (dev.name, chat.name)
+        got = self.got.get(key)
+        if got is None:
+            got = self.got[key] = {}
+            stream = dev.streams.get(chat.name) or Stream(chat)
+            for s, t, ref in zip(stream.frame_s, stream.frame_t, stream.frame_ref):
+                got.setdefault(s, (t, ref))
+        return got

@@ -3,6 +3,7 @@
 #include <rocksdb/db.h>
 #include <rocksdb/listener.h>
 #include <rocksdb/options.h>
+#include <rocksdb/slice_transform.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -61,6 +62,12 @@ void rocksdb_shim_options_watch(rocksdb_options_t *options, const struct rocksdb
 {
     options->rep.listeners.push_back(std::make_shared<Watcher>(*watch));
     options->rep.max_bgerror_resume_count = 0;
+}
+
+void rocksdb_shim_options_hint(rocksdb_options_t *options, size_t prefix_bytes)
+{
+    options->rep.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(prefix_bytes));
+    options->rep.allow_concurrent_memtable_write = false;
 }
 
 void rocksdb_shim_resume(rocksdb_t *db, char **errptr)

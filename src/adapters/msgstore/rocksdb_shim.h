@@ -5,7 +5,8 @@
 #include <stdbool.h>
 
 /*
- * What RocksDB 7.8 can do and its C header cannot: to tell of background errors, and to resume after one.
+ * What RocksDB 7.8 can do and its C header cannot: to tell of background errors, to resume after one, and to begin an
+ * insert where the last one of the same prefix was.
  */
 #ifdef __cplusplus
 extern "C" {
@@ -22,6 +23,12 @@ struct rocksdb_shim_watch {
  * own would go on for ever in the background and say nothing.
  */
 void rocksdb_shim_options_watch(rocksdb_options_t *options, const struct rocksdb_shim_watch *watch);
+
+/**
+ * Before open: in memory, a row is looked for its place from where the last row with the same first `prefix_bytes` went.
+ * Rows of one chat come one after the other, so this halves what a commit costs; in exchange one thread inserts at a time.
+ */
+void rocksdb_shim_options_hint(rocksdb_options_t *options, size_t prefix_bytes);
 
 /** Ends the state that a background error left, flushing what is in memory. *errptr as in c.h. Blocks. */
 void rocksdb_shim_resume(rocksdb_t *db, char **errptr);

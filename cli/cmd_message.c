@@ -1,0 +1,428 @@
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "cli/commands.h"
+#include "cli/store.h"
+#include "wire/json_text.h"
+
+#define SEND_WAIT_MS 5000
+#define TURN_MS 50
+
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal)
+{
+    (void)signal;
+    interrupted = 1;
+}
+
+static uint64_t wait_ms(const struct cli *cli, uint64_t otherwise)
+{
+    uint64_t seconds = 0;
+
+    if (cli->options.timeout == NULL) return otherwise;
+    if (kith_slice_to_u64(kith_slice_str(cli->options.timeout), &seconds) != KITH_OK) return otherwise;
+    return seconds * 1000;
+}
+
+static char *joined(int argc, char **argv)
+{
+    size_t len = 1;
+    char *text;
+
+    for (int i = 0; i < argc; i++) len += strlen(argv[i]) + 1;
+    text = calloc(1, len);
+    for (int i = 0, at = 0; text != NULL && i < argc; i++)
+        at += snprintf(text + at, len - (size_t)at, "%s%s", i == 0 ? "" : " ", argv[i]);
+    return text;
+}
+
+static int report(struct cli *cli, const struct send_row *row)
+{
+    char id[KITH_UUID_TEXT_LEN + 1];
+
+    kith_uuid_format(row->id.id, id);
+    if (row->state == SEND_SENT) {
+        if (cli->options.json) cli_json(cli, json_pack("{s:s, s:s, s:I}", "state", "sent", "msg_id", id, "seq", (json_int_t)row->seq));
+        else printf("sent (%" PRIu64 ")\n", row->seq);
+        return EXIT_DONE;
+    }
+    if (row->state == SEND_FAILED) {
+        if (cli->options.json)
+            cli_json(cli, json_pack("{s:s, s:s, s:s}", "state", "failed", "msg_id", id, "code", kith_code_name(row->code)));
+        else fprintf(stderr, "kith: refused: %s (%s)\n      It is kept: kith outbox list\n", kith_code_text(row->code), kith_code_name(row->code));
+        return EXIT_REFUSED;
+    }
+    if (cli->options.json) cli_json(cli, json_pack("{s:s, s:I}", "state", "queued", "number", (json_int_t)row->row));
+    else printf("queued: the server cannot be reached now. The message is written down (kith outbox list)\n"
+                "and goes out with the next kith that reaches it.\n");
+    return EXIT_QUEUED;
+}
+
+static bool all_answered(struct cli *cli, int64_t row)
+{
+    struct send_row send;
+
+    return store_send_get(cli->store, row, &send) != KITH_OK || send.state == SEND_SENT || send.state == SEND_FAILED;
+}
+
+static uint64_t outbox_left(struct online *online)
+{
+    return kith_client_outbox_count(online_client(online));
+}
+
+int cmd_send(struct cli *cli)
+{
+    struct send_row row = {.created_ms = cli_wall_ms(), .content_type = "text/plain"};
+    struct online_view view = {0};
+    struct online *online;
+    uint64_t end = cli_now_ms() + wait_ms(cli, SEND_WAIT_MS);
+    char *text = joined(cli->argc - 1, cli->argv + 1);
+    int64_t number = 0;
+
+    if (text == NULL || !cli_chat_find(cli, cli->argv[0], &row.chat)) {
+        free(text);
+        return EXIT_REFUSED;
+    }
+    row.body = kith_slice_str(text);
+    if (row.body.len > KITH_MESSAGE_BYTES_MAX) {
+        cli_error(cli, "that is longer than a message may be (262,144 bytes)", NULL);
+        free(text);
+        return EXIT_USAGE;
+    }
+    if (store_send_add(cli->store, &row, &number) != KITH_OK) return EXIT_FAILED;
+    free(text);
+    online = online_open(cli, &view);
+    while (!all_answered(cli, number) && cli_now_ms() < end) {
+        if (online != NULL) online_turn(online, TURN_MS);
+        else if (online = online_open(cli, &view), online == NULL) (void)nanosleep(&(struct timespec){0, 50000000}, NULL);
+    }
+    online_close(online);
+    if (store_send_get(cli->store, number, &row) != KITH_OK) return EXIT_FAILED;
+    return report(cli, &row);
+}
+
+/* ---- tail */
+
+struct tail {
+    struct cli *cli;
+    bool one;
+    struct chat_id chat;
+};
+
+static void print_message(struct cli *cli, const char *chat_title, const char *sender, const char *type, const char *created_at,
+                          struct kith_slice body)
+{
+    char time[32];
+
+    cli_time(created_at, time);
+    printf("%s%s%s ", cli_dim(cli), time, cli_plain(cli));
+    if (chat_title != NULL) printf("%s[%s]%s ", cli_dim(cli), chat_title, cli_plain(cli));
+    if (strcmp(type, "message") == 0) {
+        printf("%s%s%s: ", cli_bold(cli), sender, cli_plain(cli));
+        cli_print_text(body);
+    } else {
+        char text[512];
+        cli_describe(cli, type, sender, body, text);
+        printf("%s* ", cli_dim(cli));
+        cli_print_text(kith_slice_str(text));
+        printf("%s", cli_plain(cli));
+    }
+    (void)putchar('\n');
+    (void)fflush(stdout);
+}
+
+static json_t *chat_known(struct cli *cli, const char *id)
+{
+    json_t *chats = json_loads(store_get(cli->store, "chats"), 0, NULL), *chat, *found = NULL;
+    size_t i;
+
+    json_array_foreach(chats, i, chat)
+        if (strcmp(json_string_value(json_object_get(chat, "chat_id")), id) == 0) found = json_incref(chat);
+    json_decref(chats);
+    return found;
+}
+
+static const char *title_of(struct cli *cli, const char *id)
+{
+    static char title[160];
+    json_t *chat = chat_known(cli, id);
+
+    if (chat == NULL) { /* begun while we were listening */
+        json_decref(cli_chats(cli));
+        chat = chat_known(cli, id);
+    }
+    (void)snprintf(title, sizeof title, "%.150s", chat == NULL ? id : cli_chat_title(cli, chat));
+    json_decref(chat);
+    return title;
+}
+
+static void tail_json(struct tail *tail, const struct kith_message *m, const char *chat, const char *sender, const char *created)
+{
+    json_t *line = json_pack("{s:s, s:I, s:s%, s:s, s:s}", "chat_id", chat, "seq", (json_int_t)m->seq, "type", m->type.ptr,
+                             m->type.len, "sender_id", sender, "created_at", created);
+    json_t *content = json_stringn((const char *)m->body.ptr, m->body.len);
+
+    if (line != NULL) json_object_set_new(line, "content", content == NULL ? json_null() : content);
+    if (line != NULL && m->gap_from > 0) json_object_set_new(line, "gap_from", json_integer((json_int_t)m->gap_from));
+    cli_json(tail->cli, line);
+}
+
+static void tail_message(void *arg, const struct kith_message *m)
+{
+    struct tail *tail = arg;
+    char chat[KITH_UUID_TEXT_LEN + 1], sender[KITH_UUID_TEXT_LEN + 1], created[KITH_TIME_TEXT_LEN + 1], type[16];
+
+    if (tail->one && !kith_uuid_eq(m->chat.id, tail->chat.id)) return;
+    kith_uuid_format(m->chat.id, chat);
+    kith_uuid_format(m->sender.id, sender);
+    kith_time_format(m->created_ms, created);
+    (void)snprintf(type, sizeof type, "%.*s", (int)m->type.len, (const char *)m->type.ptr);
+    if (tail->cli->options.json) {
+        tail_json(tail, m, chat, sender, created);
+        return;
+    }
+    if (m->gap_from > 0) {
+        printf("* %" PRIu64 " to %" PRIu64 " are gone\n", m->gap_from, m->seq);
+        return;
+    }
+    print_message(tail->cli, tail->one ? NULL : title_of(tail->cli, chat), cli_user_name(tail->cli, sender), type, created,
+                  m->body);
+}
+
+static void tail_state(void *arg, enum kith_connection connection, enum kith_code code)
+{
+    struct tail *tail = arg;
+
+    if (tail->cli->options.json || !tail->cli->options.interactive) return;
+    if (connection == KITH_OFFLINE) fprintf(stderr, "%s(offline; trying again)%s\n", cli_dim(tail->cli), cli_plain(tail->cli));
+    if (connection == KITH_REPLACED) fprintf(stderr, "(another kith took over this device: %s)\n", kith_code_name(code));
+}
+
+static void sigs(void)
+{
+    struct sigaction action = {.sa_handler = interrupt};
+
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
+}
+
+int cmd_tail(struct cli *cli)
+{
+    struct tail tail = {.cli = cli, .one = cli->argc == 1};
+    struct online_view view = {.message = tail_message, .state = tail_state, .arg = &tail};
+    struct online *online;
+    uint64_t end = cli->options.timeout == NULL ? UINT64_MAX : cli_now_ms() + wait_ms(cli, 0);
+
+    if (tail.one && !cli_chat_find(cli, cli->argv[0], &tail.chat)) return EXIT_REFUSED;
+    online = online_open(cli, &view);
+    if (online == NULL) {
+        cli_error(cli, "another kith is connected as this device", "End it, or look at: kith history CHAT");
+        return EXIT_FAILED;
+    }
+    sigs();
+    while (!interrupted && cli_now_ms() < end && kith_client_connection(online_client(online)) != KITH_REPLACED)
+        online_turn(online, TURN_MS);
+    online_close(online);
+    return EXIT_DONE;
+}
+
+/* ---- history, read, status */
+
+static int print_page(struct cli *cli, const json_t *page)
+{
+    json_t *message;
+    size_t i;
+
+    json_array_foreach(json_object_get(page, "messages"), i, message)
+    {
+        const char *content = json_string_value(json_object_get(message, "content"));
+        const char *type = json_string_value(json_object_get(message, "type"));
+        if (cli->options.json) {
+            cli_json(cli, json_incref(message));
+            continue;
+        }
+        print_message(cli, NULL, cli_user_name(cli, json_string_value(json_object_get(message, "sender_id"))), type,
+                      json_string_value(json_object_get(message, "created_at")),
+                      kith_slice_str(content == NULL ? "(deleted)" : content));
+    }
+    return (int)i;
+}
+
+int cmd_history(struct cli *cli)
+{
+    struct cli_answer answer;
+    struct chat_id chat;
+    char id[KITH_UUID_TEXT_LEN + 1], path[256];
+    const char *after = cli->options.all ? "0" : cli->options.after;
+    long long last = 0;
+    int code;
+
+    if (!cli_chat_find(cli, cli->argv[0], &chat)) return EXIT_REFUSED;
+    kith_uuid_format(chat.id, id);
+    do {
+        json_t *messages;
+        (void)snprintf(path, sizeof path, "/messages?chat_id=%s&limit=%.4s%s%.20s%s%.20s", id,
+                       cli->options.limit == NULL ? (cli->options.all ? "200" : "50") : cli->options.limit,
+                       after == NULL ? "" : "&after=", after == NULL ? "" : after,
+                       cli->options.before == NULL ? "" : "&before=", cli->options.before == NULL ? "" : cli->options.before);
+        cli_rest(cli, "GET", path, NULL, &answer);
+        code = cli_check(cli, &answer);
+        messages = json_object_get(answer.body, "messages");
+        if (code == EXIT_DONE) (void)print_page(cli, answer.body);
+        last = json_integer_value(
+            json_object_get(json_array_get(messages, json_array_size(messages) == 0 ? 0 : json_array_size(messages) - 1), "seq"));
+        if (json_array_size(messages) == 0) last = 0;
+        cli_answer_free(&answer);
+        char next[24];
+        (void)snprintf(next, sizeof next, "%lld", last);
+        if (cli->options.all && last > 0) store_set(cli->store, "page", next), after = store_get(cli->store, "page");
+    } while (code == EXIT_DONE && cli->options.all && last > 0);
+    return code;
+}
+
+int cmd_read(struct cli *cli)
+{
+    struct cli_answer answer;
+    struct online_view view = {0};
+    struct online *online;
+    struct chat_id chat;
+    char id[KITH_UUID_TEXT_LEN + 1], path[64];
+    uint64_t end = cli_now_ms() + SEND_WAIT_MS, last;
+    int code;
+
+    if (!cli_chat_find(cli, cli->argv[0], &chat)) return EXIT_REFUSED;
+    kith_uuid_format(chat.id, id);
+    (void)snprintf(path, sizeof path, "/chats/%s", id);
+    cli_rest(cli, "GET", path, NULL, &answer);
+    code = cli_check(cli, &answer);
+    last = (uint64_t)json_integer_value(json_object_get(answer.body, "last_seq"));
+    cli_answer_free(&answer);
+    if (code != EXIT_DONE) return code;
+    online = online_open(cli, &view);
+    if (online == NULL) {
+        cli_error(cli, "another kith is connected as this device", NULL);
+        return EXIT_FAILED;
+    }
+    while (kith_client_connection(online_client(online)) != KITH_ONLINE && cli_now_ms() < end) online_turn(online, TURN_MS);
+    if (kith_client_read(online_client(online), chat, last) != KITH_OK) code = EXIT_FAILED;
+    online_run_effects(online);
+    for (int turns = 0; turns < 4; turns++) online_turn(online, TURN_MS);
+    online_close(online);
+    if (code == EXIT_DONE && !cli->options.json) printf("Read up to %" PRIu64 ".\n", last);
+    return code;
+}
+
+struct found_send {
+    struct kith_uuid id;
+    bool found;
+    struct send_row row;
+};
+
+static bool find_send(void *arg, const struct send_row *send)
+{
+    struct found_send *found = arg;
+
+    if (!kith_uuid_eq(send->id.id, found->id)) return true;
+    found->found = true;
+    found->row = *send;
+    return false;
+}
+
+int cmd_status(struct cli *cli)
+{
+    struct found_send found = {0};
+    struct cli_answer answer = {0};
+    json_t *chats, *chat;
+    char path[160];
+    int code = EXIT_REFUSED;
+    size_t i;
+
+    if (kith_uuid_parse(kith_slice_str(cli->argv[0]), &found.id) != KITH_OK) {
+        cli_error(cli, "that is not a message id", "kith send --json prints it as msg_id.");
+        return EXIT_USAGE;
+    }
+    store_send_each(cli->store, find_send, &found);
+    if (found.found) return report(cli, &found.row);
+    chats = cli_chats(cli);
+    json_array_foreach(chats, i, chat)
+    {
+        (void)snprintf(path, sizeof path, "/messages/%.36s/status?chat_id=%.36s", cli->argv[0],
+                       json_string_value(json_object_get(chat, "chat_id")));
+        cli_answer_free(&answer);
+        cli_rest(cli, "GET", path, NULL, &answer);
+        code = cli_check(cli, &answer);
+        if (code != EXIT_DONE || strcmp(json_string_value(json_object_get(answer.body, "state")), "ABSENT") != 0) break;
+    }
+    json_decref(chats);
+    if (code == EXIT_DONE && cli->options.json) cli_json(cli, json_incref(answer.body));
+    else if (code == EXIT_DONE) printf("%s\n", json_string_value(json_object_get(answer.body, "state")));
+    cli_answer_free(&answer);
+    return code;
+}
+
+/* ---- outbox */
+
+static bool print_send(void *arg, const struct send_row *send)
+{
+    static const char *const states[] = {"", "waiting", "queued", "sent", "refused", "dropped"};
+    struct cli *cli = arg;
+    char chat[KITH_UUID_TEXT_LEN + 1];
+
+    kith_uuid_format(send->chat.id, chat);
+    if (cli->options.json) {
+        cli_json(cli, json_pack("{s:I, s:s, s:s, s:s}", "number", (json_int_t)send->row, "state", states[send->state], "chat_id",
+                                chat, "code", send->state == SEND_FAILED ? kith_code_name(send->code) : "OK"));
+        return true;
+    }
+    printf("%4" PRId64 "  %-8s %.8s  ", send->row, states[send->state], chat);
+    cli_print_text(kith_slice_of(send->body.ptr, send->body.len > 50 ? 50 : send->body.len));
+    if (send->state == SEND_FAILED) printf("  %s(%s)%s", cli_dim(cli), kith_code_text(send->code), cli_plain(cli));
+    (void)putchar('\n');
+    return true;
+}
+
+int cmd_outbox_list(struct cli *cli)
+{
+    store_send_each(cli->store, print_send, cli);
+    return EXIT_DONE;
+}
+
+static int want(struct cli *cli, const char *what)
+{
+    struct online_view view = {0};
+    struct online *online;
+    struct send_row row;
+    uint64_t number = 0, end = cli_now_ms() + SEND_WAIT_MS;
+
+    if (kith_slice_to_u64(kith_slice_str(cli->argv[0]), &number) != KITH_OK ||
+        store_send_get(cli->store, (int64_t)number, &row) != KITH_OK || row.state == SEND_SENT) {
+        cli_error(cli, "there is no such message in the outbox", "Numbers are shown by: kith outbox list");
+        return EXIT_USAGE;
+    }
+    if (row.state == SEND_WAITING && strcmp(what, "drop") == 0) { /* no kith has taken it yet */
+        store_send_mark(cli->store, row.row, (struct msg_id){0}, SEND_DROPPED);
+        return EXIT_DONE;
+    }
+    store_send_want(cli->store, row.row, what);
+    online = online_open(cli, &view);
+    for (; online != NULL && cli_now_ms() < end; online_turn(online, TURN_MS))
+        if (store_send_get(cli->store, (int64_t)number, &row) != KITH_OK || row.state == SEND_SENT || row.state == SEND_DROPPED ||
+            (row.state == SEND_FAILED && strcmp(what, "drop") != 0 && outbox_left(online) == 0))
+            break;
+    online_close(online);
+    if (strcmp(what, "drop") == 0) return EXIT_DONE;
+    return store_send_get(cli->store, (int64_t)number, &row) == KITH_OK ? report(cli, &row) : EXIT_FAILED;
+}
+
+int cmd_outbox_retry(struct cli *cli)
+{
+    return want(cli, "retry");
+}
+
+int cmd_outbox_drop(struct cli *cli)
+{
+    return want(cli, "drop");
+}

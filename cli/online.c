@@ -1,0 +1,303 @@
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "cli/cli.h"
+#include "cli/store.h"
+#include "loop/loop_epoll.h"
+#include "net/ws_client.h"
+
+/*
+ * The host of a libkith client: its records are in the state's database, its bytes go over a WebSocket. PERSIST is one
+ * transaction; a send that is taken from the waiting rows changes its row in the transaction that stores its record.
+ */
+struct online {
+    struct conn_user user; /* first: the connection gives it back */
+    struct cli *cli;
+    struct online_view view;
+    struct kith_client *client;
+    struct ws_client *opening;
+    struct conn *conn;
+    struct loop_timer tick, poll;
+    int64_t taking; /* the row whose record the next PERSIST stores; 0: none */
+    struct msg_id taking_id;
+};
+
+#define ONLINE_POLL_MS 200
+#define ONLINE_CONNECT_MS 10000
+
+static const char *const subprotocols[] = {"v12.stomp", NULL};
+
+uint64_t cli_now_ms(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+uint64_t cli_wall_ms(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static struct kith_time now(void)
+{
+    return (struct kith_time){.mono_ms = cli_now_ms(), .wall_ms = cli_wall_ms()};
+}
+
+static void random_bytes(void *arg, void *out, size_t len)
+{
+    (void)arg;
+    randombytes_buf(out, len);
+}
+
+static void user_bytes(struct conn_user *user, uint8_t *bytes, size_t len)
+{
+    struct online *online = (struct online *)user;
+
+    kith_client_bytes(online->client, now(), bytes, len);
+    online_run_effects(online);
+}
+
+static void user_drained(struct conn_user *user)
+{
+    (void)user;
+}
+
+static void user_closed(struct conn_user *user, enum conn_closed why)
+{
+    struct online *online = (struct online *)user;
+
+    (void)why;
+    online->conn = NULL;
+    if (online->client == NULL) return;
+    kith_client_disconnected(online->client, now());
+    online_run_effects(online);
+}
+
+static void ws_opened(void *arg, const struct ws_client_result *result)
+{
+    struct online *online = arg;
+
+    online->opening = NULL;
+    if (result->err == KITH_OK) {
+        online->conn = result->conn;
+        kith_client_connected(online->client, now());
+    } else kith_client_disconnected(online->client, now());
+    online_run_effects(online);
+}
+
+static void hang_up(struct online *online)
+{
+    ws_client_cancel(online->opening);
+    online->opening = NULL;
+    if (online->conn != NULL) conn_close(online->conn, 1000, "");
+}
+
+static void dial(struct online *online)
+{
+    struct cli *cli = online->cli;
+    const char *server = store_get(cli->store, "server");
+    char url[4096];
+    struct ws_client_options options = {.net = cli->net,
+                                        .tls = cli->tls,
+                                        .url = url,
+                                        .subprotocols = subprotocols,
+                                        .permessage_deflate = true,
+                                        .message_bytes_max = 4 * 1024 * 1024,
+                                        .timeout_ms = ONLINE_CONNECT_MS,
+                                        .user = &online->user,
+                                        .opened = ws_opened,
+                                        .arg = online};
+
+    if (online->conn != NULL) { /* the old one is still saying goodbye: its end is not the new one's */
+        conn_close(online->conn, 1000, "");
+        kith_client_disconnected(online->client, now());
+        return;
+    }
+    /* http becomes ws, https becomes wss. */
+    (void)snprintf(url, sizeof url, "ws%s/connect", strncmp(server, "http", 4) == 0 ? server + 4 : server);
+    if (ws_client_open(&options, &online->opening) != KITH_OK) kith_client_disconnected(online->client, now());
+}
+
+static void persist(struct online *online, struct kith_slice records)
+{
+    struct store *store = online->cli->store;
+
+    store_begin(store);
+    if (online->taking != 0) store_send_mark(store, online->taking, online->taking_id, SEND_QUEUED);
+    if (store_persist(store, records) != KITH_OK || store_commit(store) != KITH_OK) {
+        /* What cannot be written down must not be sent or shown as if it were. */
+        fprintf(stderr, "kith: the state cannot be written; stopped before anything was lost\n");
+        exit(EXIT_FAILED);
+    }
+    online->taking = 0;
+    kith_client_persisted(online->client);
+}
+
+static void give_token(struct online *online)
+{
+    if (!cli_refresh(online->cli)) return; /* stays offline; `account login` helps */
+    kith_client_token(online->client, now(), kith_slice_str(store_get(online->cli->store, "access_token")));
+}
+
+static void show(struct online *online, const struct kith_effect *e)
+{
+    const struct online_view *view = &online->view;
+    struct store *store = online->cli->store;
+
+    switch (e->kind) {
+    case KITH_EFFECT_MESSAGE:
+        if (view->message != NULL) view->message(view->arg, &e->message);
+        break;
+    case KITH_EFFECT_SENT:
+        store_send_result(store, e->id, SEND_SENT, e->seq, CODE_OK);
+        if (view->sent != NULL) view->sent(view->arg, e->id, e->chat, e->seq);
+        break;
+    case KITH_EFFECT_FAILED:
+        store_send_result(store, e->id, SEND_FAILED, 0, e->code);
+        if (view->failed != NULL) view->failed(view->arg, e->id, e->code, e->is_unknown);
+        break;
+    case KITH_EFFECT_RECEIPT:
+        if (view->receipt != NULL) view->receipt(view->arg, e->chat, e->user, e->delivered_up_to, e->read_up_to);
+        break;
+    case KITH_EFFECT_TYPING:
+        if (view->typing != NULL) view->typing(view->arg, e->chat, e->user, e->typing);
+        break;
+    case KITH_EFFECT_STATE:
+        if (view->state != NULL) view->state(view->arg, e->connection, e->code);
+        break;
+    default: break;
+    }
+}
+
+static void effect(struct online *online, const struct kith_effect *e)
+{
+    uint64_t at = cli_now_ms();
+
+    switch (e->kind) {
+    case KITH_EFFECT_PERSIST: persist(online, e->bytes); break;
+    case KITH_EFFECT_SEND:
+        if (online->conn != NULL) conn_send(online->conn, e->bytes, true);
+        break;
+    case KITH_EFFECT_CONNECT: dial(online); break;
+    case KITH_EFFECT_CLOSE: hang_up(online); break;
+    case KITH_EFFECT_TIMER:
+        loop_timer_start(online->cli->loop, &online->tick, e->at_ms > at ? e->at_ms - at : 0);
+        break;
+    case KITH_EFFECT_TOKEN: give_token(online); break;
+    default: show(online, e); break;
+    }
+}
+
+void online_run_effects(struct online *online)
+{
+    struct kith_effect e;
+
+    while (kith_client_next(online->client, &e) == KITH_OK) effect(online, &e);
+}
+
+static void tick_fire(struct loop_timer *timer)
+{
+    struct online *online = (struct online *)((char *)timer - offsetof(struct online, tick));
+
+    kith_client_tick(online->client, now());
+    online_run_effects(online);
+}
+
+/* What other processes of this person wrote down meanwhile. One at a time: each PERSIST belongs to one row. */
+static void take_waiting(struct online *online)
+{
+    struct store *store = online->cli->store;
+    struct send_row row;
+    char what[8];
+    int64_t wanted;
+    struct msg_id id;
+
+    while (store_send_next(store, &row) == KITH_OK) {
+        struct kith_send send = {.chat = row.chat,
+                                 .encrypted = row.encrypted,
+                                 .content_type = kith_slice_str(row.content_type),
+                                 .body = row.body};
+        online->taking = row.row;
+        if (kith_client_send(online->client, now(), &send, &online->taking_id) != KITH_OK) {
+            online->taking = 0;
+            return; /* the outbox is full: later */
+        }
+        online_run_effects(online);
+    }
+    while (store_send_wanted(store, &wanted, &id, what) == KITH_OK) {
+        bool drop = strcmp(what, "drop") == 0;
+        kith_err err = drop ? kith_client_outbox_drop(online->client, id) : kith_client_outbox_retry(online->client, now(), id, &id);
+        if (err == KITH_E_AGAIN) return; /* on the wire right now */
+        store_send_mark(store, wanted, id, drop ? SEND_DROPPED : SEND_QUEUED);
+        online_run_effects(online);
+    }
+}
+
+static void poll_fire(struct loop_timer *timer)
+{
+    struct online *online = (struct online *)((char *)timer - offsetof(struct online, poll));
+
+    take_waiting(online);
+    loop_timer_start(online->cli->loop, &online->poll, ONLINE_POLL_MS);
+}
+
+struct online *online_open(struct cli *cli, const struct online_view *view)
+{
+    struct kith_client_config config = {.shows_history = false, .random = random_bytes};
+    struct online *online;
+
+    if (kith_uuid_parse(kith_slice_str(store_get(cli->store, "user_id")), &config.user.id) != KITH_OK ||
+        kith_uuid_parse(kith_slice_str(store_get(cli->store, "device_id")), &config.device.id) != KITH_OK)
+        return NULL;
+    if (!store_lock(cli->store)) return NULL;
+    online = calloc(1, sizeof *online);
+    if (online == NULL) return NULL;
+    online->user = (struct conn_user){.bytes = user_bytes, .drained = user_drained, .closed = user_closed};
+    online->cli = cli;
+    online->view = *view;
+    online->tick.fire = tick_fire;
+    online->poll.fire = poll_fire;
+    online->client = kith_client_new(&config);
+    if (online->client == NULL || store_load(cli->store, online->client) != KITH_OK) {
+        cli_error(cli, "the state's records cannot be read", "They may be of a newer kith.");
+        exit(EXIT_FAILED);
+    }
+    kith_client_token(online->client, now(), kith_slice_str(store_get(cli->store, "access_token")));
+    kith_client_start(online->client, now());
+    online_run_effects(online);
+    take_waiting(online);
+    loop_timer_start(cli->loop, &online->poll, ONLINE_POLL_MS);
+    return online;
+}
+
+void online_turn(struct online *online, int wait_ms)
+{
+    loop_epoll_once(online->cli->loop, wait_ms);
+}
+
+struct kith_client *online_client(struct online *online)
+{
+    return online->client;
+}
+
+void online_close(struct online *online)
+{
+    uint64_t end = cli_now_ms() + 1000;
+
+    if (online == NULL) return;
+    loop_timer_stop(online->cli->loop, &online->tick);
+    loop_timer_stop(online->cli->loop, &online->poll);
+    kith_client_free(online->client);
+    online->client = NULL;
+    hang_up(online);
+    while (online->conn != NULL && cli_now_ms() < end) loop_epoll_once(online->cli->loop, 10);
+    store_unlock(online->cli->store);
+    free(online);
+}

@@ -1,0 +1,64 @@
+#ifndef CLI_STORE_H
+#define CLI_STORE_H
+
+#include "base/buf.h"
+#include "base/id.h"
+#include "libkith/kith.h"
+
+/**
+ * The state folder: state.sqlite (0600) in a folder of its own (0700). Who is logged in, libkith's records, and the
+ * sends: one row each from the moment a person wrote it. One process at a time is online with a folder (store_lock());
+ * others only write a row, and the one that is online takes it.
+ */
+struct store;
+
+/** path NULL: $XDG_DATA_HOME/kith. Error text for people. */
+KITH_MUST_USE kith_err store_open(const char *path, struct store **out, char error[static 256]);
+void store_close(struct store *store);
+
+/** "" when not set. Lent until the next call for the same key. */
+const char *store_get(struct store *store, const char *key);
+void store_set(struct store *store, const char *key, const char *value); /* NULL: forget */
+/** Forgets the account, all records and all sends. */
+void store_forget(struct store *store);
+
+/** False: another process has it. */
+bool store_lock(struct store *store);
+void store_unlock(struct store *store);
+
+enum send_state { SEND_WAITING = 1, SEND_QUEUED, SEND_SENT, SEND_FAILED, SEND_DROPPED };
+
+struct send_row {
+    int64_t row;
+    struct chat_id chat;
+    struct msg_id id; /* nil while SEND_WAITING */
+    enum send_state state;
+    uint64_t seq, created_ms;
+    enum kith_code code;
+    bool encrypted;
+    char content_type[64];
+    struct kith_slice body; /* lent for the call */
+};
+
+/** A person wrote it: durable when this returns. */
+KITH_MUST_USE kith_err store_send_add(struct store *store, const struct send_row *send, int64_t *row);
+KITH_MUST_USE kith_err store_send_get(struct store *store, int64_t row, struct send_row *out);
+/** Oldest first: all that are not sent. */
+void store_send_each(struct store *store, bool (*each)(void *arg, const struct send_row *send), void *arg);
+/** For the process that is online: the next waiting one, or KITH_E_NOTFOUND. `body` is lent until the next call. */
+KITH_MUST_USE kith_err store_send_next(struct store *store, struct send_row *out);
+/** Its records are being stored in the same transaction as this row's new state. */
+void store_send_mark(struct store *store, int64_t row, struct msg_id id, enum send_state state);
+void store_send_result(struct store *store, struct msg_id id, enum send_state state, uint64_t seq, enum kith_code code);
+/** Wanted by `outbox retry|drop` of a process that is not online: carried out by the one that is. */
+void store_send_want(struct store *store, int64_t row, const char *what);
+KITH_MUST_USE kith_err store_send_wanted(struct store *store, int64_t *row, struct msg_id *id, char what[static 8]);
+
+/** libkith's records: one durable transaction. */
+KITH_MUST_USE kith_err store_persist(struct store *store, struct kith_slice records);
+/** Between these, everything is one transaction. */
+void store_begin(struct store *store);
+KITH_MUST_USE kith_err store_commit(struct store *store);
+KITH_MUST_USE kith_err store_load(struct store *store, struct kith_client *client);
+
+#endif
