@@ -153,19 +153,25 @@ static double cpu_s(void)
     return (double)clock_us(CLOCK_PROCESS_CPUTIME_ID) / 1e6;
 }
 
+static double percentile_ms(const struct bench *bench, size_t percent)
+{
+    size_t at = bench->sample_count * percent / 100;
+
+    return bench->sample_count == 0 ? 0 : (double)bench->samples_us[at] / 1e3;
+}
+
 static void report(struct bench *bench, double wall, double cpu)
 {
     struct log_status status;
-    size_t n = bench->sample_count;
 
     log_status(bench->log, &status);
-    qsort(bench->samples_us, n, sizeof *bench->samples_us, by_size);
+    qsort(bench->samples_us, bench->sample_count, sizeof *bench->samples_us, by_size);
     printf("in flight %u, body %u B: %.0f records/s, %.0f records/CPU-s (%.2f us CPU each), refused %llu\n",
            bench->in_flight, bench->bytes, (double)bench->done / wall, (double)bench->done / cpu,
            cpu * 1e6 / (double)bench->done, (unsigned long long)bench->refused);
     printf("append to deliver: p50 %.2f ms, p99 %.2f ms; %.0f syncs/s of %.2f ms, %.0f records each\n",
-           n == 0 ? 0 : bench->samples_us[n / 2] / 1e3, n == 0 ? 0 : bench->samples_us[n * 99 / 100] / 1e3,
-           (double)status.synced_batches / wall, (double)status.sync_us_sum / 1e3 / (double)status.synced_batches,
+           percentile_ms(bench, 50), percentile_ms(bench, 99), (double)status.synced_batches / wall,
+           (double)status.sync_us_sum / 1e3 / (double)status.synced_batches,
            (double)bench->done / (double)status.synced_batches);
 }
 

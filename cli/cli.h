@@ -103,6 +103,8 @@ struct online_view { /* all may be NULL */
 struct online *online_open(struct cli *cli, const struct online_view *view);
 /** One turn of the loop, waiting at most wait_ms. */
 void online_turn(struct online *online, int wait_ms);
+/** Writes it down as `kith send` does, and sends it. */
+KITH_MUST_USE kith_err online_send(struct online *online, const struct kith_send *send, struct msg_id *out);
 struct kith_client *online_client(struct online *online);
 /** Also carries out what the client wants after a direct call on it. */
 void online_run_effects(struct online *online);

@@ -1,3 +1,4 @@
+#include <locale.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -196,6 +197,7 @@ int main(int argc, char **argv)
     size_t given_count = 0;
     int code = EXIT_FAILED;
 
+    (void)setlocale(LC_ALL, "");
     (void)signal(SIGPIPE, SIG_IGN);
     if (sodium_init() < 0) return EXIT_FAILED;
     if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) return cmd_help((cli.argc = 0, &cli));

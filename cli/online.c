@@ -240,6 +240,25 @@ static void take_waiting(struct online *online)
     }
 }
 
+kith_err online_send(struct online *online, const struct kith_send *send, struct msg_id *out)
+{
+    struct send_row row = {
+        .chat = send->chat, .encrypted = send->encrypted, .created_ms = cli_wall_ms(), .body = send->body};
+    kith_err err;
+
+    (void)snprintf(row.content_type, sizeof row.content_type, "%.*s", (int)send->content_type.len,
+                   (const char *)send->content_type.ptr);
+    err = store_send_add(online->cli->store, &row, &online->taking);
+    if (err == KITH_OK) err = kith_client_send(online->client, now(), send, &online->taking_id);
+    if (err != KITH_OK) {
+        online->taking = 0; /* the row waits: poll tries again when the outbox has room */
+        return err;
+    }
+    *out = online->taking_id;
+    online_run_effects(online);
+    return KITH_OK;
+}
+
 static void poll_fire(struct loop_timer *timer)
 {
     struct online *online = (struct online *)((char *)timer - offsetof(struct online, poll));

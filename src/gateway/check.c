@@ -18,8 +18,10 @@ static void checked(struct account_check *op);
 
 static void check_free(struct check *check)
 {
-    if (check->prev != NULL) check->prev->next = check->next;
-    else check->gateway->checks = check->next;
+    if (check->prev != NULL)
+        check->prev->next = check->next;
+    else
+        check->gateway->checks = check->next;
     if (check->next != NULL) check->next->prev = check->prev;
     sodium_memzero(check->token, sizeof check->token);
     free(check);
@@ -46,7 +48,8 @@ kith_err check_start(struct session *session, struct kith_slice token, struct wa
     check->session = session;
     check->waiting = waiting;
     /* What cannot be a token is looked up as one that nobody has: same way, same time, same answer. */
-    if (token.len < sizeof check->token && memchr(token.ptr == NULL ? (const void *)"" : token.ptr, '\0', token.len) == NULL)
+    if (token.len < sizeof check->token &&
+        memchr(token.ptr == NULL ? (const void *)"" : token.ptr, '\0', token.len) == NULL)
         memcpy(check->token, token.ptr == NULL ? (const void *)"" : token.ptr, token.len);
     check->next = gateway->checks;
     if (check->next != NULL) check->next->prev = check;
@@ -90,8 +93,10 @@ static void checked(struct account_check *op)
     }
     check_free(check);
     if (session == NULL) return;
-    if (waiting != NULL) renewed(session, waiting, code, &who);
-    else session_connected(session, code, &who);
+    if (waiting != NULL)
+        renewed(session, waiting, code, &who);
+    else
+        session_connected(session, code, &who);
 }
 
 void check_set_end(struct session *session, uint64_t expires_ms)

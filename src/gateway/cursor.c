@@ -25,8 +25,10 @@ static void answered(struct ask *ask);
 
 static void ask_free(struct cursor_ask *one)
 {
-    if (one->prev != NULL) one->prev->next = one->next;
-    else one->gateway->cursor_asks = one->next;
+    if (one->prev != NULL)
+        one->prev->next = one->next;
+    else
+        one->gateway->cursor_asks = one->next;
     if (one->next != NULL) one->next->prev = one->prev;
     free(one);
 }
@@ -43,8 +45,10 @@ static void waiting_attach(struct cursor_ask *one, struct waiting *waiting)
 static void waiting_detach(struct cursor_ask *one)
 {
     if (one->waiting == NULL) return;
-    if (one->waiting_prev != NULL) one->waiting_prev->waiting_next = one->waiting_next;
-    else one->waiting->cursors = one->waiting_next;
+    if (one->waiting_prev != NULL)
+        one->waiting_prev->waiting_next = one->waiting_next;
+    else
+        one->waiting->cursors = one->waiting_next;
     if (one->waiting_next != NULL) one->waiting_next->waiting_prev = one->waiting_prev;
     one->waiting = NULL;
 }
@@ -53,13 +57,13 @@ static kith_err ask(struct stream *stream, uint32_t flags, struct waiting *waiti
 {
     struct session *session = stream->inbox->session;
     struct gateway *gateway = session->gateway;
-    struct cursor_ask *one = calloc(1, sizeof *one);
     struct cmd cmd = {.verb = CMD_CURSOR,
                       .flags = flags,
                       .stream = stream->chat.id,
                       .actor = session->user_id,
                       .device = session->device,
                       .seq = stream->cursor};
+    struct cursor_ask *one = calloc(1, sizeof *one);
 
     if (one == NULL) return KITH_E_NOMEM;
     one->ask.done = answered;
@@ -205,8 +209,10 @@ static void waiting_answered(struct waiting *waiting, enum kith_code code)
 {
     if (code != CODE_OK) waiting->code = code;
     if (waiting->cursors != NULL) return;
-    if (waiting->kind == WAITING_BYE) waiting_end(waiting);
-    else ack_answered(waiting);
+    if (waiting->kind == WAITING_BYE)
+        waiting_end(waiting);
+    else
+        ack_answered(waiting);
 }
 
 static void answered(struct ask *ask_of)

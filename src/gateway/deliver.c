@@ -91,8 +91,10 @@ static kith_err compose(struct stream *stream, const struct parcel *parcel, uint
     stomp_put_u64(&writer, "message-id", n);
     stomp_put_u64(&writer, "ack", n);
     if (redelivered) stomp_put_str(&writer, "redelivered", "true");
-    if (parcel->row != NULL) stomp_put_block(&writer, parcel->block);
-    else put_gap(&writer, stream, parcel->seq);
+    if (parcel->row != NULL)
+        stomp_put_block(&writer, parcel->block);
+    else
+        put_gap(&writer, stream, parcel->seq);
     return stomp_end(&writer, parcel->body);
 }
 
@@ -100,8 +102,10 @@ static void count(struct gateway *gateway, const struct parcel *parcel, bool red
 {
     gateway->stats.deliveries++;
     if (redelivered) gateway->stats.redeliveries++;
-    if (parcel->row == NULL) gateway->stats.gaps++;
-    else if (parcel->row->position > gateway->newest_position) gateway->newest_position = parcel->row->position;
+    if (parcel->row == NULL)
+        gateway->stats.gaps++;
+    else if (parcel->row->position > gateway->newest_position)
+        gateway->newest_position = parcel->row->position;
 }
 
 kith_err deliver(struct stream *stream, const struct parcel *parcel)

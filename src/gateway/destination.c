@@ -6,8 +6,10 @@ static const struct destination_row {
     bool has_id;
     enum destination_kind kind;
 } rows[] = {
-    {"/chat/", "", true, DESTINATION_CHAT},          {"/chat/", "/read", true, DESTINATION_READ},
-    {"/chat/", "/typing", true, DESTINATION_TYPING}, {"/session", "", false, DESTINATION_SESSION},
+    {"/chat/", "", true, DESTINATION_CHAT},
+    {"/chat/", "/read", true, DESTINATION_READ},
+    {"/chat/", "/typing", true, DESTINATION_TYPING},
+    {"/session", "", false, DESTINATION_SESSION},
     {"/user/", "/mailbox", true, DESTINATION_MAILBOX},
 };
 

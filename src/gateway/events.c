@@ -47,7 +47,8 @@ static kith_err receipt_json(struct kith_buf *out, const struct watermark *mark,
     kith_err err = kith_buf_append_str(out, "{\"user_id\":");
 
     if (err == KITH_OK) err = json_put_uuid(out, mark->user.id);
-    if (err == KITH_OK) err = kith_buf_printf(out, ",\"delivered_up_to\":%llu", (unsigned long long)mark->delivered_up_to);
+    if (err == KITH_OK)
+        err = kith_buf_printf(out, ",\"delivered_up_to\":%llu", (unsigned long long)mark->delivered_up_to);
     if (err == KITH_OK && with_read)
         err = kith_buf_printf(out, ",\"read_up_to\":%llu", (unsigned long long)mark->read_up_to);
     if (err == KITH_OK) err = kith_buf_append_str(out, ",\"at\":");
@@ -119,8 +120,10 @@ void events_receipt(struct gateway *gateway, const struct shard_news *news)
                              .read_hidden = receipt->read_hidden};
 
     if (gateway->users.count == 0) return;
-    if (news->roster->count > LARGE_GROUP) receipts_add(gateway, chat, news->roster, &mark);
-    else events_fan_receipt(gateway, chat, news->roster, &mark);
+    if (news->roster->count > LARGE_GROUP)
+        receipts_add(gateway, chat, news->roster, &mark);
+    else
+        events_fan_receipt(gateway, chat, news->roster, &mark);
 }
 
 void events_send_typing(struct session *session, struct chat_id chat, struct user_id user, bool on)

@@ -50,7 +50,8 @@ void receipts_init(struct gateway *gateway)
     uint8_t seed[16];
 
     loop_random(gateway->config.loop, seed, sizeof seed);
-    kith_map_init(&gateway->receipts_pending, sizeof(struct chat_user), sizeof(struct pending_receipt *), PENDING_MAX, seed);
+    kith_map_init(&gateway->receipts_pending, sizeof(struct chat_user), sizeof(struct pending_receipt *), PENDING_MAX,
+                  seed);
     gateway->receipts.fire = fire;
 }
 
@@ -60,7 +61,8 @@ static struct chat_roster *shared(struct chat_roster *roster)
     return roster;
 }
 
-void receipts_add(struct gateway *gateway, struct chat_id chat, struct chat_roster *roster, const struct watermark *mark)
+void receipts_add(struct gateway *gateway, struct chat_id chat, struct chat_roster *roster,
+                  const struct watermark *mark)
 {
     struct chat_user key = {.chat = chat, .user = mark->user};
     struct pending_receipt **place = NULL, *one;
@@ -80,8 +82,10 @@ void receipts_add(struct gateway *gateway, struct chat_id chat, struct chat_rost
     }
     *one = (struct pending_receipt){.key = key, .roster = shared(roster), .mark = *mark};
     *place = one;
-    if (gateway->receipt_last != NULL) gateway->receipt_last->next = one;
-    else gateway->receipt_first = one;
+    if (gateway->receipt_last != NULL)
+        gateway->receipt_last->next = one;
+    else
+        gateway->receipt_first = one;
     gateway->receipt_last = one;
     if (!gateway->receipts.armed) loop_timer_start(gateway->config.loop, &gateway->receipts, ROUND_MS);
 }

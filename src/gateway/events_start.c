@@ -123,7 +123,9 @@ void inbox_read_marks(struct inbox *inbox)
     reader->key = row_key_inbox(inbox->session->user_id, inbox->marks_chat);
     reader->prefix = reader->key;
     reader->prefix.len = ROW_PREFIX_STREAM;
-    if (!inbox->marks_begun) reader->key.len = ROW_PREFIX_STREAM;
-    else reader->key.bytes[reader->key.len++] = 0;
+    if (!inbox->marks_begun)
+        reader->key.len = ROW_PREFIX_STREAM;
+    else
+        reader->key.bytes[reader->key.len++] = 0;
     reader_scan(reader, 1, got_chat);
 }

@@ -5,8 +5,10 @@ void ack_answered(struct waiting *waiting)
 {
     struct session *session = waiting->session;
 
-    if (waiting->code == CODE_OK) session_receipt(session, waiting_receipt(waiting), NULL, NULL);
-    else session_refuse(session, &(struct refusal){.code = waiting->code, .receipt = waiting_receipt(waiting)});
+    if (waiting->code == CODE_OK)
+        session_receipt(session, waiting_receipt(waiting), NULL, NULL);
+    else
+        session_refuse(session, &(struct refusal){.code = waiting->code, .receipt = waiting_receipt(waiting)});
     if (session->state != SESSION_CLOSING) waiting_end(waiting);
 }
 
@@ -32,14 +34,18 @@ static enum frame_result take(struct session *session, const struct stomp_frame 
     uint32_t taken;
 
     if (frame_header_u64(frame, "id", &n) != KITH_OK || n == 0 || subs == NULL || n > subs->message_n)
-        return frame_refuse(session, frame, CODE_BAD_REQUEST, "The id is missing, or of no delivery on this connection.");
+        return frame_refuse(session, frame, CODE_BAD_REQUEST,
+                            "The id is missing, or of no delivery on this connection.");
     /* Acknowledged before, or of a subscription that ended: nothing to do, nothing wrong. */
     taken = inbox == NULL ? 0 : window_take(inbox, n, !subs->individual, nack);
-    if (nack) session->gateway->stats.nacks += taken;
-    else session->gateway->stats.acks += taken;
+    if (nack)
+        session->gateway->stats.nacks += taken;
+    else
+        session->gateway->stats.acks += taken;
     if (inbox != NULL && inbox->nacked_count > GATEWAY_STREAMS_MAX / 2) {
         /* Each such chat keeps its state until the next connection. */
-        session_fail(session, CODE_TOO_MANY, "Too many chats with refused messages; connect again.", frame_receipt(frame));
+        session_fail(session, CODE_TOO_MANY, "Too many chats with refused messages; connect again.",
+                     frame_receipt(frame));
         return FRAME_LATER;
     }
     if (inbox != NULL) inbox_work(inbox); /* the window opened */

@@ -7,7 +7,7 @@
 #include "wire/utf8.h"
 
 static const send_fn takes[] = {
-    [DESTINATION_CHAT] = send_message,     [DESTINATION_READ] = send_read,       [DESTINATION_TYPING] = send_typing,
+    [DESTINATION_CHAT] = send_message,    [DESTINATION_READ] = send_read,       [DESTINATION_TYPING] = send_typing,
     [DESTINATION_SESSION] = send_session, [DESTINATION_MAILBOX] = send_mailbox,
 };
 

@@ -4,10 +4,14 @@
 
 static bool kind_of(struct kith_slice destination, enum subscription_kind *kind)
 {
-    if (kith_slice_is(destination, "/inbox")) *kind = SUBSCRIPTION_INBOX;
-    else if (kith_slice_is(destination, "/events")) *kind = SUBSCRIPTION_EVENTS;
-    else if (kith_slice_is(destination, "/errors")) *kind = SUBSCRIPTION_ERRORS;
-    else return false;
+    if (kith_slice_is(destination, "/inbox"))
+        *kind = SUBSCRIPTION_INBOX;
+    else if (kith_slice_is(destination, "/events"))
+        *kind = SUBSCRIPTION_EVENTS;
+    else if (kith_slice_is(destination, "/errors"))
+        *kind = SUBSCRIPTION_ERRORS;
+    else
+        return false;
     return true;
 }
 

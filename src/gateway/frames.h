@@ -33,7 +33,13 @@ enum frame_result frame_transaction(struct session *session, const struct stomp_
 enum frame_result frame_disconnect(struct session *session, const struct stomp_frame *frame);
 
 /* Where a SEND may go; one row and one file each as well. */
-enum destination_kind { DESTINATION_CHAT, DESTINATION_READ, DESTINATION_TYPING, DESTINATION_SESSION, DESTINATION_MAILBOX };
+enum destination_kind {
+    DESTINATION_CHAT,
+    DESTINATION_READ,
+    DESTINATION_TYPING,
+    DESTINATION_SESSION,
+    DESTINATION_MAILBOX
+};
 
 struct destination {
     enum destination_kind kind;

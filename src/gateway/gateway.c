@@ -15,7 +15,8 @@ const uint64_t gateway_ack_us_bounds[GATEWAY_ACK_BUCKETS - 1] = {
     1000, 2000, 3000, 5000, 7500, 10000, 20000, 35000, 50000, 100000, 250000, 1000000, 5000000,
 };
 
-_Static_assert(sizeof((struct gateway_stats *)0)->frames_in / sizeof(uint64_t) >= STOMP_COMMAND_COUNT, "a counter a command");
+_Static_assert(sizeof((struct gateway_stats *)0)->frames_in / sizeof(uint64_t) >= STOMP_COMMAND_COUNT,
+               "a counter a command");
 
 static void visit(struct wheel_link *link);
 
@@ -31,7 +32,7 @@ static void news(void *arg, const struct shard_news *item)
     switch (item->kind) {
     case NEWS_EVENT: inbox_live(gateway, item->event); return;
     case NEWS_RECEIPT: events_receipt(gateway, item); return;
-    case NEWS_MAIL:   /* mailboxes have no stream yet */
+    case NEWS_MAIL: /* mailboxes have no stream yet */
     case NEWS_ANSWER: /* the asker's */ return;
     }
 }
@@ -49,10 +50,12 @@ static void maps_init(struct gateway *gateway)
     uint8_t seed[16];
 
     loop_random(gateway->config.loop, seed, sizeof seed);
-    kith_map_init(&gateway->users, sizeof(struct user_id), sizeof(struct session *), gateway->limits.sessions_max, seed);
+    kith_map_init(&gateway->users, sizeof(struct user_id), sizeof(struct session *), gateway->limits.sessions_max,
+                  seed);
     kith_map_init(&gateway->streams, sizeof(struct stream_key), sizeof(struct stream *), STREAMS_ALL_MAX, seed);
     kith_map_init(&gateway->chats, sizeof(struct chat_id), sizeof(bool), CHATS_KNOWN_MAX, seed);
-    kith_map_init(&gateway->leftovers, sizeof(struct device_id), sizeof(struct leftover *), GATEWAY_LEFTOVERS_MAX, seed);
+    kith_map_init(&gateway->leftovers, sizeof(struct device_id), sizeof(struct leftover *), GATEWAY_LEFTOVERS_MAX,
+                  seed);
     kith_map_init(&gateway->hidden, 32, sizeof(uint64_t), HIDDEN_MAX, seed);
 }
 
@@ -169,7 +172,8 @@ void gateway_receipts_changed(struct gateway *gateway, struct user_id user, bool
 
 static void stop_session(struct wheel_link *link)
 {
-    session_fail(session_of_link(link), CODE_UNAVAILABLE, "The server is stopping; connect again.", (struct kith_slice){0});
+    session_fail(session_of_link(link), CODE_UNAVAILABLE, "The server is stopping; connect again.",
+                 (struct kith_slice){0});
 }
 
 void gateway_shutdown(struct gateway *gateway)

@@ -17,17 +17,17 @@
  *
  * Thread: every call on the gateway's loop, but those on the group.
  */
-#define GATEWAY_SUBSCRIPTIONS_MAX         16   /* of one connection                                        */
+#define GATEWAY_SUBSCRIPTIONS_MAX         16 /* of one connection                                        */
 #define GATEWAY_SUBSCRIPTION_ID_BYTES_MAX 128
-#define GATEWAY_RECEIPT_BYTES_MAX         256  /* value of a `receipt` header                              */
-#define GATEWAY_PREFETCH_MAX              10000 /* largest prefetch-count                                  */
-#define GATEWAY_STREAMS_MAX               1024 /* chats with a state of their own, of one session          */
+#define GATEWAY_RECEIPT_BYTES_MAX         256           /* value of a `receipt` header                              */
+#define GATEWAY_PREFETCH_MAX              10000         /* largest prefetch-count                                  */
+#define GATEWAY_STREAMS_MAX               1024          /* chats with a state of their own, of one session          */
 #define GATEWAY_CONNECT_BYTES_MAX         (16 * 1024)   /* a frame before CONNECT was answered             */
 #define GATEWAY_HELLO_BYTES_SPARE         (256 * 1024)  /* kept behind CONNECT until it is answered        */
 #define GATEWAY_INPUT_BYTES_SPARE         (1024 * 1024) /* kept beyond one frame while a session waits     */
-#define GATEWAY_READERS_MAX               128  /* store reads of one gateway at a time                     */
-#define GATEWAY_LEFTOVERS_MAX             16384 /* ended connections remembered for `redelivered`, a loop  */
-#define GATEWAY_TYPING_MAX                4096 /* people shown as typing, a loop                           */
+#define GATEWAY_READERS_MAX               128           /* store reads of one gateway at a time                     */
+#define GATEWAY_LEFTOVERS_MAX             16384         /* ended connections remembered for `redelivered`, a loop  */
+#define GATEWAY_TYPING_MAX                4096          /* people shown as typing, a loop                           */
 #define GATEWAY_LOOPS_MAX                 255
 #define GATEWAY_HEART_BEAT_MS             10000 /* offered both ways                                       */
 #define GATEWAY_PING_MS                   20000 /* WebSocket pings where a side has no heart-beat          */
@@ -47,7 +47,7 @@ struct gateway_group *gateway_group_new(uint64_t life_position);
 /** After all its gateways. */
 void gateway_group_free(struct gateway_group *group);
 
-struct gateway_limits { /* 0: the default */
+struct gateway_limits {        /* 0: the default */
     uint32_t frame_bytes_max;  /* KITH_FRAME_BYTES_MAX  */
     uint32_t in_flight_max;    /* KITH_IN_FLIGHT_MAX    */
     uint32_t prefetch_default; /* KITH_PREFETCH_DEFAULT */
@@ -62,9 +62,9 @@ struct gateway_config {
     struct accounts *accounts;
     void (*check)(struct accounts *accounts, struct account_check *op); /* account_check() */
     struct gateway_limits limits;
-    bool mailboxes;                   /* the shards' owners apply CMD_MAIL_*; false: NOT_SUPPORTED */
-    const char *server;               /* `server` header of CONNECTED, "kithd/0.1.0"; lives as long */
-    const struct log_line_sink *log;  /* may be NULL */
+    bool mailboxes;                  /* the shards' owners apply CMD_MAIL_*; false: NOT_SUPPORTED */
+    const char *server;              /* `server` header of CONNECTED, "kithd/0.1.0"; lives as long */
+    const struct log_line_sink *log; /* may be NULL */
 };
 
 struct gateway;
@@ -104,21 +104,21 @@ void gateway_shutdown(struct gateway *gateway);
 extern const uint64_t gateway_ack_us_bounds[GATEWAY_ACK_BUCKETS - 1];
 
 struct gateway_stats {
-    uint64_t connections;      /* now, with those before CONNECT                      */
-    uint64_t sessions;         /* now, connected                                      */
-    uint64_t sessions_total;   /* connected ever                                      */
-    uint64_t frames_in[16];    /* by enum stomp_command                               */
+    uint64_t connections;    /* now, with those before CONNECT                      */
+    uint64_t sessions;       /* now, connected                                      */
+    uint64_t sessions_total; /* connected ever                                      */
+    uint64_t frames_in[16];  /* by enum stomp_command                               */
     uint64_t frames_out[16];
-    uint64_t messages_in;      /* SEND to a chat                                      */
-    uint64_t deliveries;       /* MESSAGE of /inbox, gaps included                    */
-    uint64_t redeliveries;     /* of them with redelivered:true                       */
-    uint64_t live;             /* of them straight from an event, without a read      */
-    uint64_t gaps;             /* of them type:gap                                    */
-    uint64_t acks, nacks;      /* deliveries, not frames                              */
-    uint64_t cursors;          /* CMD_CURSOR                                          */
-    uint64_t events_out;       /* MESSAGE of /events                                  */
+    uint64_t messages_in;  /* SEND to a chat                                      */
+    uint64_t deliveries;   /* MESSAGE of /inbox, gaps included                    */
+    uint64_t redeliveries; /* of them with redelivered:true                       */
+    uint64_t live;         /* of them straight from an event, without a read      */
+    uint64_t gaps;         /* of them type:gap                                    */
+    uint64_t acks, nacks;  /* deliveries, not frames                              */
+    uint64_t cursors;      /* CMD_CURSOR                                          */
+    uint64_t events_out;   /* MESSAGE of /events                                  */
     uint64_t store_reads, heads_read;
-    uint64_t errors_by_code[CODE_COUNT]; /* refusals and ERROR frames                 */
+    uint64_t errors_by_code[CODE_COUNT];                      /* refusals and ERROR frames                 */
     uint64_t ack_us_buckets[GATEWAY_ACK_BUCKETS], ack_us_sum; /* SEND to its answer   */
     uint64_t streams, streams_resting, readers, readers_waiting, leftovers; /* now    */
 };

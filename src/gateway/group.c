@@ -78,9 +78,8 @@ void group_raise_life(struct gateway_group *group, uint64_t position)
 {
     uint_fast64_t now = atomic_load_explicit(&group->life_position, memory_order_relaxed);
 
-    while (now < position &&
-           !atomic_compare_exchange_weak_explicit(&group->life_position, &now, position, memory_order_relaxed,
-                                                  memory_order_relaxed))
+    while (now < position && !atomic_compare_exchange_weak_explicit(&group->life_position, &now, position,
+                                                                    memory_order_relaxed, memory_order_relaxed))
         continue;
 }
 
@@ -128,8 +127,10 @@ static void note_done(struct note *note)
     struct gateway_group *group = note->group;
 
     (void)pthread_mutex_lock(&group->lock);
-    if (note->prev != NULL) note->prev->next = note->next;
-    else group->notes = note->next;
+    if (note->prev != NULL)
+        note->prev->next = note->next;
+    else
+        group->notes = note->next;
     if (note->next != NULL) note->next->prev = note->prev;
     (void)pthread_mutex_unlock(&group->lock);
     note_free(note);
@@ -146,8 +147,10 @@ static bool replace_older(struct gateway *gateway, struct user_id user, struct d
     for (struct session *s = users_first(gateway, user); s != NULL; s = next) {
         next = s->peer_next;
         if (!kith_uuid_eq(s->device.id, device.id) || s->generation == generation) continue;
-        if (s->generation > generation) superseded = true;
-        else session_fail(s, CODE_REPLACED, NULL, (struct kith_slice){0});
+        if (s->generation > generation)
+            superseded = true;
+        else
+            session_fail(s, CODE_REPLACED, NULL, (struct kith_slice){0});
     }
     return superseded;
 }
@@ -198,7 +201,8 @@ static void take_claimed(struct note *note)
 
 /* -------------------------------------------------------------------------------------------------------- typing */
 
-void group_typing(struct gateway *gateway, struct chat_id chat, struct user_id user, struct chat_roster *roster, bool on)
+void group_typing(struct gateway *gateway, struct chat_id chat, struct user_id user, struct chat_roster *roster,
+                  bool on)
 {
     struct gateway_group *group = gateway->config.group;
     struct note note = {.kind = NOTE_TYPING, .user = user, .chat = chat, .roster = roster, .on = on};

@@ -117,8 +117,10 @@ static void wait_for_reader(struct inbox *inbox)
     struct gateway *gateway = inbox->session->gateway;
 
     inbox->waiting = true;
-    if (gateway->wait_last != NULL) gateway->wait_last->wait_next = inbox;
-    else gateway->wait_first = inbox;
+    if (gateway->wait_last != NULL)
+        gateway->wait_last->wait_next = inbox;
+    else
+        gateway->wait_first = inbox;
     gateway->wait_last = inbox;
     gateway->stats.readers_waiting++;
 }
@@ -137,8 +139,10 @@ static void start(struct inbox *inbox, enum job job)
         stream = pop_ready(inbox);
         stream->reading = true;
         inbox->reader->stream = stream;
-        if (!stream->loaded || stream->recheck) inbox_load(inbox, stream);
-        else inbox_pull(inbox, stream);
+        if (!stream->loaded || stream->recheck)
+            inbox_load(inbox, stream);
+        else
+            inbox_pull(inbox, stream);
     }
 }
 
@@ -238,8 +242,10 @@ void inbox_settle(struct inbox *inbox)
 
 size_t inbox_bytes(const struct inbox *inbox)
 {
-    size_t bytes = sizeof *inbox + inbox->window_cap * sizeof *inbox->window + inbox->stream_count * sizeof(struct stream);
+    size_t bytes = sizeof *inbox + inbox->window_cap * sizeof *inbox->window +
+                   inbox->stream_count * sizeof(struct stream);
 
-    if (inbox->leftover != NULL) bytes += sizeof *inbox->leftover + inbox->leftover->count * sizeof inbox->leftover->chats[0];
+    if (inbox->leftover != NULL)
+        bytes += sizeof *inbox->leftover + inbox->leftover->count * sizeof inbox->leftover->chats[0];
     return bytes;
 }

@@ -17,14 +17,14 @@ struct stream {
     struct stream *dirty_next;            /* cursors to be told                  */
     struct stream *rest_prev, *rest_next; /* of the gateway: at rest             */
     struct shard_event *held;             /* the event that made it, while it loads */
-    uint64_t sent;     /* all up to here was delivered on this connection, or before it and acknowledged */
-    uint64_t cursor;   /* all up to here is acknowledged                 */
-    uint64_t told;     /* CMD_CURSOR is under way up to here             */
-    uint64_t durable;  /* and has been answered up to here               */
-    uint64_t head;     /* newest seq that is known, and may be seen      */
-    uint64_t flag_to;  /* sent on an earlier connection, not acknowledged: redelivered up to here */
-    uint64_t nacked;   /* lowest refused seq, 0: none. The cursor stays before it */
-    uint32_t unacked;  /* in the window                                  */
+    uint64_t sent;    /* all up to here was delivered on this connection, or before it and acknowledged */
+    uint64_t cursor;  /* all up to here is acknowledged                 */
+    uint64_t told;    /* CMD_CURSOR is under way up to here             */
+    uint64_t durable; /* and has been answered up to here               */
+    uint64_t head;    /* newest seq that is known, and may be seen      */
+    uint64_t flag_to; /* sent on an earlier connection, not acknowledged: redelivered up to here */
+    uint64_t nacked;  /* lowest refused seq, 0: none. The cursor stays before it */
+    uint32_t unacked; /* in the window                                  */
     uint32_t rest_tick;
     bool loaded, queued, reading, dirty, resting;
     bool recheck; /* the head is to be read again */
@@ -66,7 +66,7 @@ struct inbox {
     bool first_scan;  /* not all chats were seen yet: the leftover is still needed */
     bool established; /* this device has a cursor in some chat: it is not new */
     bool took_leftover;
-    bool overflow;   /* an event found no room for its stream: scan again */
+    bool overflow; /* an event found no room for its stream: scan again */
 };
 
 struct stream_key {
@@ -215,7 +215,8 @@ void events_send_typing(struct session *session, struct chat_id chat, struct use
 
 /* events_large.c: receipts of large groups, a few at a time */
 void receipts_init(struct gateway *gateway);
-void receipts_add(struct gateway *gateway, struct chat_id chat, struct chat_roster *roster, const struct watermark *mark);
+void receipts_add(struct gateway *gateway, struct chat_id chat, struct chat_roster *roster,
+                  const struct watermark *mark);
 void receipts_free_all(struct gateway *gateway);
 /** To every session of the roster that may see it. */
 void events_fan_receipt(struct gateway *gateway, struct chat_id chat, const struct chat_roster *roster,

@@ -60,8 +60,10 @@ static void unpark(struct stream *stream, bool is_new)
     uint64_t join = stream->sent, head = stream->cursor;
 
     if (leftover_find(stream->inbox->leftover, stream->chat) != NULL) is_new = false; /* it was here in this life */
-    if (is_new && stream->others) loaded(stream, head, head, true);
-    else loaded(stream, join, head, false);
+    if (is_new && stream->others)
+        loaded(stream, head, head, true);
+    else
+        loaded(stream, join, head, false);
 }
 
 void inbox_first_scan_done(struct inbox *inbox)
@@ -138,8 +140,10 @@ static void got_device(struct reader *reader)
 
     if (err == KITH_OK) err = row_device_decode(value, &reader->device);
     reader->has_device = err == KITH_OK;
-    if (err == KITH_OK || err == KITH_E_NOTFOUND) get_member(reader);
-    else fail(reader);
+    if (err == KITH_OK || err == KITH_E_NOTFOUND)
+        get_member(reader);
+    else
+        fail(reader);
 }
 
 static void got_chat(struct reader *reader)

@@ -17,8 +17,10 @@ static void fail(struct reader *reader)
     reader->stream->failed = true;
     refusal.chat = &reader->stream->chat;
     inbox_retry_soon(inbox);
-    if (session->subs->has_errors) session_refuse(session, &refusal);
-    else reader->gateway->stats.errors_by_code[CODE_INTERNAL]++;
+    if (session->subs->has_errors)
+        session_refuse(session, &refusal);
+    else
+        reader->gateway->stats.errors_by_code[CODE_INTERNAL]++;
     inbox_read_done(inbox);
 }
 
@@ -71,8 +73,10 @@ static bool deliver_row(struct reader *reader, uint64_t seq, const struct row_me
     if (err == KITH_OK) parcel.block = kith_buf_peek(&reader->gateway->block);
     if (row->flags & MESSAGE_PER_DEVICE) {
         parcel.body = kith_buf_peek(&reader->get.value);
-        if (reader->get.err == KITH_OK) parcel.body = kith_slice_of(parcel.body.ptr + 8, parcel.body.len - 8); /* expires_ms */
-        else parcel.body.len = 0;
+        if (reader->get.err == KITH_OK)
+            parcel.body = kith_slice_of(parcel.body.ptr + 8, parcel.body.len - 8); /* expires_ms */
+        else
+            parcel.body.len = 0;
     }
     reader->has_body = false;
     return err == KITH_OK && delivered(reader, &parcel);

@@ -50,7 +50,9 @@ void inbox_scan_chats(struct inbox *inbox)
     reader->key = row_key_inbox(inbox->session->user_id, inbox->scan_at);
     reader->prefix = reader->key;
     reader->prefix.len = ROW_PREFIX_STREAM;
-    if (!inbox->scan_begun) reader->key.len = ROW_PREFIX_STREAM;
-    else reader->key.bytes[reader->key.len++] = 0; /* the smallest key after that one */
+    if (!inbox->scan_begun)
+        reader->key.len = ROW_PREFIX_STREAM;
+    else
+        reader->key.bytes[reader->key.len++] = 0; /* the smallest key after that one */
     reader_scan(reader, SCAN_ROWS, scanned);
 }

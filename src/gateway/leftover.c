@@ -11,10 +11,14 @@
 
 static void unlink_from(struct gateway *gateway, struct leftover *leftover)
 {
-    if (leftover->prev != NULL) leftover->prev->next = leftover->next;
-    else gateway->leftover_first = leftover->next;
-    if (leftover->next != NULL) leftover->next->prev = leftover->prev;
-    else gateway->leftover_last = leftover->prev;
+    if (leftover->prev != NULL)
+        leftover->prev->next = leftover->next;
+    else
+        gateway->leftover_first = leftover->next;
+    if (leftover->next != NULL)
+        leftover->next->prev = leftover->prev;
+    else
+        gateway->leftover_last = leftover->prev;
     leftover->prev = leftover->next = NULL;
     gateway->leftover_chats -= leftover->count;
     (void)kith_map_remove(&gateway->leftovers, &leftover->device);
@@ -78,8 +82,10 @@ struct leftover *leftover_merge(struct gateway *gateway, struct leftover *a, str
     if (both == NULL) group_raise_life(gateway->config.group, gateway->newest_position);
     while (both != NULL && (i < a->count || j < b->count)) {
         int order = i == a->count ? 1 : j == b->count ? -1 : by_chat(&a->chats[i], &b->chats[j]);
-        if (order == 0) both->chats[both->count++] = of_both(&a->chats[i++], &b->chats[j++]);
-        else both->chats[both->count++] = order < 0 ? a->chats[i++] : b->chats[j++];
+        if (order == 0)
+            both->chats[both->count++] = of_both(&a->chats[i++], &b->chats[j++]);
+        else
+            both->chats[both->count++] = order < 0 ? a->chats[i++] : b->chats[j++];
     }
     free(a);
     free(b);
@@ -137,8 +143,10 @@ void leftover_keep(struct gateway *gateway, struct leftover *leftover)
     gateway->leftover_chats += leftover->count;
     leftover->prev = gateway->leftover_last;
     leftover->next = NULL;
-    if (gateway->leftover_last != NULL) gateway->leftover_last->next = leftover;
-    else gateway->leftover_first = leftover;
+    if (gateway->leftover_last != NULL)
+        gateway->leftover_last->next = leftover;
+    else
+        gateway->leftover_first = leftover;
     gateway->leftover_last = leftover;
 }
 

@@ -28,8 +28,10 @@ static void release(struct reader *reader)
 {
     struct gateway *gateway = reader->gateway;
 
-    if (reader->prev != NULL) reader->prev->next = reader->next;
-    else gateway->readers = reader->next;
+    if (reader->prev != NULL)
+        reader->prev->next = reader->next;
+    else
+        gateway->readers = reader->next;
     if (reader->next != NULL) reader->next->prev = reader->prev;
     gateway->stats.readers--;
     kith_buf_deinit(&reader->get.value);
@@ -72,8 +74,10 @@ void reader_free_all(struct gateway *gateway)
 
 static void go_on(struct reader *reader)
 {
-    if (reader->inbox == NULL && reader->waiting == NULL) reader_free(reader);
-    else reader->step(reader);
+    if (reader->inbox == NULL && reader->waiting == NULL)
+        reader_free(reader);
+    else
+        reader->step(reader);
 }
 
 static void got(struct msgstore_get *op)

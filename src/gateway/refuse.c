@@ -31,9 +31,9 @@ static kith_err problem_json(struct kith_buf *out, const struct refusal *refusal
 
     if (err == KITH_OK) err = json_put_string(out, kith_slice_str(kith_code_text(refusal->code)));
     if (err == KITH_OK)
-        err = kith_buf_printf(out, ",\"status\":%u,\"code\":\"%s\",\"retryable\":%s,\"detail\":",
-                              kith_code_status(refusal->code), kith_code_name(refusal->code),
-                              kith_code_retryable(refusal->code) ? "true" : "false");
+        err = kith_buf_printf(
+            out, ",\"status\":%u,\"code\":\"%s\",\"retryable\":%s,\"detail\":", kith_code_status(refusal->code),
+            kith_code_name(refusal->code), kith_code_retryable(refusal->code) ? "true" : "false");
     if (err == KITH_OK) err = json_put_string(out, kith_slice_str(text));
     if (err == KITH_OK) err = kith_buf_append_str(out, "}");
     return err;

@@ -84,15 +84,18 @@ void chats_remember(struct gateway *gateway, struct chat_id chat, bool encrypted
 }
 
 /* Who does not say `encrypted` sends what the chat is for: that is fixed when a chat is made. */
-static bool encryption_of(const struct session *session, const struct stomp_frame *frame, struct cmd *cmd, bool *is_known)
+static bool encryption_of(const struct session *session, const struct stomp_frame *frame, struct cmd *cmd,
+                          bool *is_known)
 {
     struct kith_slice text = {0};
     const bool *known;
 
     *is_known = true;
     if (stomp_header(frame, "encrypted", &text)) {
-        if (kith_slice_is(text, "true")) cmd->flags |= CMD_ENCRYPTED;
-        else if (!kith_slice_is(text, "false")) return false;
+        if (kith_slice_is(text, "true"))
+            cmd->flags |= CMD_ENCRYPTED;
+        else if (!kith_slice_is(text, "false"))
+            return false;
         return true;
     }
     known = kith_map_find(&session->gateway->chats, &cmd->stream);

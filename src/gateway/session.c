@@ -67,8 +67,10 @@ static void session_unlink(struct session *session)
     waiting_cancel_all(session);
     if (session->state == SESSION_CHECKING) check_forget(session);
     if (was_open) {
-        if (session->gateway->crashed) inbox_forget(session);
-        else inbox_end(session);
+        if (session->gateway->crashed)
+            inbox_forget(session);
+        else
+            inbox_end(session);
         users_remove(session);
         if (!session->gateway->crashed) typing_stop_user(session->gateway, session->user_id);
     } else if (session->state != SESSION_CLOSING) {
@@ -147,7 +149,8 @@ static size_t take_frames(struct session *session, struct stomp_reader *reader, 
             frames_take(session, frame);
             continue;
         }
-        session_fail(session, err == KITH_E_TOOBIG ? CODE_TOO_BIG : CODE_MALFORMED, reader->reason, (struct kith_slice){0});
+        session_fail(session, err == KITH_E_TOOBIG ? CODE_TOO_BIG : CODE_MALFORMED, reader->reason,
+                     (struct kith_slice){0});
     }
     session->taking = false;
     return session->state == SESSION_CLOSING ? len : at;
@@ -164,7 +167,8 @@ static size_t frame_bytes_max(const struct session *session)
 
 static size_t input_bytes_max(const struct session *session)
 {
-    return frame_bytes_max(session) + (session->state == SESSION_OPEN ? GATEWAY_INPUT_BYTES_SPARE : GATEWAY_HELLO_BYTES_SPARE);
+    return frame_bytes_max(session) +
+           (session->state == SESSION_OPEN ? GATEWAY_INPUT_BYTES_SPARE : GATEWAY_HELLO_BYTES_SPARE);
 }
 
 static struct session_input *input_of(struct session *session)
@@ -252,7 +256,8 @@ static uint64_t earliest(uint64_t a, uint64_t b)
 /* Two beats may be missed: what is late on the way is not dead. Nothing is heard of a peer that is not read. */
 static uint64_t silence_tick(const struct session *session)
 {
-    return session->beat_in == 0 || session->paused ? UINT64_MAX : (uint64_t)session->in_tick + 2 * (uint64_t)session->beat_in + 1;
+    return session->beat_in == 0 || session->paused ? UINT64_MAX
+                                                    : (uint64_t)session->in_tick + 2 * (uint64_t)session->beat_in + 1;
 }
 
 static uint64_t beat_tick(const struct session *session)
@@ -291,7 +296,8 @@ static void token_ended(struct session *session)
 {
     if (session->state == SESSION_NEW || session->state == SESSION_CHECKING)
         session_fail(session, CODE_UNAUTHORIZED, "No CONNECT in time.", (struct kith_slice){0});
-    else session_fail(session, CODE_EXPIRED, NULL, (struct kith_slice){0});
+    else
+        session_fail(session, CODE_EXPIRED, NULL, (struct kith_slice){0});
 }
 
 void session_visit(struct session *session)
@@ -299,9 +305,12 @@ void session_visit(struct session *session)
     uint64_t now = wheel_now(&session->gateway->wheel);
 
     if (session->state != SESSION_CLOSING && session->conn != NULL) {
-        if (now >= end_tick(session)) token_ended(session);
-        else if (now >= silence_tick(session)) session_close(session, 1002, "no heart-beat came");
-        else if (now >= beat_tick(session)) send_beat(session);
+        if (now >= end_tick(session))
+            token_ended(session);
+        else if (now >= silence_tick(session))
+            session_close(session, 1002, "no heart-beat came");
+        else if (now >= beat_tick(session))
+            send_beat(session);
     }
     if (session->state == SESSION_OPEN && now >= heads_tick(session)) inbox_rescan(session);
     session_schedule(session);

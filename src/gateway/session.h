@@ -55,17 +55,17 @@ struct waiting {
     struct session *session;
     struct waiting *prev, *next;
     enum waiting_kind kind;
-    bool answered;            /* ASK: `done` has run */
-    bool is_message;          /* SEND to a chat: counted in the latency histogram */
+    bool answered;   /* ASK: `done` has run */
+    bool is_message; /* SEND to a chat: counted in the latency histogram */
     bool has_client_id;
     struct msg_id client_id;
     uint64_t at_ms;
-    struct reader *reader;    /* LOOKUP */
-    struct check *check;      /* CHECK */
+    struct reader *reader;      /* LOOKUP */
+    struct check *check;        /* CHECK */
     struct cursor_ask *cursors; /* ACK, BYE: what must become durable */
-    enum kith_code code;      /* ACK: the first refusal */
-    void *held;               /* LOOKUP: what goes on then; freed with this */
-    uint16_t receipt_len;     /* 0: no receipt was asked for */
+    enum kith_code code;        /* ACK: the first refusal */
+    void *held;                 /* LOOKUP: what goes on then; freed with this */
+    uint16_t receipt_len;       /* 0: no receipt was asked for */
     uint8_t receipt[];
 };
 
@@ -89,10 +89,10 @@ struct session {
     uint16_t beat_in, beat_out;               /* ticks; 0: off */
     uint16_t in_flight;
     uint8_t state;
-    uint8_t claims;     /* loops that have not yet said what they know of this device */
-    bool paused : 1;    /* conn_pause(true) is in force */
-    bool blocked : 1;   /* one frame must be decided before the next is looked at */
-    bool taking : 1;    /* frames are being looked at: no second look inside */
+    uint8_t claims;   /* loops that have not yet said what they know of this device */
+    bool paused : 1;  /* conn_pause(true) is in force */
+    bool blocked : 1; /* one frame must be decided before the next is looked at */
+    bool taking : 1;  /* frames are being looked at: no second look inside */
     bool receipts_off : 1;
 };
 
@@ -126,9 +126,9 @@ struct gateway {
     struct typing *typing_first, *typing_last;
     struct kith_map typing; /* chat_id and user_id: struct typing * */
     struct loop_timer typing_end;
-    struct loop_timer receipts;           /* of large groups: sent bit by bit */
+    struct loop_timer receipts; /* of large groups: sent bit by bit */
     struct pending_receipt *receipt_first, *receipt_last;
-    struct kith_map receipts_pending;     /* chat_id and user_id: struct pending_receipt * */
+    struct kith_map receipts_pending; /* chat_id and user_id: struct pending_receipt * */
     uint64_t revocations;
     uint64_t newest_position; /* of the log, of all that was sent here */
     struct account_watcher watcher;
@@ -183,8 +183,8 @@ static inline struct kith_slice waiting_receipt(const struct waiting *waiting)
 /* refuse.c */
 struct refusal {
     enum kith_code code;
-    const char *text;           /* for developers; NULL: the code's own sentence */
-    struct kith_slice receipt;  /* empty: none was asked for */
+    const char *text;          /* for developers; NULL: the code's own sentence */
+    struct kith_slice receipt; /* empty: none was asked for */
     const struct msg_id *client_id;
     const struct chat_id *chat;
 };
@@ -202,7 +202,8 @@ kith_err subscriptions_add(struct session *session, enum subscription_kind kind,
 kith_err subscriptions_remove(struct session *session, struct kith_slice id, enum subscription_kind *kind);
 bool subscriptions_find(const struct subscriptions *subs, struct kith_slice id);
 /** Walks those of one kind: *at starts as 0; false at the end. */
-bool subscriptions_next(const struct subscriptions *subs, enum subscription_kind kind, size_t *at, struct kith_slice *id);
+bool subscriptions_next(const struct subscriptions *subs, enum subscription_kind kind, size_t *at,
+                        struct kith_slice *id);
 
 /* users.c: who is connected here */
 kith_err users_add(struct session *session);
@@ -223,7 +224,8 @@ void group_raise_life(struct gateway_group *group, uint64_t position);
 /** A device connected: its older connections end, here and on the other loops, which tell what they sent to it. */
 void group_claim(struct session *session);
 /** Shows a typing person to the other loops. */
-void group_typing(struct gateway *gateway, struct chat_id chat, struct user_id user, struct chat_roster *roster, bool on);
+void group_typing(struct gateway *gateway, struct chat_id chat, struct user_id user, struct chat_roster *roster,
+                  bool on);
 
 /* send_message.c */
 void chats_remember(struct gateway *gateway, struct chat_id chat, bool encrypted);

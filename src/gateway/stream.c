@@ -25,10 +25,14 @@ void stream_stir(struct stream *stream)
     struct gateway *gateway = stream->inbox->session->gateway;
 
     if (!stream->resting) return;
-    if (stream->rest_prev != NULL) stream->rest_prev->rest_next = stream->rest_next;
-    else gateway->rest_first = stream->rest_next;
-    if (stream->rest_next != NULL) stream->rest_next->rest_prev = stream->rest_prev;
-    else gateway->rest_last = stream->rest_prev;
+    if (stream->rest_prev != NULL)
+        stream->rest_prev->rest_next = stream->rest_next;
+    else
+        gateway->rest_first = stream->rest_next;
+    if (stream->rest_next != NULL)
+        stream->rest_next->rest_prev = stream->rest_prev;
+    else
+        gateway->rest_last = stream->rest_prev;
     stream->rest_prev = stream->rest_next = NULL;
     stream->resting = false;
     gateway->stats.streams_resting--;
@@ -41,8 +45,10 @@ static void rest_add(struct stream *stream)
     stream->resting = true;
     stream->rest_tick = (uint32_t)wheel_now(&gateway->wheel);
     stream->rest_prev = gateway->rest_last;
-    if (gateway->rest_last != NULL) gateway->rest_last->rest_next = stream;
-    else gateway->rest_first = stream;
+    if (gateway->rest_last != NULL)
+        gateway->rest_last->rest_next = stream;
+    else
+        gateway->rest_first = stream;
     gateway->rest_last = stream;
     gateway->stats.streams_resting++;
 }
@@ -109,8 +115,10 @@ void stream_free(struct stream *stream)
     dirty_remove(stream);
     shard_event_unref(stream->held);
     (void)kith_map_remove(&inbox->session->gateway->streams, &key);
-    if (stream->prev != NULL) stream->prev->next = stream->next;
-    else inbox->streams = stream->next;
+    if (stream->prev != NULL)
+        stream->prev->next = stream->next;
+    else
+        inbox->streams = stream->next;
     if (stream->next != NULL) stream->next->prev = stream->prev;
     inbox->stream_count--;
     if (!stream->loaded && !stream->parked) inbox->unloaded--;
@@ -126,8 +134,10 @@ void stream_enqueue(struct stream *stream)
     if (stream->queued || stream->reading || stream->parked || stream->failed) return;
     stream_stir(stream);
     stream->queued = true;
-    if (inbox->ready_last != NULL) inbox->ready_last->ready_next = stream;
-    else inbox->ready_first = stream;
+    if (inbox->ready_last != NULL)
+        inbox->ready_last->ready_next = stream;
+    else
+        inbox->ready_first = stream;
     inbox->ready_last = stream;
 }
 
@@ -159,8 +169,10 @@ void stream_loaded(struct stream *stream, uint64_t cursor, uint64_t head, bool b
         /* Acknowledged on an older connection; the command is still under way, or was refused. */
         if (left->cursor > cursor) {
             stream->cursor = stream->sent = left->cursor;
-            if (left->begin) begin = true;
-            else cursor_touch(stream);
+            if (left->begin)
+                begin = true;
+            else
+                cursor_touch(stream);
         }
         stream->flag_to = left->sent;
     }

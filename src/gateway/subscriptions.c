@@ -68,7 +68,8 @@ bool subscriptions_find(const struct subscriptions *subs, struct kith_slice id)
     return find(subs, id, &at);
 }
 
-bool subscriptions_next(const struct subscriptions *subs, enum subscription_kind kind, size_t *at, struct kith_slice *id)
+bool subscriptions_next(const struct subscriptions *subs, enum subscription_kind kind, size_t *at,
+                        struct kith_slice *id)
 {
     while (subs != NULL && *at < subs->bytes) {
         const uint8_t *entry = subs->entries + *at;

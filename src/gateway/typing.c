@@ -17,22 +17,27 @@ struct typing {
 
 static void unlink_from(struct gateway *gateway, struct typing *typing)
 {
-    if (typing->prev != NULL) typing->prev->next = typing->next;
-    else gateway->typing_first = typing->next;
-    if (typing->next != NULL) typing->next->prev = typing->prev;
-    else gateway->typing_last = typing->prev;
+    if (typing->prev != NULL)
+        typing->prev->next = typing->next;
+    else
+        gateway->typing_first = typing->next;
+    if (typing->next != NULL)
+        typing->next->prev = typing->prev;
+    else
+        gateway->typing_last = typing->prev;
     typing->prev = typing->next = NULL;
 }
 
 static void append(struct gateway *gateway, struct typing *typing)
 {
     typing->prev = gateway->typing_last;
-    if (gateway->typing_last != NULL) gateway->typing_last->next = typing;
-    else gateway->typing_first = typing;
+    if (gateway->typing_last != NULL)
+        gateway->typing_last->next = typing;
+    else
+        gateway->typing_first = typing;
     gateway->typing_last = typing;
     typing->renewed_ms = loop_now_ms(gateway->config.loop);
-    if (!gateway->typing_end.armed)
-        loop_timer_start(gateway->config.loop, &gateway->typing_end, GATEWAY_TYPING_MS);
+    if (!gateway->typing_end.armed) loop_timer_start(gateway->config.loop, &gateway->typing_end, GATEWAY_TYPING_MS);
 }
 
 static void typing_free(struct gateway *gateway, struct typing *typing)

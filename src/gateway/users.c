@@ -53,8 +53,10 @@ bool roster_has(const struct chat_roster *roster, struct user_id user)
         uint32_t mid = low + (high - low) / 2;
         int order = kith_uuid_cmp(roster->users[mid].id, user.id);
         if (order == 0) return true;
-        if (order < 0) low = mid + 1;
-        else high = mid;
+        if (order < 0)
+            low = mid + 1;
+        else
+            high = mid;
     }
     return false;
 }

@@ -26,8 +26,10 @@ static void unlink_waiting(struct waiting *waiting)
 {
     struct session *session = waiting->session;
 
-    if (waiting->prev != NULL) waiting->prev->next = waiting->next;
-    else session->waiting = waiting->next;
+    if (waiting->prev != NULL)
+        waiting->prev->next = waiting->next;
+    else
+        session->waiting = waiting->next;
     if (waiting->next != NULL) waiting->next->prev = waiting->prev;
     session->in_flight--;
     free(waiting->held);
@@ -52,8 +54,10 @@ void waiting_end(struct waiting *waiting)
         unlink_waiting(waiting);
         free(waiting);
     }
-    if (session->state == SESSION_DRAINING) finish_disconnect(session);
-    else session_resume(session);
+    if (session->state == SESSION_DRAINING)
+        finish_disconnect(session);
+    else
+        session_resume(session);
 }
 
 static void count_latency(struct gateway *gateway, const struct waiting *waiting)

@@ -67,8 +67,10 @@ static uint32_t lower_bound(const struct inbox *inbox, uint64_t n)
 
     while (low < high) {
         uint32_t mid = low + (high - low) / 2;
-        if (inbox->window[inbox->window_at + mid].n < n) low = mid + 1;
-        else high = mid;
+        if (inbox->window[inbox->window_at + mid].n < n)
+            low = mid + 1;
+        else
+            high = mid;
     }
     return low;
 }

@@ -12,7 +12,8 @@
  * follower of its shard, on the follower's loop: durable and numbered (`err` KITH_OK), or refused. Who waits for the
  * answer is named inside the entry's body; so there is one way in and one way out, live and in replay alike.
  *
- * Refused with KITH_E_READ_ONLY or KITH_E_FULL: it was not written, and a replay will not bring it back.
+ * Refused with KITH_E_READ_ONLY, KITH_E_FULL, KITH_E_CLOSED or KITH_E_TOOBIG (longer than a segment, where those were
+ * configured very small): it was not written, and a replay will not bring it back.
  * Refused with KITH_E_IO: it may or may not be found after a restart; only the same idempotent command, sent again,
  * tells. After a failed sync every entry is refused until the log was opened anew (docs/decisions/0004).
  */

@@ -6,113 +6,7 @@
 
 #include <cmocka.h>
 
-#include "adapters/msgstore/msgstore_mem.h"
-#include "adapters/msgstore/msgstore_rocksdb.h"
-#include "tests/msgstore_drive.h"
-#include "tests/temp_dir.h"
-
-/* ------------------------------------------------------------------------------------------------ the adapters */
-
-struct bench {
-    const struct adapter *adapter;
-    struct plain_loop loop;
-    struct msgstore *store;
-    struct msgstore_mem_image *image;
-    struct temp_dir dir;
-    struct msgstore_batch batch;
-};
-
-struct adapter {
-    const char *name;
-    void (*make)(struct bench *bench);  /* what lies under it */
-    void (*open)(struct bench *bench);  /* the store */
-    void (*clear)(struct bench *bench); /* what make() made */
-    uint32_t delay_ms_max;
-};
-
-static void mem_make(struct bench *bench)
-{
-    bench->image = msgstore_mem_image_new();
-}
-
-static void mem_open(struct bench *bench)
-{
-    struct msgstore_mem_config config = {.seed = 1, .delay_ms_max = bench->adapter->delay_ms_max, .flush_one_in = 5};
-    assert_int_equal(msgstore_mem_open(bench->image, &config, &bench->store), KITH_OK);
-}
-
-static void mem_clear(struct bench *bench)
-{
-    msgstore_mem_image_free(bench->image);
-}
-
-static void rocksdb_make(struct bench *bench)
-{
-    temp_dir_make(&bench->dir);
-}
-
-static void rocksdb_open(struct bench *bench)
-{
-    /* Small, so that rows are spread over memory and several files soon. */
-    struct msgstore_rocksdb_config config = {
-        .path = bench->dir.path, .cache_bytes = 1024 * 1024, .write_buffer_bytes = 64 * 1024};
-    char problem[256] = "";
-
-    if (msgstore_rocksdb_open(&config, problem, &bench->store) != KITH_OK) fail_msg("%s", problem);
-}
-
-static void rocksdb_clear(struct bench *bench)
-{
-    temp_dir_remove(&bench->dir);
-}
-
-static const struct adapter adapters[] = {
-    {.name = "mem", .make = mem_make, .open = mem_open, .clear = mem_clear},
-    {.name = "mem, late", .make = mem_make, .open = mem_open, .clear = mem_clear, .delay_ms_max = 3},
-    {.name = "rocksdb", .make = rocksdb_make, .open = rocksdb_open, .clear = rocksdb_clear},
-};
-#define MEM     (&adapters[0])
-#define ROCKSDB (&adapters[2])
-
-static void bench_open(struct bench *bench, const struct adapter *adapter)
-{
-    memset(bench, 0, sizeof *bench);
-    bench->adapter = adapter;
-    plain_loop_init(&bench->loop);
-    msgstore_batch_init(&bench->batch);
-    adapter->make(bench);
-    adapter->open(bench);
-}
-
-static void bench_close(struct bench *bench)
-{
-    bench->store->ops->close(bench->store);
-    bench->adapter->clear(bench);
-    msgstore_batch_deinit(&bench->batch);
-    plain_loop_deinit(&bench->loop);
-}
-
-static void bench_reopen(struct bench *bench)
-{
-    bench->store->ops->close(bench->store);
-    bench->adapter->open(bench);
-}
-
-static int setup(void **state)
-{
-    struct bench *bench = calloc(1, sizeof *bench);
-
-    bench_open(bench, *state);
-    *state = bench;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    bench_close(*state);
-    free(*state);
-    return 0;
-}
+#include "tests/conformance/msgstore_bench.h"
 
 /* ------------------------------------------------------------------------------------------------ helpers */
 
@@ -121,20 +15,20 @@ static struct kith_slice text(const char *s)
     return kith_slice_str(s);
 }
 
-static void put(struct bench *bench, const char *key, const char *value)
+static void put(struct msgstore_bench *bench, const char *key, const char *value)
 {
     drive_put(&bench->batch, text(key), text(value));
 }
 
 /** Commits what was put, as position `position` of shard 1. */
-static void commit(struct bench *bench, uint64_t position)
+static void commit(struct msgstore_bench *bench, uint64_t position)
 {
     assert_int_equal(drive_commit(&bench->loop, bench->store, &bench->batch, 1, position), KITH_OK);
     msgstore_batch_reset(&bench->batch);
 }
 
 /** What follows expires_ms in the value of `key` must be `want`; NULL: not found. */
-static void check_get(struct bench *bench, const char *key, const char *want)
+static void check_get(struct msgstore_bench *bench, const char *key, const char *want)
 {
     struct kith_buf value;
     kith_err err;
@@ -157,7 +51,7 @@ struct page {
 };
 
 /** The keys of a page, joined by spaces, and " +" when there are more. */
-static void check_page(struct bench *bench, struct page page, const char *want)
+static void check_page(struct msgstore_bench *bench, struct page page, const char *want)
 {
     struct msgstore_scan scan = {
         .prefix = text(page.prefix),
@@ -186,7 +80,7 @@ static void check_page(struct bench *bench, struct page page, const char *want)
 }
 
 /** True when `wrong` ends the process by an assert. */
-static bool aborts(void (*wrong)(struct bench *bench), struct bench *bench)
+static bool aborts(void (*wrong)(struct msgstore_bench *bench), struct msgstore_bench *bench)
 {
     int status = 0;
     pid_t child;
@@ -207,7 +101,7 @@ static bool aborts(void (*wrong)(struct bench *bench), struct bench *bench)
 
 static void test_msgstore__an_empty_store_has_no_rows_and_stands_at_position_0(void **state)
 {
-    struct bench *bench = *state;
+    struct msgstore_bench *bench = *state;
     struct msgstore_status status;
 
     check_get(bench, "M1", NULL);
@@ -224,7 +118,7 @@ static void test_msgstore__an_empty_store_has_no_rows_and_stands_at_position_0(v
 
 static void test_msgstore__a_committed_row_is_read_back_and_a_deleted_one_is_gone(void **state)
 {
-    struct bench *bench = *state;
+    struct msgstore_bench *bench = *state;
 
     put(bench, "M1", "one");
     put(bench, "M2", "");
@@ -243,7 +137,7 @@ static void test_msgstore__a_committed_row_is_read_back_and_a_deleted_one_is_gon
 
 static void test_msgstore__in_one_batch_the_later_record_of_a_key_wins(void **state)
 {
-    struct bench *bench = *state;
+    struct msgstore_bench *bench = *state;
 
     put(bench, "Ma", "first");
     put(bench, "Ma", "second");
@@ -259,7 +153,7 @@ static void test_msgstore__in_one_batch_the_later_record_of_a_key_wins(void **st
 
 static void test_msgstore__a_batch_of_no_rows_moves_the_position(void **state)
 {
-    struct bench *bench = *state;
+    struct msgstore_bench *bench = *state;
     struct msgstore_status status;
 
     commit(bench, 77);
@@ -271,7 +165,7 @@ static void test_msgstore__a_batch_of_no_rows_moves_the_position(void **state)
 
 static void test_msgstore__one_commit_moves_the_positions_of_all_its_shards(void **state)
 {
-    struct bench *bench = *state;
+    struct msgstore_bench *bench = *state;
     struct msgstore_position positions[KITH_SHARDS];
     struct msgstore_status status;
 
@@ -285,7 +179,7 @@ static void test_msgstore__one_commit_moves_the_positions_of_all_its_shards(void
 
 static void test_msgstore__what_was_flushed_is_persisted_and_found_after_reopening(void **state)
 {
-    struct bench *bench = *state;
+    struct msgstore_bench *bench = *state;
     struct msgstore_status status;
 
     put(bench, "M1", "one");
@@ -298,7 +192,7 @@ static void test_msgstore__what_was_flushed_is_persisted_and_found_after_reopeni
     assert_in_range(status.positions_persisted[1], 5, 6);
     assert_true(status.bytes_on_disk > 0);
 
-    bench_reopen(bench); /* closing flushes */
+    msgstore_bench_reopen(bench); /* closing flushes */
     check_get(bench, "M1", "one");
     check_get(bench, "M2", "two");
     bench->store->ops->status(bench->store, &status);
@@ -309,7 +203,7 @@ static void test_msgstore__what_was_flushed_is_persisted_and_found_after_reopeni
 static void test_msgstore__pending_commits_of_one_loop_apply_in_the_order_of_their_calls(void **state)
 {
     enum { MANY = 50 };
-    struct bench *bench = *state;
+    struct msgstore_bench *bench = *state;
     struct drive_commit drives[MANY];
     struct msgstore_batch batches[MANY];
     struct msgstore_position positions[MANY];
@@ -337,7 +231,7 @@ static void test_msgstore__pending_commits_of_one_loop_apply_in_the_order_of_the
 
 static void test_msgstore__a_row_is_seen_by_another_loop_once_its_commit_is_done(void **state)
 {
-    struct bench *bench = *state;
+    struct msgstore_bench *bench = *state;
     struct plain_loop other;
     struct kith_buf value;
 
@@ -353,7 +247,7 @@ static void test_msgstore__a_row_is_seen_by_another_loop_once_its_commit_is_done
 
 /* ------------------------------------------------------------------------------------------------ scan */
 
-static void put_keys(struct bench *bench, const char *const *keys)
+static void put_keys(struct msgstore_bench *bench, const char *const *keys)
 {
     for (; *keys != NULL; keys++) put(bench, *keys, "v");
     commit(bench, 1);
@@ -362,7 +256,7 @@ static void put_keys(struct bench *bench, const char *const *keys)
 static void test_msgstore__a_scan_gives_the_keys_with_the_prefix_in_byte_order(void **state)
 {
     static const char *const keys[] = {"Lz", "M", "M1", "M10", "M2", "M\xff", "M\xff\xff", "N", NULL};
-    struct bench *bench = *state;
+    struct msgstore_bench *bench = *state;
 
     put_keys(bench, keys);
     check_page(bench, (struct page){.prefix = "M"}, "M M1 M10 M2 M\xff M\xff\xff");
@@ -381,7 +275,7 @@ static void test_msgstore__a_scan_gives_the_keys_with_the_prefix_in_byte_order(v
 static void test_msgstore__a_scan_begins_at_from_which_need_not_exist(void **state)
 {
     static const char *const keys[] = {"L9", "Mb", "Md", "Mf", "N0", NULL};
-    struct bench *bench = *state;
+    struct msgstore_bench *bench = *state;
 
     put_keys(bench, keys);
     check_page(bench, (struct page){.prefix = "M", .from = "Md"}, "Md Mf");
@@ -405,7 +299,7 @@ static void test_msgstore__a_scan_begins_at_from_which_need_not_exist(void **sta
 static void test_msgstore__a_prefix_of_nothing_but_ff_has_no_upper_bound(void **state)
 {
     static const char *const keys[] = {"\xfe", "\xff", "\xff\x01", "\xff\xff", "\xff\xff\xff", NULL};
-    struct bench *bench = *state;
+    struct msgstore_bench *bench = *state;
 
     put_keys(bench, keys);
     check_page(bench, (struct page){.prefix = "\xff"}, "\xff \xff\x01 \xff\xff \xff\xff\xff");
@@ -418,7 +312,7 @@ static void test_msgstore__prefixes_around_17_bytes_all_work(void **state)
 {
     static const char *const keys[] = {"Mchat-of-16-bytes",  "Mchat-of-16-bytes1", "Mchat-of-16-bytes2",
                                        "Mchat-of-16-bytet1", "Mchat-of-16-byter9", NULL};
-    struct bench *bench = *state;
+    struct msgstore_bench *bench = *state;
 
     put_keys(bench, keys);
     for (int flushed = 0; flushed < 2; flushed++) {
@@ -439,7 +333,7 @@ static void test_msgstore__prefixes_around_17_bytes_all_work(void **state)
 static void test_msgstore__a_page_of_rows_max_says_whether_there_is_more(void **state)
 {
     static const char *const keys[] = {"Ma", "Mb", "Mc", "N", NULL};
-    struct bench *bench = *state;
+    struct msgstore_bench *bench = *state;
 
     put_keys(bench, keys);
     check_page(bench, (struct page){.prefix = "M", .rows_max = 1}, "Ma +");
@@ -455,7 +349,7 @@ static void test_msgstore__a_page_of_rows_max_says_whether_there_is_more(void **
 static void test_msgstore__a_full_buffer_ends_the_page_early_and_says_so(void **state)
 {
     static const char *const keys[] = {"Ma", "Mb", "Mc", NULL};
-    struct bench *bench = *state;
+    struct msgstore_bench *bench = *state;
 
     put_keys(bench, keys);
     check_page(bench, (struct page){.prefix = "M", .bytes_max = 54}, "Ma Mb Mc");
@@ -467,7 +361,7 @@ static void test_msgstore__a_full_buffer_ends_the_page_early_and_says_so(void **
 
 static void test_msgstore__the_largest_page_has_4096_rows(void **state)
 {
-    struct bench *bench = *state;
+    struct msgstore_bench *bench = *state;
     struct msgstore_scan scan = {.prefix = text("M"), .rows_max = MSGSTORE_ROWS_MAX};
     char key[16];
 
@@ -493,7 +387,7 @@ static void test_msgstore__the_largest_page_has_4096_rows(void **state)
 static void test_msgstore__keys_and_values_at_their_limits_are_kept_and_one_past_is_refused(void **state)
 {
     static uint8_t big[MSGSTORE_VALUE_BYTES_MAX + 1];
-    struct bench *bench = *state;
+    struct msgstore_bench *bench = *state;
     struct kith_slice key = kith_slice_of(big, MSGSTORE_KEY_BYTES_MAX), value;
     struct kith_buf out;
 
@@ -524,7 +418,7 @@ static void test_msgstore__keys_and_values_at_their_limits_are_kept_and_one_past
 static void test_msgstore__the_largest_batch_is_committed_and_one_byte_more_is_refused(void **state)
 {
     enum { ROW_BYTES = MSGSTORE_BATCH_BYTES_MAX / 256, KEY_BYTES = 9, VALUE_BYTES = ROW_BYTES - 7 - KEY_BYTES };
-    struct bench *bench = *state;
+    struct msgstore_bench *bench = *state;
     uint8_t *value = calloc(1, VALUE_BYTES);
     char key[16];
 
@@ -541,60 +435,60 @@ static void test_msgstore__the_largest_batch_is_committed_and_one_byte_more_is_r
     free(value);
 }
 
-static void wrong_empty_key(struct bench *bench)
+static void wrong_empty_key(struct msgstore_bench *bench)
 {
     put(bench, "", "x");
 }
 
-static void wrong_reserved_key(struct bench *bench)
+static void wrong_reserved_key(struct msgstore_bench *bench)
 {
     put(bench, "S\x01\x01", "x");
 }
 
-static void wrong_short_value(struct bench *bench)
+static void wrong_short_value(struct msgstore_bench *bench)
 {
     kith_err err = msgstore_batch_put(&bench->batch, text("M"), text("1234567"));
     if (err != KITH_OK) _exit(1);
 }
 
-static void wrong_get_long_key(struct bench *bench)
+static void wrong_get_long_key(struct msgstore_bench *bench)
 {
     uint8_t key[MSGSTORE_KEY_BYTES_MAX + 1] = {'M'};
     struct kith_buf out = {0};
     (void)drive_get(&bench->loop, bench->store, kith_slice_of(key, sizeof key), &out);
 }
 
-static void wrong_rows_max_0(struct bench *bench)
+static void wrong_rows_max_0(struct msgstore_bench *bench)
 {
     struct msgstore_scan scan = {.prefix = text("M"), .rows_max = 0};
     (void)drive_scan(&bench->loop, bench->store, &scan);
 }
 
-static void wrong_rows_max_4097(struct bench *bench)
+static void wrong_rows_max_4097(struct msgstore_bench *bench)
 {
     struct msgstore_scan scan = {.prefix = text("M"), .rows_max = MSGSTORE_ROWS_MAX + 1};
     (void)drive_scan(&bench->loop, bench->store, &scan);
 }
 
-static void wrong_no_prefix(struct bench *bench)
+static void wrong_no_prefix(struct msgstore_bench *bench)
 {
     struct msgstore_scan scan = {.prefix = text(""), .rows_max = 1};
     (void)drive_scan(&bench->loop, bench->store, &scan);
 }
 
-static void wrong_no_position(struct bench *bench)
+static void wrong_no_position(struct msgstore_bench *bench)
 {
     (void)drive_commit_many(&bench->loop, bench->store, &bench->batch, NULL, 0);
 }
 
-static void wrong_shard(struct bench *bench)
+static void wrong_shard(struct msgstore_bench *bench)
 {
     (void)drive_commit(&bench->loop, bench->store, &bench->batch, KITH_SHARDS, 1);
 }
 
 static void test_msgstore__a_wrong_call_of_our_own_ends_the_process(void **state)
 {
-    struct bench *bench = *state;
+    struct msgstore_bench *bench = *state;
 
     assert_true(aborts(wrong_empty_key, bench));
     assert_true(aborts(wrong_reserved_key, bench));
@@ -607,152 +501,11 @@ static void test_msgstore__a_wrong_call_of_our_own_ends_the_process(void **state
     assert_true(aborts(wrong_shard, bench));
 }
 
-/* ------------------------------------------------------------------------------------------------ random */
-
-static uint64_t seed_get(void)
-{
-    const char *given = getenv("SEED");
-    return given != NULL ? strtoull(given, NULL, 10) : plain_clock_ms(CLOCK_REALTIME);
-}
-
-/** A key from a small space: 5 tables, chats of which many share bytes, tails that are missing, short or long. */
-static struct kith_slice random_key(struct kith_prng *prng, uint8_t room[static MSGSTORE_KEY_BYTES_MAX])
-{
-    static const uint8_t tables[] = {'B', 'M', 'K', 0xfe, 0xff};
-    size_t tail = kith_prng_chance(prng, 1, 20) ? MSGSTORE_KEY_BYTES_MAX - 17 : kith_prng_below(prng, 4);
-
-    memset(room, 0xff, MSGSTORE_KEY_BYTES_MAX);
-    room[0] = tables[kith_prng_below(prng, sizeof tables)];
-    if (kith_prng_chance(prng, 1, 10)) return kith_slice_of(room, 1 + kith_prng_below(prng, 17));
-    room[15] = (uint8_t)kith_prng_below(prng, 3);
-    room[16] = (uint8_t)(0xfd + kith_prng_below(prng, 3));
-    for (size_t i = 0; i < tail; i++)
-        room[17 + i] = (uint8_t)(0xfe * kith_prng_below(prng, 2) + kith_prng_below(prng, 2));
-    return kith_slice_of(room, 17 + tail);
-}
-
-static void random_batch(struct kith_prng *prng, struct msgstore_batch *batch)
-{
-    static const uint8_t filler[2000];
-    uint8_t room[MSGSTORE_KEY_BYTES_MAX];
-
-    msgstore_batch_reset(batch);
-    for (uint64_t i = kith_prng_below(prng, 9); i > 0; i--) {
-        struct kith_slice key = random_key(prng, room);
-        uint8_t stamp[8];
-
-        if (kith_prng_chance(prng, 1, 4)) {
-            drive_delete(batch, key);
-            continue;
-        }
-        kith_put_u64_be(stamp, kith_prng_next(prng));
-        if (kith_prng_chance(prng, 1, 2))
-            drive_put(batch, key, kith_slice_of(stamp, kith_prng_below(prng, 9)));
-        else
-            drive_put(batch, key, kith_slice_of(filler, kith_prng_below(prng, sizeof filler)));
-    }
-}
-
-static void compare_get(struct bench *a, struct bench *b, struct kith_prng *prng)
-{
-    uint8_t room[MSGSTORE_KEY_BYTES_MAX];
-    struct kith_slice key = random_key(prng, room);
-    size_t bytes_max = kith_prng_chance(prng, 1, 5) ? kith_prng_below(prng, 1000) : 3000;
-    struct kith_buf value_a, value_b;
-
-    kith_buf_init(&value_a, bytes_max);
-    kith_buf_init(&value_b, bytes_max);
-    assert_int_equal(drive_get(&a->loop, a->store, key, &value_a), drive_get(&b->loop, b->store, key, &value_b));
-    assert_true(kith_slice_eq(kith_buf_peek(&value_a), kith_buf_peek(&value_b)));
-    kith_buf_deinit(&value_a);
-    kith_buf_deinit(&value_b);
-}
-
-static void compare_scan(struct bench *a, struct bench *b, struct kith_prng *prng)
-{
-    uint8_t prefix_room[MSGSTORE_KEY_BYTES_MAX], from_room[MSGSTORE_KEY_BYTES_MAX];
-    struct msgstore_scan scan_a = {.prefix = random_key(prng, prefix_room)}, scan_b;
-
-    scan_a.prefix.len = 1 + kith_prng_below(prng, scan_a.prefix.len);
-    if (kith_prng_chance(prng, 1, 2)) scan_a.from = random_key(prng, from_room);
-    if (kith_prng_chance(prng, 1, 2) && scan_a.from.len > scan_a.prefix.len)
-        memcpy(from_room, prefix_room, scan_a.prefix.len);
-    scan_a.reverse = kith_prng_chance(prng, 1, 2);
-    scan_a.rows_max = (uint32_t)kith_prng_between(prng, 1, kith_prng_chance(prng, 1, 2) ? 5 : MSGSTORE_ROWS_MAX);
-    scan_b = scan_a;
-    kith_buf_init(&scan_a.rows, kith_prng_between(prng, 1, kith_prng_chance(prng, 1, 2) ? 300 : 1000000));
-    kith_buf_init(&scan_b.rows, scan_a.rows.bytes_max);
-    assert_int_equal(drive_scan(&a->loop, a->store, &scan_a), drive_scan(&b->loop, b->store, &scan_b));
-    assert_int_equal(scan_a.count, scan_b.count);
-    assert_int_equal(scan_a.more, scan_b.more);
-    assert_true(kith_slice_eq(kith_buf_peek(&scan_a.rows), kith_buf_peek(&scan_b.rows)));
-    kith_buf_deinit(&scan_a.rows);
-    kith_buf_deinit(&scan_b.rows);
-}
-
-static void compare_status(struct bench *a, struct bench *b)
-{
-    struct msgstore_status status_a, status_b;
-
-    a->store->ops->status(a->store, &status_a);
-    b->store->ops->status(b->store, &status_b);
-    assert_memory_equal(status_a.positions, status_b.positions, sizeof status_a.positions);
-    for (int i = 0; i < KITH_SHARDS; i++) {
-        assert_true(status_a.positions_persisted[i] <= status_a.positions[i]);
-        assert_true(status_b.positions_persisted[i] <= status_b.positions[i]);
-    }
-}
-
-static void random_op(struct bench *a, struct bench *b, struct kith_prng *prng, uint64_t position)
-{
-    uint64_t what = kith_prng_below(prng, 1000);
-    uint16_t shard = (uint16_t)kith_prng_below(prng, KITH_SHARDS);
-
-    if (what < 400) {
-        random_batch(prng, &a->batch);
-        assert_int_equal(drive_commit(&a->loop, a->store, &a->batch, shard, position), KITH_OK);
-        assert_int_equal(drive_commit(&b->loop, b->store, &a->batch, shard, position), KITH_OK);
-    } else if (what < 600) {
-        compare_get(a, b, prng);
-    } else if (what < 980) {
-        compare_scan(a, b, prng);
-    } else if (what < 995) {
-        compare_status(a, b);
-    } else if (what < 997) {
-        assert_int_equal(a->store->ops->flush(a->store), KITH_OK);
-        assert_int_equal(b->store->ops->flush(b->store), KITH_OK);
-    } else if (what < 998) {
-        assert_int_equal(msgstore_rocksdb_compact(b->store), KITH_OK);
-    } else {
-        bench_reopen(a);
-        bench_reopen(b);
-    }
-}
-
-static void test_msgstore__random_operations_give_the_same_on_mem_and_rocksdb(void **state)
-{
-    enum { OPS = 20000 };
-    uint64_t seed = seed_get();
-    struct bench *a = calloc(1, sizeof *a), *b = calloc(1, sizeof *b);
-    struct kith_prng prng;
-
-    (void)state;
-    print_message("SEED=%llu\n", (unsigned long long)seed);
-    kith_prng_seed(&prng, seed);
-    bench_open(a, MEM);
-    bench_open(b, ROCKSDB);
-    for (uint64_t i = 1; i <= OPS; i++) random_op(a, b, &prng, i);
-    bench_close(a);
-    bench_close(b);
-    free(a);
-    free(b);
-}
-
 /* As a history page is read: the next page begins where the last one ended. */
 static void test_msgstore__pages_put_together_are_the_whole_table_in_both_directions(void **state)
 {
     enum { ROWS = 500 };
-    struct bench *bench = *state;
+    struct msgstore_bench *bench = *state;
     char key[16];
 
     for (unsigned i = 0; i < ROWS; i++) {
@@ -787,8 +540,10 @@ static void test_msgstore__pages_put_together_are_the_whole_table_in_both_direct
 }
 
 /* The three adapters, one after the other, for each case. */
-#define CASE(test, number) {#test " [adapter " #number "]", test, setup, teardown, (void *)&adapters[number]}
-#define ON_EACH(test)      CASE(test, 0), CASE(test, 1), CASE(test, 2)
+#define CASE(test, number)                                                                \
+    {#test " [adapter " #number "]", test, msgstore_bench_setup, msgstore_bench_teardown, \
+     (void *)&msgstore_adapters[number]}
+#define ON_EACH(test) CASE(test, 0), CASE(test, 1), CASE(test, 2)
 
 int main(void)
 {
@@ -812,7 +567,6 @@ int main(void)
         ON_EACH(test_msgstore__the_largest_batch_is_committed_and_one_byte_more_is_refused),
         ON_EACH(test_msgstore__a_wrong_call_of_our_own_ends_the_process),
         ON_EACH(test_msgstore__pages_put_together_are_the_whole_table_in_both_directions),
-        cmocka_unit_test(test_msgstore__random_operations_give_the_same_on_mem_and_rocksdb),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

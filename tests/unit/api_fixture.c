@@ -140,6 +140,12 @@ static void afx_close(struct afx *fx, bool crash)
 
 void afx_crash(struct afx *fx)
 {
+    afx_run_ms(fx, 100); /* what one loop has posted to another arrives: a dead process frees nothing */
+    afx_kill(fx);
+}
+
+void afx_kill(struct afx *fx)
+{
     api_crash(fx->api);
     afx_close(fx, true);
 }

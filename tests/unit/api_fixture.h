@@ -58,6 +58,8 @@ struct afx {
 struct afx *afx_new(uint64_t seed, enum account_registration registration, uint32_t delay_ms_max);
 void afx_free(struct afx *fx);
 void afx_crash(struct afx *fx);
+/** The same at this very step; what is on its way between loops is never freed. */
+void afx_kill(struct afx *fx);
 void afx_open(struct afx *fx);
 /** Lets simulated time pass. */
 void afx_run_ms(struct afx *fx, uint64_t ms);

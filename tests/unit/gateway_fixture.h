@@ -88,8 +88,8 @@ struct fx {
     unsigned peer_count;
     uint64_t ids;
     /* The token check: "u1d2" is device 2 of user 1; anything else is wrong. */
-    uint64_t token_ms; /* how long tokens live from the check on; default an hour */
-    uint32_t check_ms; /* how long a check takes */
+    uint64_t token_ms;         /* how long tokens live from the check on; default an hour */
+    uint32_t check_ms;         /* how long a check takes */
     enum kith_code check_code; /* OK: by the token */
 };
 

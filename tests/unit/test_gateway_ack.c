@@ -4,7 +4,7 @@
 
 struct fixture {
     struct fx fx;
-    struct fx_peer *bob;        /* user 2, with /errors and /inbox; in chats 1 and 2 with user 1 */
+    struct fx_peer *bob;         /* user 2, with /errors and /inbox; in chats 1 and 2 with user 1 */
     struct fx_frame *frames[50]; /* what came, in order */
     unsigned count;
 };
@@ -219,7 +219,8 @@ static void test_gateway_ack__i_r2_delivered_follows_acknowledgements_only(void 
 
 static void test_gateway_ack__odd_ids_are_refused(void **state)
 {
-    static const char *const ids[] = {"", "id:x\n", "id:0\n", "id:99999\n", "id:-1\n", "message-id:1\nsubscription:in\n"};
+    static const char *const ids[] = {"",           "id:x\n",  "id:0\n",
+                                      "id:99999\n", "id:-1\n", "message-id:1\nsubscription:in\n"};
     struct fixture f;
 
     (void)state;

@@ -259,7 +259,8 @@ static void test_gateway_events__receipts_of_a_large_group_come_bit_by_bit(void 
     ann = fx_connect(&fx, 0, 1, 1);
     events(ann);
     for (uint32_t user = 2; user <= 200; user++) {
-        struct cmd cmd = {.verb = CMD_CURSOR, .stream = CHAT(1).id, .actor = USER(user), .device = DEVICE(user), .seq = 1};
+        struct cmd cmd = {
+            .verb = CMD_CURSOR, .stream = CHAT(1).id, .actor = USER(user), .device = DEVICE(user), .seq = 1};
         asker_tell(fx.askers[0], &cmd);
     }
     fx_run(&fx, 90);

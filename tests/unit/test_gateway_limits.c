@@ -190,16 +190,94 @@ static void test_gateway_limits__a_frame_before_connect_is_small(void **state)
         fx_bytes(peer, bytes, at / 2);
         fx_bytes(peer, bytes + at / 2, at - at / 2);
         fx_run(&fx, 10);
-        if (more == 0) fx_expect(peer, STOMP_CONNECTED);
-        else fx_expect_error(peer, "TOO_BIG", 1009);
+        if (more == 0)
+            fx_expect(peer, STOMP_CONNECTED);
+        else
+            fx_expect_error(peer, "TOO_BIG", 1009);
         fx_close(&fx);
         free(bytes);
+    }
+}
+
+struct fixture {
+    struct fx fx;
+    struct fx_peer *ann; /* user 1, with /errors; in chat 1 with user 2 */
+};
+
+static void open(struct fixture *f, struct gateway_limits limits)
+{
+    *f = (struct fixture){.fx = {.limits = limits}};
+    fx_open(&f->fx, 1, 1);
+    fx_direct(&f->fx, 1, 1, 2, false);
+    f->ann = fx_connect(&f->fx, 0, 1, 1);
+    fx_errors(f->ann);
+}
+
+static void send_big(struct fixture *f, size_t body_len, const char *receipt)
+{
+    char *bytes = malloc(body_len + 1024);
+    int head;
+
+    assert_non_null(bytes);
+    head = snprintf(bytes, 1024,
+                    "SEND\ndestination:/chat/%s\nmessage-id:%s\nreceipt:%s\ncontent-type:a/b\ncontent-length:%zu\n\n",
+                    fx_id(CHAT(1).id), fx_id(fx_msg_id(&f->fx).id), receipt, body_len);
+    memset(bytes + head, 'x', body_len);
+    bytes[(size_t)head + body_len] = '\0';
+    fx_bytes(f->ann, bytes, (size_t)head + body_len + 1);
+    fx_run(&f->fx, 20);
+    free(bytes);
+}
+
+/* KITH_MESSAGE_BYTES_MAX and one more; max-frame-bytes and one more. */
+static void test_gateway_limits__the_largest_message_and_one_byte_more(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    open(&f, (struct gateway_limits){0});
+    fx_inbox(f.ann, "ack:client\n");
+    fx_expect_seq(f.ann, 1, 1);
+    send_big(&f, KITH_MESSAGE_BYTES_MAX, "fits");
+    assert_string_equal(fx_header(fx_expect(f.ann, STOMP_RECEIPT), "receipt-id"), "fits");
+    assert_int_equal(fx_expect_seq(f.ann, 1, 2)->body_len, KITH_MESSAGE_BYTES_MAX);
+    send_big(&f, KITH_MESSAGE_BYTES_MAX + 1, "too big");
+    assert_string_equal(fx_header(fx_expect_refusal(f.ann, "TOO_BIG"), "receipt-id"), "too big");
+    send_big(&f, KITH_FRAME_BYTES_MAX, "no frame");
+    fx_expect_error(f.ann, "TOO_BIG", 1009);
+    fx_close(&f.fx);
+}
+
+static void test_gateway_limits__a_frame_of_the_largest_size_and_one_byte_more(void **state)
+{
+    (void)state;
+    for (unsigned more = 0; more <= 1; more++) {
+        struct fixture f;
+        char head[200], *bytes = malloc(2000);
+        int len;
+        assert_non_null(bytes);
+        open(&f, (struct gateway_limits){.frame_bytes_max = 1000});
+        len = snprintf(head, sizeof head, "SEND\ndestination:/chat/%s\nmessage-id:%s\nreceipt:r\n\n", fx_id(CHAT(1).id),
+                       fx_id(fx_msg_id(&f.fx).id));
+        memcpy(bytes, head, (size_t)len);
+        memset(bytes + len, 'x', 2000 - (size_t)len);
+        bytes[999 + more] = '\0';
+        fx_bytes(f.ann, bytes, 1000 + more);
+        fx_run(&f.fx, 20);
+        if (more == 0)
+            fx_expect(f.ann, STOMP_RECEIPT);
+        else
+            fx_expect_error(f.ann, "TOO_BIG", 1009);
+        free(bytes);
+        fx_close(&f.fx);
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gateway_limits__a_frame_of_the_largest_size_and_one_byte_more),
+        cmocka_unit_test(test_gateway_limits__the_largest_message_and_one_byte_more),
         cmocka_unit_test(test_gateway_limits__i_e6_more_chats_than_states_all_come),
         cmocka_unit_test(test_gateway_limits__more_readers_than_there_are_wait_in_line),
         cmocka_unit_test(test_gateway_limits__a_client_that_refuses_everything_must_come_again),

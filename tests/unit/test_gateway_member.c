@@ -79,8 +79,8 @@ static void test_gateway_member__i_c4_a_removal_overtakes_a_stream_that_is_behin
         struct fx fx = {.store_delay_ms = (uint32_t)(seed % 4)};
         struct fx_peer *bob, *ann;
         uint64_t removed = 0;
-        struct cmd cmd = {.verb = CMD_MEMBER_REMOVE, .stream = CHAT(1).id, .actor = USER(1), .device = DEVICE(1),
-                          .subject = USER(2)};
+        struct cmd cmd = {
+            .verb = CMD_MEMBER_REMOVE, .stream = CHAT(1).id, .actor = USER(1), .device = DEVICE(1), .subject = USER(2)};
         fx_open(&fx, 1, seed);
         fx_group(&fx, 1, 3, false);
         for (unsigned i = 0; i < 70; i++) (void)fx_say(&fx, 1, 1, 1, "before");

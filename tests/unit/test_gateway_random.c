@@ -12,11 +12,11 @@
  *   I-A1  what a person was not in the chat for is not seen  I-E6  all of the rest comes; again only what was not
  *                                                                  acknowledged, flagged exactly so
  */
-#define CHATS    4 /* 1: a group of all, 2: another, 3: direct, 4: direct and encrypted */
-#define USERS    4
-#define DEVICES  6 /* of users 1, 2, 3, 4, 1, 2 */
-#define SEQS_MAX 400
-#define STEPS    250
+#define CHATS     4 /* 1: a group of all, 2: another, 3: direct, 4: direct and encrypted */
+#define USERS     4
+#define DEVICES   6 /* of users 1, 2, 3, 4, 1, 2 */
+#define SEQS_MAX  400
+#define STEPS     250
 #define PEERS_MAX 96 /* connections of one run */
 
 struct interval {
@@ -35,9 +35,9 @@ struct device {
         uint64_t from, seq;
         bool settled, nacked;
     } unacked[SEQS_MAX * CHATS];
-    uint64_t acked[CHATS + 1];       /* contiguous, as the server has heard */
-    uint64_t sent[CHATS + 1];        /* on any connection of this life */
-    bool seen[CHATS + 1][SEQS_MAX];  /* in all */
+    uint64_t acked[CHATS + 1];      /* contiguous, as the server has heard */
+    uint64_t sent[CHATS + 1];       /* on any connection of this life */
+    bool seen[CHATS + 1][SEQS_MAX]; /* in all */
 };
 
 struct model {
@@ -98,8 +98,10 @@ static void take_message(struct model *m, struct device *device, const struct fx
     struct unacked *entry = &device->unacked[device->unacked_count++];
 
     assert_true(device->unacked_count < SEQS_MAX * CHATS);
-    if (is_gap) from = fx_number(frame, "gap-from");
-    else learn(m, chat, seq, fx_header(frame, "client-id"));
+    if (is_gap)
+        from = fx_number(frame, "gap-from");
+    else
+        learn(m, chat, seq, fx_header(frame, "client-id"));
     /* I-E6, I-C2: nothing acknowledged comes again, and nothing else is left out. */
     if (!device->begun[chat] && device->acked[chat] > 0) assert_int_equal(from, device->acked[chat] + 1);
     if (!device->begun[chat] && device->acked[chat] == 0) assert_int_equal(from, m->in[chat][device->user][0].from);
@@ -208,16 +210,21 @@ static void send(struct model *m, struct device *device)
 static void move_member(struct model *m)
 {
     uint32_t chat = 1 + (uint32_t)kith_prng_below(&m->coins, 2), user = 2 + (uint32_t)kith_prng_below(&m->coins, 3);
-    struct cmd cmd = {.verb = is_in(m, chat, user) ? CMD_MEMBER_REMOVE : CMD_MEMBER_ADD, .stream = CHAT(chat).id,
-                      .actor = USER(1), .device = DEVICE(1), .subject = USER(user)};
+    struct cmd cmd = {.verb = is_in(m, chat, user) ? CMD_MEMBER_REMOVE : CMD_MEMBER_ADD,
+                      .stream = CHAT(chat).id,
+                      .actor = USER(1),
+                      .device = DEVICE(1),
+                      .subject = USER(user)};
     struct chat_answer answer;
 
     if (m->intervals[chat][user] >= 7 || m->fx.log_store.full || m->last[chat] + 40 > SEQS_MAX) return;
     /* Frames meanwhile are looked at when the model knows of the move. */
     answer = fx_ask(&m->fx, &cmd);
     assert_int_equal(answer.code, CODE_CREATED);
-    if (cmd.verb == CMD_MEMBER_ADD) join(m, chat, user, answer.seq);
-    else m->in[chat][user][m->intervals[chat][user] - 1].to = answer.seq;
+    if (cmd.verb == CMD_MEMBER_ADD)
+        join(m, chat, user, answer.seq);
+    else
+        m->in[chat][user][m->intervals[chat][user] - 1].to = answer.seq;
     learn(m, chat, answer.seq, NULL);
     take_frames(m);
 }
@@ -234,7 +241,8 @@ static void restart(struct model *m)
         for (uint32_t chat = 1; chat <= CHATS; chat++) {
             uint64_t cursor = fx_cursor(&m->fx, chat, i + 1);
             /* What was acknowledged without a receipt may be forgotten; what is stored is not. */
-            if (cursor == UINT64_MAX || cursor < device->acked[chat]) device->acked[chat] = cursor == UINT64_MAX ? 0 : cursor;
+            if (cursor == UINT64_MAX || cursor < device->acked[chat])
+                device->acked[chat] = cursor == UINT64_MAX ? 0 : cursor;
             device->sent[chat] = 0;
         }
     }
@@ -249,24 +257,37 @@ static void step(struct model *m)
     struct device *device = &m->devices[kith_prng_below(&m->coins, DEVICES)];
     uint64_t dice = kith_prng_below(&m->coins, 100);
 
-    if (dice < 30) send(m, device);
-    else if (dice < 60) acknowledge(m, device);
-    else if (dice < 66 && device->peer != NULL && !device->subscribed) subscribe(m, device, 1 + (unsigned)kith_prng_below(&m->coins, 50));
-    else if (dice < 74 && device->peer == NULL) connect(m, device);
-    else if (dice < 77 && device->peer != NULL) { fx_drop(device->peer); gone(device); }
-    else if (dice < 79 && device->peer != NULL) connect(m, device);
+    if (dice < 30)
+        send(m, device);
+    else if (dice < 60)
+        acknowledge(m, device);
+    else if (dice < 66 && device->peer != NULL && !device->subscribed)
+        subscribe(m, device, 1 + (unsigned)kith_prng_below(&m->coins, 50));
+    else if (dice < 74 && device->peer == NULL)
+        connect(m, device);
+    else if (dice < 77 && device->peer != NULL) {
+        fx_drop(device->peer);
+        gone(device);
+    } else if (dice < 79 && device->peer != NULL)
+        connect(m, device);
     else if (dice < 81 && device->peer != NULL && device->subscribed) {
         fx_send(device->peer, "UNSUBSCRIBE\nid:in\n\n");
         device->subscribed = false;
         device->unacked_count = 0;
-    } else if (dice < 85) move_member(m);
-    else if (dice < 86) m->fx.log_store.full = !m->fx.log_store.full;
+    } else if (dice < 85)
+        move_member(m);
+    else if (dice < 86)
+        m->fx.log_store.full = !m->fx.log_store.full;
     else if (dice < 88 && device->peer != NULL) {
         device->peer->queued = device->peer->queued == 0 ? CONN_QUEUE_HIGH + 1 : 0;
-        if (device->peer->queued == 0 && !device->peer->closing) device->peer->conn.user->drained(device->peer->conn.user);
-    } else if (dice < 89 && kith_prng_chance(&m->coins, 1, 3)) restart(m);
-    else if (dice < 90 && kith_prng_chance(&m->coins, 1, 4)) run(m, 70000);
-    else if (dice < 91) msgstore_mem_fail_reads(m->fx.image, KITH_E_IO, 0);
+        if (device->peer->queued == 0 && !device->peer->closing)
+            device->peer->conn.user->drained(device->peer->conn.user);
+    } else if (dice < 89 && kith_prng_chance(&m->coins, 1, 3))
+        restart(m);
+    else if (dice < 90 && kith_prng_chance(&m->coins, 1, 4))
+        run(m, 70000);
+    else if (dice < 91)
+        msgstore_mem_fail_reads(m->fx.image, KITH_E_IO, 0);
     run(m, kith_prng_below(&m->coins, 5) == 0 ? kith_prng_below(&m->coins, 60) : kith_prng_below(&m->coins, 3));
     for (unsigned i = 0; i < DEVICES; i++)
         if (m->devices[i].peer != NULL && m->devices[i].peer->closing) gone(&m->devices[i]);
@@ -359,7 +380,8 @@ static void test_gateway_random__whatever_happens_all_arrives_once(void **state)
 {
     struct model *m = malloc(sizeof *m);
     const char *from = getenv("SEED"), *count = getenv("SEEDS");
-    uint64_t first = from == NULL ? 1 : strtoull(from, NULL, 10), seeds = count == NULL ? 150 : strtoull(count, NULL, 10);
+    uint64_t first = from == NULL ? 1 : strtoull(from, NULL, 10),
+             seeds = count == NULL ? 150 : strtoull(count, NULL, 10);
     struct gateway_stats stats = {0}, all = {0};
 
     (void)state;
@@ -380,8 +402,8 @@ static void test_gateway_random__whatever_happens_all_arrives_once(void **state)
         fx_close(&m->fx);
     }
     print_message("%llu deliveries since the last starts: %llu again, %llu gaps, %llu live\n",
-                  (unsigned long long)all.deliveries, (unsigned long long)all.redeliveries, (unsigned long long)all.gaps,
-                  (unsigned long long)all.live);
+                  (unsigned long long)all.deliveries, (unsigned long long)all.redeliveries,
+                  (unsigned long long)all.gaps, (unsigned long long)all.live);
     free(m);
 }
 

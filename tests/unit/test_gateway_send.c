@@ -34,7 +34,8 @@ static void test_gateway_send__i_e2_the_receipt_has_the_number_and_comes_again_t
     (void)state;
     open(&f, (struct gateway_limits){0});
     id = fx_msg_id(&f.fx);
-    send_with(&f, id, "content-type:text/plain\nseq:77\nepoch:9\nsender:somebody\ncreated-at:1999-01-01T00:00:00Z\n", "hi");
+    send_with(&f, id, "content-type:text/plain\nseq:77\nepoch:9\nsender:somebody\ncreated-at:1999-01-01T00:00:00Z\n",
+              "hi");
     frame = fx_expect(f.ann, STOMP_RECEIPT);
     assert_string_equal(fx_header(frame, "receipt-id"), "r");
     assert_string_equal(fx_header(frame, "message-id"), fx_id(id.id));
@@ -130,14 +131,16 @@ static void test_gateway_send__what_is_wrong_with_a_frame_has_a_code(void **stat
         {chat, "message-id:019b7600-0000-7000-8000-000000000001\nafter:x\n", "", "BAD_REQUEST"},
         {chat, "message-id:019b7600-0000-7000-8000-000000000001\nparent-id:x\n", "", "BAD_REQUEST"},
         {chat, "message-id:019b7600-0000-7000-8000-000000000001\nexpires-at:tomorrow\n", "", "BAD_REQUEST"},
-        {chat, "message-id:019b7600-0000-7000-8000-000000000001\nexpires-at:1999-01-01T00\\c00\\c00Z\n", "", "BAD_REQUEST"},
+        {chat, "message-id:019b7600-0000-7000-8000-000000000001\nexpires-at:1999-01-01T00\\c00\\c00Z\n", "",
+         "BAD_REQUEST"},
         {chat, "message-id:019b7600-0000-7000-8000-000000000001\nencrypted:maybe\n", "", "BAD_REQUEST"},
         {chat, "message-id:019b7600-0000-7000-8000-000000000001\nencrypted:true\n", "", "BAD_REQUEST"},
         {chat, "message-id:019b7600-0000-7000-8000-000000000001\ncontent-type:\n", "", "BAD_REQUEST"},
         {chat, "message-id:019b7600-0000-7000-8000-000000000001\ncontent-type:text/plain\n", "\xff\xfe", "BAD_REQUEST"},
         {chat, "message-id:019b7600-0000-7000-8000-000000000001\ncontent-type:TEXT/x\n", "\xc3", "BAD_REQUEST"},
         {chat, "message-id:019b7600-0000-7000-8000-000000000001\ncontent-type:text/pl\xc3\xa4in\n", "", "BAD_REQUEST"},
-        {chat, "message-id:019b7600-0000-7000-8000-000000000001\ncontent-type:application/x-kith-bodies\n", "x", "BAD_REQUEST"},
+        {chat, "message-id:019b7600-0000-7000-8000-000000000001\ncontent-type:application/x-kith-bodies\n", "x",
+         "BAD_REQUEST"},
         {chat, "message-id:019b7600-0000-7000-8000-000000000001\nafter:019b7600-0000-7000-8000-000000000009\n", "",
          "PREDECESSOR_MISSING"},
         {"/chat/30000000-0000-0000-0000-000000000001/read", "", "", "BAD_REQUEST"},
@@ -154,7 +157,8 @@ static void test_gateway_send__what_is_wrong_with_a_frame_has_a_code(void **stat
     (void)state;
     open(&f, (struct gateway_limits){0});
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        fx_send(f.ann, "SEND\ndestination:%s\nreceipt:%zu\n%s\n%s", cases[i].destination, i, cases[i].headers, cases[i].body);
+        fx_send(f.ann, "SEND\ndestination:%s\nreceipt:%zu\n%s\n%s", cases[i].destination, i, cases[i].headers,
+                cases[i].body);
         fx_run(&f.fx, 20);
         assert_int_equal(fx_number(fx_expect_refusal(f.ann, cases[i].code), "receipt-id"), i);
     }
@@ -171,7 +175,8 @@ static void test_gateway_send__refusals_about_ids_tell_the_servers_time(void **s
 
     (void)state;
     open(&f, (struct gateway_limits){0});
-    fx_send(f.ann, "SEND\ndestination:/chat/%s\nmessage-id:01000000-0000-7000-8000-000000000001\n\n", fx_id(CHAT(1).id));
+    fx_send(f.ann, "SEND\ndestination:/chat/%s\nmessage-id:01000000-0000-7000-8000-000000000001\n\n",
+            fx_id(CHAT(1).id));
     fx_run(&f.fx, 20);
     assert_non_null(strstr(fx_header(fx_expect_refusal(f.ann, "TOO_OLD"), "server-time"), "2026-01-01T00"));
     fx_close(&f.fx);
@@ -204,8 +209,8 @@ static void test_gateway_send__a_body_comes_out_as_it_went_in(void **state)
     fx_inbox(f.ann, "ack:client\n");
     fx_expect_seq(f.ann, 1, 1);
     head = snprintf(bytes, sizeof bytes,
-                    "SEND\ndestination:/chat/%s\nmessage-id:%s\ncontent-type:image/x\ncontent-length:6\n\n", fx_id(CHAT(1).id),
-                    fx_id(fx_msg_id(&f.fx).id));
+                    "SEND\ndestination:/chat/%s\nmessage-id:%s\ncontent-type:image/x\ncontent-length:6\n\n",
+                    fx_id(CHAT(1).id), fx_id(fx_msg_id(&f.fx).id));
     memcpy(bytes + head, "a\0b\0\xff\n\0", 7);
     fx_bytes(f.ann, bytes, (size_t)head + 7);
     fx_run(&f.fx, 20);
@@ -251,8 +256,9 @@ static void test_gateway_send__headers_of_a_message_arrive(void **state)
     send_with(&f, first, "", "parent");
     fx_expect(f.ann, STOMP_RECEIPT);
     fx_expect_seq(f.ann, 1, 2);
-    snprintf(headers, sizeof headers, "after:%s\nparent-id:%s\nexpires-at:2026-01-01T01:00:00Z\ncontent-type:a/b;c=\\\\d\n",
-             fx_id(first.id), fx_id(first.id));
+    snprintf(headers, sizeof headers,
+             "after:%s\nparent-id:%s\nexpires-at:2026-01-01T01:00:00Z\ncontent-type:a/b;c=\\\\d\n", fx_id(first.id),
+             fx_id(first.id));
     send_with(&f, second, headers, "reply");
     fx_expect(f.ann, STOMP_RECEIPT);
     frame = fx_expect_seq(f.ann, 1, 3);
@@ -274,7 +280,8 @@ static void test_gateway_send__encrypted_is_what_the_chat_is(void **state)
     for (unsigned i = 0; i < 5; i++) ids[i] = fx_msg_id(&f.fx);
     /* The first does not know yet, the others come behind it in order. */
     for (unsigned i = 0; i < 4; i++)
-        fx_send(f.ann, "SEND\ndestination:/chat/%s\nmessage-id:%s\nreceipt:%u\n\nblob", fx_id(CHAT(2).id), fx_id(ids[i].id), i);
+        fx_send(f.ann, "SEND\ndestination:/chat/%s\nmessage-id:%s\nreceipt:%u\n\nblob", fx_id(CHAT(2).id),
+                fx_id(ids[i].id), i);
     assert_true(f.ann->paused);
     fx_run(&f.fx, 50);
     for (unsigned i = 0; i < 4; i++) {
@@ -288,64 +295,6 @@ static void test_gateway_send__encrypted_is_what_the_chat_is(void **state)
     fx_run(&f.fx, 20);
     fx_expect_refusal(f.ann, "BAD_REQUEST");
     fx_close(&f.fx);
-}
-
-static void send_big(struct fixture *f, size_t body_len, const char *receipt)
-{
-    char *bytes = malloc(body_len + 1024);
-    int head;
-
-    assert_non_null(bytes);
-    head = snprintf(bytes, 1024,
-                    "SEND\ndestination:/chat/%s\nmessage-id:%s\nreceipt:%s\ncontent-type:a/b\ncontent-length:%zu\n\n",
-                    fx_id(CHAT(1).id), fx_id(fx_msg_id(&f->fx).id), receipt, body_len);
-    memset(bytes + head, 'x', body_len);
-    bytes[(size_t)head + body_len] = '\0';
-    fx_bytes(f->ann, bytes, (size_t)head + body_len + 1);
-    fx_run(&f->fx, 20);
-    free(bytes);
-}
-
-/* KITH_MESSAGE_BYTES_MAX and one more; max-frame-bytes and one more. */
-static void test_gateway_send__the_largest_message_and_one_byte_more(void **state)
-{
-    struct fixture f;
-
-    (void)state;
-    open(&f, (struct gateway_limits){0});
-    fx_inbox(f.ann, "ack:client\n");
-    fx_expect_seq(f.ann, 1, 1);
-    send_big(&f, KITH_MESSAGE_BYTES_MAX, "fits");
-    assert_string_equal(fx_header(fx_expect(f.ann, STOMP_RECEIPT), "receipt-id"), "fits");
-    assert_int_equal(fx_expect_seq(f.ann, 1, 2)->body_len, KITH_MESSAGE_BYTES_MAX);
-    send_big(&f, KITH_MESSAGE_BYTES_MAX + 1, "too big");
-    assert_string_equal(fx_header(fx_expect_refusal(f.ann, "TOO_BIG"), "receipt-id"), "too big");
-    send_big(&f, KITH_FRAME_BYTES_MAX, "no frame");
-    fx_expect_error(f.ann, "TOO_BIG", 1009);
-    fx_close(&f.fx);
-}
-
-static void test_gateway_send__a_frame_of_the_largest_size_and_one_byte_more(void **state)
-{
-    (void)state;
-    for (unsigned more = 0; more <= 1; more++) {
-        struct fixture f;
-        char head[200], *bytes = malloc(2000);
-        int len;
-        assert_non_null(bytes);
-        open(&f, (struct gateway_limits){.frame_bytes_max = 1000});
-        len = snprintf(head, sizeof head, "SEND\ndestination:/chat/%s\nmessage-id:%s\nreceipt:r\n\n", fx_id(CHAT(1).id),
-                       fx_id(fx_msg_id(&f.fx).id));
-        memcpy(bytes, head, (size_t)len);
-        memset(bytes + len, 'x', 2000 - (size_t)len);
-        bytes[999 + more] = '\0';
-        fx_bytes(f.ann, bytes, 1000 + more);
-        fx_run(&f.fx, 20);
-        if (more == 0) fx_expect(f.ann, STOMP_RECEIPT);
-        else fx_expect_error(f.ann, "TOO_BIG", 1009);
-        free(bytes);
-        fx_close(&f.fx);
-    }
 }
 
 /* max-in-flight: at it the server goes on reading, with one more frame behind it stops until answers come (I-O3). */
@@ -367,8 +316,8 @@ static void test_gateway_send__i_o3_beyond_max_in_flight_reading_stops_and_order
         struct msg_id id = fx_msg_id(&f.fx);
         char after_line[80] = "";
         if (i > 0) snprintf(after_line, sizeof after_line, "after:%s\n", fx_id(after.id));
-        fx_send(f.ann, "SEND\ndestination:/chat/%s\nmessage-id:%s\nreceipt:%u\n%s\nx", fx_id(CHAT(1).id), fx_id(id.id), i,
-                after_line);
+        fx_send(f.ann, "SEND\ndestination:/chat/%s\nmessage-id:%s\nreceipt:%u\n%s\nx", fx_id(CHAT(1).id), fx_id(id.id),
+                i, after_line);
         after = id;
     }
     assert_true(f.ann->paused);
@@ -461,8 +410,6 @@ int main(void)
         cmocka_unit_test(test_gateway_send__without_a_content_type_it_is_text_if_it_can_be),
         cmocka_unit_test(test_gateway_send__headers_of_a_message_arrive),
         cmocka_unit_test(test_gateway_send__encrypted_is_what_the_chat_is),
-        cmocka_unit_test(test_gateway_send__the_largest_message_and_one_byte_more),
-        cmocka_unit_test(test_gateway_send__a_frame_of_the_largest_size_and_one_byte_more),
         cmocka_unit_test(test_gateway_send__i_o3_beyond_max_in_flight_reading_stops_and_order_stays),
         cmocka_unit_test(test_gateway_send__read_only_is_refused_and_retryable),
         cmocka_unit_test(test_gateway_send__a_session_may_go_before_its_answers),

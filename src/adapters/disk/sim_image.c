@@ -3,6 +3,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Without memory the medium cannot be what it claims to be, and the run is void. */
+static void *list_grow(void *list, size_t bytes)
+{
+    void *grown = realloc(list, bytes);
+
+    assert(grown != NULL);
+    return grown;
+}
+
 /* ---------------------------------------------------------------------------------------------- names */
 
 static size_t names_index(const struct sim_names *names, const char *name)
@@ -64,8 +73,7 @@ void sim_image_change(struct sim_image *image, const struct sim_change *change)
 {
     if (image->change_count == image->change_cap) {
         image->change_cap = image->change_cap == 0 ? 8 : image->change_cap * 2;
-        image->changes = realloc(image->changes, image->change_cap * sizeof *image->changes);
-        assert(image->changes != NULL);
+        image->changes = list_grow(image->changes, image->change_cap * sizeof *image->changes);
     }
     image->changes[image->change_count++] = *change;
     names_apply(&image->now, change);
@@ -134,12 +142,10 @@ kith_err sim_image_create(struct sim_image *image, const char *name, struct sim_
 
 /* ---------------------------------------------------------------------------------------------- bytes */
 
-/* Bytes are all that a simulated medium may not run out of unasked: without memory the run is void. */
 static void bytes_grow(uint8_t **bytes, uint64_t *size, uint64_t to)
 {
     if (to <= *size) return;
-    *bytes = realloc(*bytes, to);
-    assert(*bytes != NULL);
+    *bytes = list_grow(*bytes, to);
     memset(*bytes + *size, 0, to - *size);
     *size = to;
 }
@@ -175,8 +181,7 @@ kith_err sim_inode_write(struct sim_image *image, struct sim_inode *inode, uint6
     }
     if (inode->write_count == inode->write_cap) {
         inode->write_cap = inode->write_cap == 0 ? 8 : inode->write_cap * 2;
-        inode->writes = realloc(inode->writes, inode->write_cap * sizeof *inode->writes);
-        assert(inode->writes != NULL);
+        inode->writes = list_grow(inode->writes, inode->write_cap * sizeof *inode->writes);
     }
     write = &inode->writes[inode->write_count++];
     *write = (struct sim_write){.at = at, .len = len};

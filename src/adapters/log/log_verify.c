@@ -3,16 +3,39 @@
 #include "adapters/log/log_file.h"
 #include "adapters/log/log_folder.h"
 
-/* Offline: the whole log, segment by segment. */
+/*
+ * Offline: the whole log, segment by segment. A server may be writing meanwhile: then the last segment can be met in the
+ * middle of a batch, which looks like damage and is none a moment later.
+ */
+#define TRIES_MAX 3
 
-static kith_err joint_check(const struct log_folder *folder, size_t index, const struct log_segment_scan *scan,
-                            struct log_text *text)
+static kith_err joint_check(struct disk *disk, const struct log_folder *folder, size_t index,
+                            const struct log_segment_scan *scan, struct log_text *text)
 {
+    char name[DISK_NAME_BYTES_MAX];
+    struct disk_file *file = NULL;
+    kith_err err;
+
     if (index + 1 < folder->segment_count) return log_folder_check_joint(folder, index, scan, text);
     if (!scan->ended) return KITH_OK;
-    return log_text_set(text, KITH_E_DAMAGED,
-                        "the log ends where a next file should follow: segment %" PRIu64 " is missing",
-                        folder->segments[index].number + 1);
+    log_folder_name(LOG_KIND_SEGMENT, folder->segments[index].number + 1, name);
+    err = disk->ops->open(disk, name, false, &file); /* perhaps it was made after the folder was listed */
+    disk->ops->close(disk, file);
+    if (err == KITH_OK) return KITH_OK;
+    return log_text_set(text, KITH_E_DAMAGED, "%s, byte 0: this file is missing, the one before it is at its end",
+                        name);
+}
+
+static kith_err scan_one(struct disk *disk, const struct log_folder *folder, size_t index,
+                         kith_err (*each)(void *arg, const struct log_record *record), void *arg,
+                         struct log_segment_scan *out, struct log_text *text)
+{
+    unsigned tries = index + 1 < folder->segment_count ? 1 : TRIES_MAX;
+    kith_err err;
+
+    do err = log_folder_scan(disk, &folder->segments[index], each, arg, out, text);
+    while (err == KITH_E_DAMAGED && --tries > 0);
+    return err == KITH_OK ? joint_check(disk, folder, index, out, text) : err;
 }
 
 static void report_add(struct log_file_report *report, const struct log_segment *segment,
@@ -43,10 +66,8 @@ kith_err log_file_verify(struct disk *disk, void (*progress)(void *arg, uint64_t
     for (size_t i = 0; i < folder.segment_count && err == KITH_OK; i++) {
         struct log_segment_scan scan;
         if (progress != NULL) progress(arg, out->bytes, total);
-        err = log_folder_scan(disk, &folder.segments[i], NULL, NULL, &scan, text);
-        if (err != KITH_OK) break;
-        report_add(out, &folder.segments[i], &scan);
-        err = joint_check(&folder, i, &scan, text);
+        err = scan_one(disk, &folder, i, NULL, NULL, &scan, text);
+        if (err == KITH_OK) report_add(out, &folder.segments[i], &scan);
     }
     if (err == KITH_OK && progress != NULL) progress(arg, total, total);
     log_folder_deinit(&folder);
@@ -65,7 +86,9 @@ static kith_err walk_one(void *arg, const struct log_record *record)
     bool is_entry = record->type != LOG_RECORD_OPEN && record->type != LOG_RECORD_END &&
                     record->type != LOG_RECORD_SEAL;
 
-    return is_entry && record->position >= walk->from ? walk->each(walk->arg, record) : KITH_OK;
+    if (!is_entry || record->position < walk->from) return KITH_OK;
+    walk->from = record->position + 1; /* a second try does not tell it again */
+    return walk->each(walk->arg, record);
 }
 
 kith_err log_file_walk(struct disk *disk, uint64_t from, kith_err (*each)(void *arg, const struct log_record *record),
@@ -85,8 +108,7 @@ kith_err log_file_walk(struct disk *disk, uint64_t from, kith_err (*each)(void *
         err = log_text_set(text, KITH_E_NOTFOUND, "position %" PRIu64 " is not in the log", from);
     for (; i < folder.segment_count && err == KITH_OK; i++) {
         struct log_segment_scan scan;
-        err = log_folder_scan(disk, &folder.segments[i], walk_one, &walk, &scan, text);
-        if (err == KITH_OK) err = joint_check(&folder, i, &scan, text);
+        err = scan_one(disk, &folder, i, walk_one, &walk, &scan, text);
         if (scan.records > 0) position_next = scan.position_next;
     }
     if (err == KITH_OK && from >= position_next)

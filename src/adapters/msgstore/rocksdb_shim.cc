@@ -77,4 +77,5 @@ void rocksdb_shim_resume(rocksdb_t *db, char **errptr)
     if (status.ok()) return;
     std::free(*errptr);
     *errptr = strdup(status.ToString().c_str());
+    if (*errptr == nullptr) std::abort(); /* no text would mean no error */
 }
