@@ -91,9 +91,11 @@ void accounts_start(struct accounts *accounts, void (*started)(void *arg, kith_e
 /** On the home loop: the outbox starts on nothing more; `stopped` runs there, maybe inside the call, when it is at rest.
  *  Its asks must still be answered: before asker_free(). */
 void accounts_stop(struct accounts *accounts, void (*stopped)(void *arg), void *arg);
-/** On the home loop, after accounts_stop(), when no operation is pending. The rest of the outbox is for the next start.
- *  Without these conditions, when hash_threads is 0: the process died, and its loops must not run again (simulator). */
+/** After accounts_stop() and every operation's end. Whatever is still on its way is abandoned, memory and all: then the
+ *  loops must not run again. The rest of the outbox is for the next start. */
 void accounts_free(struct accounts *accounts);
+/** The process died (simulator; hash_threads 0): frees everything, without touching loops, directory or store. */
+void accounts_crash(struct accounts *accounts);
 
 struct accounts_stats {
     uint64_t checks, logins, logins_refused, registrations, refreshes, reuses, revocations;

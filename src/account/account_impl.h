@@ -43,7 +43,7 @@ struct accounts {
     void (*started)(void *arg, kith_err err);
     void *started_arg;
     struct directory_call start_call;
-    struct loop_task start_task;
+    bool starting;
     uint8_t start_coins[32];
     struct {
         atomic_uint_fast64_t checks, logins, logins_refused, registrations, refreshes, reuses, revocations;

@@ -82,14 +82,14 @@ struct accounts *accounts_new(const struct accounts_config *config)
     accounts->hashes = hash_pool_new(&hashes);
     accounts->outbox = outbox_new(accounts);
     if (accounts->hashes == NULL || accounts->outbox == NULL) {
-        accounts_free(accounts);
+        accounts_crash(accounts);
         return NULL;
     }
     hash_pool_nobody(accounts->hashes, accounts->hash_of_nobody);
     return accounts;
 }
 
-void accounts_free(struct accounts *accounts)
+void accounts_crash(struct accounts *accounts)
 {
     if (accounts == NULL) return;
     hash_pool_free(accounts->hashes);
@@ -102,6 +102,16 @@ void accounts_free(struct accounts *accounts)
     pthread_mutex_destroy(&accounts->parcels_lock);
     sodium_memzero(accounts->secret, sizeof accounts->secret);
     free(accounts);
+}
+
+void accounts_free(struct accounts *accounts)
+{
+    if (accounts == NULL) return;
+    hash_pool_free(accounts->hashes);
+    accounts->hashes = NULL;
+    /* Another thread may still be at work in this memory: it goes with the process. */
+    if (accounts->starting || accounts->parcels != NULL || outbox_is_working(accounts->outbox)) return;
+    accounts_crash(accounts);
 }
 
 void accounts_stop(struct accounts *accounts, void (*stopped)(void *arg), void *arg)
@@ -147,6 +157,7 @@ static void secret_done(struct directory_call *call)
     struct accounts *accounts = accounts_of(call);
     kith_err err = call->err;
 
+    accounts->starting = false;
     sodium_memzero(accounts->start_coins, sizeof accounts->start_coins);
     if (err == KITH_OK) {
         atomic_store_explicit(&accounts->ready, true, memory_order_release);
@@ -159,6 +170,7 @@ void accounts_start(struct accounts *accounts, void (*started)(void *arg, kith_e
 {
     accounts->started = started;
     accounts->started_arg = arg;
+    accounts->starting = true;
     loop_random(accounts->config.loop, accounts->start_coins, sizeof accounts->start_coins);
     accounts->start_call = (struct directory_call){
         .loop = accounts->config.loop, .run = secret_run, .done = secret_done};

@@ -83,7 +83,7 @@ static struct hash_job *job_take(struct hash_pool *pool)
 
     pthread_mutex_lock(&pool->lock);
     while (pool->first == NULL && !pool->stopping) pthread_cond_wait(&pool->more, &pool->lock);
-    job = pool->first;
+    job = pool->stopping ? NULL : pool->first;
     if (job != NULL) {
         pool->first = job->next;
         if (pool->first == NULL) pool->last = NULL;

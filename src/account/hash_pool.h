@@ -20,7 +20,7 @@ struct hash_pool_config {
 
 /** NULL: no memory, no threads. */
 struct hash_pool *hash_pool_new(const struct hash_pool_config *config);
-/** Waits for the jobs that run; none may be queued. NULL is fine. */
+/** Waits for the jobs that run; those that are queued never end. NULL is fine. */
 void hash_pool_free(struct hash_pool *pool);
 uint32_t hash_pool_queued(struct hash_pool *pool);
 

@@ -92,6 +92,11 @@ void outbox_free(struct outbox *outbox)
     free(outbox);
 }
 
+bool outbox_is_working(const struct outbox *outbox)
+{
+    return outbox->working;
+}
+
 void outbox_stats(const struct outbox *outbox, struct accounts_stats *out)
 {
     out->outbox_pending = atomic_load(&outbox->pending);

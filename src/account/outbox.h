@@ -37,6 +37,7 @@ struct outbox;
 struct outbox *outbox_new(struct accounts *accounts);
 /** NULL is fine. */
 void outbox_free(struct outbox *outbox);
+bool outbox_is_working(const struct outbox *outbox);
 /** On the home loop: drains what was in the table at start. */
 void outbox_start(struct outbox *outbox);
 

@@ -23,7 +23,11 @@ struct api *api_new(const struct api_config *config)
 void api_free(struct api *api)
 {
     if (api == NULL) return;
-    assert(api->pending == 0);
+    for (struct api_request *at = api->requests; at != NULL; at = at->next_request) {
+        asker_cancel(api->config.asker, &at->ask);
+        at->exchange = NULL;
+    }
+    if (api->requests != NULL) return; /* another thread may be at work in their memory */
     limiter_deinit(&api->people);
     limiter_deinit(&api->addresses);
     free(api);
@@ -69,7 +73,9 @@ void api_request_end(struct api_request *request)
 void api_crash(struct api *api)
 {
     while (api->requests != NULL) api_request_end(api->requests);
-    api_free(api);
+    limiter_deinit(&api->people);
+    limiter_deinit(&api->addresses);
+    free(api);
 }
 
 /* ------------------------------------------------------------------------------------------------ before the route */

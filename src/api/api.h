@@ -40,7 +40,7 @@ struct api;
 
 /** NULL: no memory. */
 struct api *api_new(const struct api_config *config);
-/** When no request is pending. */
+/** When no request is pending; those that are, are abandoned, memory and all: then the loop must not run again. */
 void api_free(struct api *api);
 /** The process died (simulator): frees pending requests too, without touching loop, exchanges or accounts. */
 void api_crash(struct api *api);

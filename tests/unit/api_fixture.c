@@ -126,7 +126,10 @@ static void afx_close(struct afx *fx, bool crash)
 {
     if (!fx->is_open) return;
     fx->is_open = false;
-    accounts_free(fx->accounts);
+    if (crash)
+        accounts_crash(fx->accounts);
+    else
+        accounts_free(fx->accounts);
     for (unsigned i = 0; i < AFX_LOOPS; i++) {
         asker_crash(fx->askers[i]);
         shard_owner_crash(fx->owners[i]);
