@@ -15,12 +15,12 @@
 /* Exit codes, the same for every command; in the man page too. */
 enum cli_exit {
     EXIT_DONE = 0,
-    EXIT_FAILED = 1,       /* something went wrong here                              */
-    EXIT_USAGE = 2,        /* the command was not understood                         */
-    EXIT_REFUSED = 3,      /* the server said no; the code says why                  */
-    EXIT_NO_ACCOUNT = 4,   /* nobody is logged in here                               */
-    EXIT_AWAY = 69,        /* the server cannot be reached                           */
-    EXIT_QUEUED = 75,      /* written down; the next `kith` that reaches it delivers */
+    EXIT_FAILED = 1,     /* something went wrong here                              */
+    EXIT_USAGE = 2,      /* the command was not understood                         */
+    EXIT_REFUSED = 3,    /* the server said no; the code says why                  */
+    EXIT_NO_ACCOUNT = 4, /* nobody is logged in here                               */
+    EXIT_AWAY = 69,      /* the server cannot be reached                           */
+    EXIT_QUEUED = 75,    /* written down; the next `kith` that reaches it delivers */
 };
 
 struct cli_options {
@@ -44,7 +44,7 @@ struct cli {
 };
 
 /* ---- out.c: what a person or a program reads */
-void cli_error(const struct cli *cli, const char *what, const char *hint) ; /* hint NULL: none */
+void cli_error(const struct cli *cli, const char *what, const char *hint); /* hint NULL: none */
 /** One JSON object on a line, taken; with --json only. */
 void cli_json(const struct cli *cli, json_t *object);
 /** Says what the server's problem document says; gives EXIT_REFUSED. */
@@ -59,7 +59,7 @@ void cli_print_text(struct kith_slice text);
 
 /* ---- rest.c */
 struct cli_answer {
-    long status; /* 0: not reached */
+    long status;  /* 0: not reached */
     json_t *body; /* NULL: none; owned by the answer */
     char reason[160];
 };
@@ -80,7 +80,8 @@ const char *cli_user_name(struct cli *cli, const char *user_id);
 /** What to call a chat: its name, or the other person's. */
 const char *cli_chat_title(struct cli *cli, const json_t *chat);
 /** What an event that is no message says, for a person: "Ann added Bob". */
-void cli_describe(struct cli *cli, const char *type, const char *sender, struct kith_slice content, char out[static 512]);
+void cli_describe(struct cli *cli, const char *type, const char *sender, struct kith_slice content,
+                  char out[static 512]);
 /** Reads the list of chats from the server into the store; offline the store's copy. NULL: none of both. */
 json_t *cli_chats(struct cli *cli);
 
@@ -109,7 +110,9 @@ struct kith_client *online_client(struct online *online);
 /** Also carries out what the client wants after a direct call on it. */
 void online_run_effects(struct online *online);
 void online_close(struct online *online);
-uint64_t cli_now_ms(void);  /* monotonic */
+/** What waits in the outbox goes out, if the server can be reached now: the end of every command that was online. */
+void online_flush(struct cli *cli);
+uint64_t cli_now_ms(void); /* monotonic */
 uint64_t cli_wall_ms(void);
 
 #endif

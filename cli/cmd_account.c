@@ -23,7 +23,8 @@ static int signed_in(struct cli *cli, struct cli_answer *answer, const char *nam
             cli_json(cli, json_pack("{s:s, s:s, s:s, s:s}", "name", name, "user_id", store_get(cli->store, "user_id"),
                                     "device_id", store_get(cli->store, "device_id"), "server",
                                     store_get(cli->store, "server")));
-        else printf("%s as %s on %s.\n", verb, name, store_get(cli->store, "server"));
+        else
+            printf("%s as %s on %s.\n", verb, name, store_get(cli->store, "server"));
     }
     cli_answer_free(answer);
     return code;
@@ -32,7 +33,8 @@ static int signed_in(struct cli *cli, struct cli_answer *answer, const char *nam
 static bool nobody_yet(const struct cli *cli)
 {
     if (*store_get(cli->store, "user_id") == '\0') return true;
-    cli_error(cli, "somebody is signed in here already", "Sign out first (kith account logout), or use another --state DIR.");
+    cli_error(cli, "somebody is signed in here already",
+              "Sign out first (kith account logout), or use another --state DIR.");
     return false;
 }
 
@@ -99,7 +101,8 @@ int cmd_account_show(struct cli *cli)
 
     cli_rest(cli, "GET", "/users/me", NULL, &answer);
     code = cli_check(cli, &answer);
-    if (code == EXIT_DONE && cli->options.json) cli_json(cli, json_incref(answer.body));
+    if (code == EXIT_DONE && cli->options.json)
+        cli_json(cli, json_incref(answer.body));
     else if (code == EXIT_DONE)
         printf("%s%s%s (%s)\nuser    %s\ndevice  %s\nserver  %s\n", cli_bold(cli),
                json_string_value(json_object_get(answer.body, "display_name")), cli_plain(cli),
@@ -193,7 +196,8 @@ int cmd_invite_create(struct cli *cli)
     if (cli->options.admin) json_object_set_new(body, "role", json_string("admin"));
     cli_rest(cli, "POST", "/invites", body, &answer);
     code = cli_check(cli, &answer);
-    if (code == EXIT_DONE && cli->options.json) cli_json(cli, json_incref(answer.body));
+    if (code == EXIT_DONE && cli->options.json)
+        cli_json(cli, json_incref(answer.body));
     else if (code == EXIT_DONE) {
         const char *invite = json_string_value(json_object_get(answer.body, "code"));
         char expires[32];
@@ -223,7 +227,8 @@ int cmd_invite_list(struct cli *cli)
         }
         cli_time(json_string_value(json_object_get(invite, "expires_at")), expires);
         printf("%s  used %lld of %lld  until %s\n", json_string_value(json_object_get(invite, "invite_id")),
-               json_integer_value(json_object_get(invite, "used")), json_integer_value(json_object_get(invite, "uses")), expires);
+               json_integer_value(json_object_get(invite, "used")), json_integer_value(json_object_get(invite, "uses")),
+               expires);
     }
     cli_answer_free(&answer);
     return code;
@@ -235,18 +240,21 @@ int cmd_health(struct cli *cli)
     int code;
 
     cli_rest(cli, "GET", "/readyz?verbose", NULL, &answer);
-    if (answer.status == 0) code = cli_check(cli, &answer);
+    if (answer.status == 0)
+        code = cli_check(cli, &answer);
     else {
         code = answer.status == 200 ? EXIT_DONE : EXIT_REFUSED;
-        if (cli->options.json) cli_json(cli, json_incref(answer.body));
+        if (cli->options.json)
+            cli_json(cli, json_incref(answer.body));
         else {
             json_t *check;
             size_t i;
             printf("%s is %s\n", store_get(cli->store, "server"), answer.status == 200 ? "well" : "not ready");
-            json_array_foreach(json_object_get(answer.body, "checks"), i, check)
-                printf("  %-12s %s %s\n", json_string_value(json_object_get(check, "name")),
-                       json_is_true(json_object_get(check, "ok")) ? "ok" : "NOT OK",
-                       json_is_string(json_object_get(check, "reason")) ? json_string_value(json_object_get(check, "reason")) : "");
+            json_array_foreach(json_object_get(answer.body, "checks"), i, check) printf(
+                "  %-12s %s %s\n", json_string_value(json_object_get(check, "name")),
+                json_is_true(json_object_get(check, "ok")) ? "ok" : "NOT OK",
+                json_is_string(json_object_get(check, "reason")) ? json_string_value(json_object_get(check, "reason"))
+                                                                 : "");
         }
     }
     cli_answer_free(&answer);

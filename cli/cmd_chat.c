@@ -7,8 +7,10 @@ static int finish(struct cli *cli, struct cli_answer *answer, const char *done)
 {
     int code = cli_check(cli, answer);
 
-    if (code == EXIT_DONE && cli->options.json && answer->body != NULL) cli_json(cli, json_incref(answer->body));
-    else if (code == EXIT_DONE && !cli->options.json) printf("%s\n", done);
+    if (code == EXIT_DONE && cli->options.json && answer->body != NULL)
+        cli_json(cli, json_incref(answer->body));
+    else if (code == EXIT_DONE && !cli->options.json)
+        printf("%s\n", done);
     cli_answer_free(answer);
     return code;
 }
@@ -37,8 +39,7 @@ int cmd_chat_list(struct cli *cli)
         if (json_is_integer(json_object_get(chat, "left_seq"))) printf("  you left");
         (void)putchar('\n');
     }
-    if (json_array_size(chats) == 0 && !cli->options.json)
-        printf("No chats yet. Begin one: kith chat create NAME\n");
+    if (json_array_size(chats) == 0 && !cli->options.json) printf("No chats yet. Begin one: kith chat create NAME\n");
     json_decref(chats);
     return EXIT_DONE;
 }
@@ -152,7 +153,8 @@ int cmd_chat_show(struct cli *cli)
     (void)snprintf(path, sizeof path, "/chats/%s", id);
     cli_rest(cli, "GET", path, NULL, &answer);
     code = cli_check(cli, &answer);
-    if (code == EXIT_DONE && cli->options.json) cli_json(cli, json_incref(answer.body));
+    if (code == EXIT_DONE && cli->options.json)
+        cli_json(cli, json_incref(answer.body));
     else if (code == EXIT_DONE) {
         printf("%s%s%s\n%s, %lld events, %s\n", cli_bold(cli), cli_chat_title(cli, answer.body), cli_plain(cli), id,
                json_integer_value(json_object_get(answer.body, "last_seq")),

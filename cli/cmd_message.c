@@ -8,7 +8,7 @@
 #include "wire/json_text.h"
 
 #define SEND_WAIT_MS 5000
-#define TURN_MS 50
+#define TURN_MS      50
 
 static volatile sig_atomic_t interrupted;
 
@@ -45,19 +45,26 @@ static int report(struct cli *cli, const struct send_row *row)
 
     kith_uuid_format(row->id.id, id);
     if (row->state == SEND_SENT) {
-        if (cli->options.json) cli_json(cli, json_pack("{s:s, s:s, s:I}", "state", "sent", "msg_id", id, "seq", (json_int_t)row->seq));
-        else printf("sent (%" PRIu64 ")\n", row->seq);
+        if (cli->options.json)
+            cli_json(cli, json_pack("{s:s, s:s, s:I}", "state", "sent", "msg_id", id, "seq", (json_int_t)row->seq));
+        else
+            printf("sent (%" PRIu64 ")\n", row->seq);
         return EXIT_DONE;
     }
     if (row->state == SEND_FAILED) {
         if (cli->options.json)
-            cli_json(cli, json_pack("{s:s, s:s, s:s}", "state", "failed", "msg_id", id, "code", kith_code_name(row->code)));
-        else fprintf(stderr, "kith: refused: %s (%s)\n      It is kept: kith outbox list\n", kith_code_text(row->code), kith_code_name(row->code));
+            cli_json(cli,
+                     json_pack("{s:s, s:s, s:s}", "state", "failed", "msg_id", id, "code", kith_code_name(row->code)));
+        else
+            fprintf(stderr, "kith: refused: %s (%s)\n      It is kept: kith outbox list\n", kith_code_text(row->code),
+                    kith_code_name(row->code));
         return EXIT_REFUSED;
     }
-    if (cli->options.json) cli_json(cli, json_pack("{s:s, s:I}", "state", "queued", "number", (json_int_t)row->row));
-    else printf("queued: the server cannot be reached now. The message is written down (kith outbox list)\n"
-                "and goes out with the next kith that reaches it.\n");
+    if (cli->options.json)
+        cli_json(cli, json_pack("{s:s, s:I}", "state", "queued", "number", (json_int_t)row->row));
+    else
+        printf("queued: the server cannot be reached now. The message is written down (kith outbox list)\n"
+               "and goes out with the next kith that reaches it.\n");
     return EXIT_QUEUED;
 }
 
@@ -96,8 +103,10 @@ int cmd_send(struct cli *cli)
     free(text);
     online = online_open(cli, &view);
     while (!all_answered(cli, number) && cli_now_ms() < end) {
-        if (online != NULL) online_turn(online, TURN_MS);
-        else if (online = online_open(cli, &view), online == NULL) (void)nanosleep(&(struct timespec){0, 50000000}, NULL);
+        if (online != NULL)
+            online_turn(online, TURN_MS);
+        else if (online = online_open(cli, &view), online == NULL)
+            (void)nanosleep(&(struct timespec){0, 50000000}, NULL);
     }
     online_close(online);
     if (store_send_get(cli->store, number, &row) != KITH_OK) return EXIT_FAILED;
@@ -112,8 +121,8 @@ struct tail {
     struct chat_id chat;
 };
 
-static void print_message(struct cli *cli, const char *chat_title, const char *sender, const char *type, const char *created_at,
-                          struct kith_slice body)
+static void print_message(struct cli *cli, const char *chat_title, const char *sender, const char *type,
+                          const char *created_at, struct kith_slice body)
 {
     char time[32];
 
@@ -139,8 +148,8 @@ static json_t *chat_known(struct cli *cli, const char *id)
     json_t *chats = json_loads(store_get(cli->store, "chats"), 0, NULL), *chat, *found = NULL;
     size_t i;
 
-    json_array_foreach(chats, i, chat)
-        if (strcmp(json_string_value(json_object_get(chat, "chat_id")), id) == 0) found = json_incref(chat);
+    json_array_foreach(chats, i, chat) if (strcmp(json_string_value(json_object_get(chat, "chat_id")), id) == 0)
+        found = json_incref(chat);
     json_decref(chats);
     return found;
 }
@@ -159,10 +168,11 @@ static const char *title_of(struct cli *cli, const char *id)
     return title;
 }
 
-static void tail_json(struct tail *tail, const struct kith_message *m, const char *chat, const char *sender, const char *created)
+static void tail_json(struct tail *tail, const struct kith_message *m, const char *chat, const char *sender,
+                      const char *created)
 {
-    json_t *line = json_pack("{s:s, s:I, s:s%, s:s, s:s}", "chat_id", chat, "seq", (json_int_t)m->seq, "type", m->type.ptr,
-                             m->type.len, "sender_id", sender, "created_at", created);
+    json_t *line = json_pack("{s:s, s:I, s:s%, s:s, s:s}", "chat_id", chat, "seq", (json_int_t)m->seq, "type",
+                             m->type.ptr, m->type.len, "sender_id", sender, "created_at", created);
     json_t *content = json_stringn((const char *)m->body.ptr, m->body.len);
 
     if (line != NULL) json_object_set_new(line, "content", content == NULL ? json_null() : content);
@@ -188,8 +198,8 @@ static void tail_message(void *arg, const struct kith_message *m)
         printf("* %" PRIu64 " to %" PRIu64 " are gone\n", m->gap_from, m->seq);
         return;
     }
-    print_message(tail->cli, tail->one ? NULL : title_of(tail->cli, chat), cli_user_name(tail->cli, sender), type, created,
-                  m->body);
+    print_message(tail->cli, tail->one ? NULL : title_of(tail->cli, chat), cli_user_name(tail->cli, sender), type,
+                  created, m->body);
 }
 
 static void tail_state(void *arg, enum kith_connection connection, enum kith_code code)
@@ -197,8 +207,10 @@ static void tail_state(void *arg, enum kith_connection connection, enum kith_cod
     struct tail *tail = arg;
 
     if (tail->cli->options.json || !tail->cli->options.interactive) return;
-    if (connection == KITH_OFFLINE) fprintf(stderr, "%s(offline; trying again)%s\n", cli_dim(tail->cli), cli_plain(tail->cli));
-    if (connection == KITH_REPLACED) fprintf(stderr, "(another kith took over this device: %s)\n", kith_code_name(code));
+    if (connection == KITH_OFFLINE)
+        fprintf(stderr, "%s(offline; trying again)%s\n", cli_dim(tail->cli), cli_plain(tail->cli));
+    if (connection == KITH_REPLACED)
+        fprintf(stderr, "(another kith took over this device: %s)\n", kith_code_name(code));
 }
 
 static void sigs(void)
@@ -264,16 +276,17 @@ int cmd_history(struct cli *cli)
     kith_uuid_format(chat.id, id);
     do {
         json_t *messages;
-        (void)snprintf(path, sizeof path, "/messages?chat_id=%s&limit=%.4s%s%.20s%s%.20s", id,
-                       cli->options.limit == NULL ? (cli->options.all ? "200" : "50") : cli->options.limit,
-                       after == NULL ? "" : "&after=", after == NULL ? "" : after,
-                       cli->options.before == NULL ? "" : "&before=", cli->options.before == NULL ? "" : cli->options.before);
+        (void)snprintf(
+            path, sizeof path, "/messages?chat_id=%s&limit=%.4s%s%.20s%s%.20s", id,
+            cli->options.limit == NULL ? (cli->options.all ? "200" : "50") : cli->options.limit,
+            after == NULL ? "" : "&after=", after == NULL ? "" : after,
+            cli->options.before == NULL ? "" : "&before=", cli->options.before == NULL ? "" : cli->options.before);
         cli_rest(cli, "GET", path, NULL, &answer);
         code = cli_check(cli, &answer);
         messages = json_object_get(answer.body, "messages");
         if (code == EXIT_DONE) (void)print_page(cli, answer.body);
-        last = json_integer_value(
-            json_object_get(json_array_get(messages, json_array_size(messages) == 0 ? 0 : json_array_size(messages) - 1), "seq"));
+        last = json_integer_value(json_object_get(
+            json_array_get(messages, json_array_size(messages) == 0 ? 0 : json_array_size(messages) - 1), "seq"));
         if (json_array_size(messages) == 0) last = 0;
         cli_answer_free(&answer);
         char next[24];
@@ -306,7 +319,8 @@ int cmd_read(struct cli *cli)
         cli_error(cli, "another kith is connected as this device", NULL);
         return EXIT_FAILED;
     }
-    while (kith_client_connection(online_client(online)) != KITH_ONLINE && cli_now_ms() < end) online_turn(online, TURN_MS);
+    while (kith_client_connection(online_client(online)) != KITH_ONLINE && cli_now_ms() < end)
+        online_turn(online, TURN_MS);
     if (kith_client_read(online_client(online), chat, last) != KITH_OK) code = EXIT_FAILED;
     online_run_effects(online);
     for (int turns = 0; turns < 4; turns++) online_turn(online, TURN_MS);
@@ -357,8 +371,10 @@ int cmd_status(struct cli *cli)
         if (code != EXIT_DONE || strcmp(json_string_value(json_object_get(answer.body, "state")), "ABSENT") != 0) break;
     }
     json_decref(chats);
-    if (code == EXIT_DONE && cli->options.json) cli_json(cli, json_incref(answer.body));
-    else if (code == EXIT_DONE) printf("%s\n", json_string_value(json_object_get(answer.body, "state")));
+    if (code == EXIT_DONE && cli->options.json)
+        cli_json(cli, json_incref(answer.body));
+    else if (code == EXIT_DONE)
+        printf("%s\n", json_string_value(json_object_get(answer.body, "state")));
     cli_answer_free(&answer);
     return code;
 }
@@ -373,8 +389,9 @@ static bool print_send(void *arg, const struct send_row *send)
 
     kith_uuid_format(send->chat.id, chat);
     if (cli->options.json) {
-        cli_json(cli, json_pack("{s:I, s:s, s:s, s:s}", "number", (json_int_t)send->row, "state", states[send->state], "chat_id",
-                                chat, "code", send->state == SEND_FAILED ? kith_code_name(send->code) : "OK"));
+        cli_json(cli,
+                 json_pack("{s:I, s:s, s:s, s:s}", "number", (json_int_t)send->row, "state", states[send->state],
+                           "chat_id", chat, "code", send->state == SEND_FAILED ? kith_code_name(send->code) : "OK"));
         return true;
     }
     printf("%4" PRId64 "  %-8s %.8s  ", send->row, states[send->state], chat);
@@ -409,7 +426,8 @@ static int want(struct cli *cli, const char *what)
     store_send_want(cli->store, row.row, what);
     online = online_open(cli, &view);
     for (; online != NULL && cli_now_ms() < end; online_turn(online, TURN_MS))
-        if (store_send_get(cli->store, (int64_t)number, &row) != KITH_OK || row.state == SEND_SENT || row.state == SEND_DROPPED ||
+        if (store_send_get(cli->store, (int64_t)number, &row) != KITH_OK || row.state == SEND_SENT ||
+            row.state == SEND_DROPPED ||
             (row.state == SEND_FAILED && strcmp(what, "drop") != 0 && outbox_left(online) == 0))
             break;
     online_close(online);

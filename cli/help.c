@@ -63,8 +63,9 @@ static void print_short(void)
     printf("kith: chat from the command line\n\n");
     for (size_t i = 0; i < command_count; i++) {
         char words[48];
-        (void)snprintf(words, sizeof words, "%s %s%s%s", commands[i].noun, commands[i].verb == NULL ? "" : commands[i].verb,
-                       commands[i].verb == NULL ? "" : " ", commands[i].arguments);
+        (void)snprintf(words, sizeof words, "%s %s%s%s", commands[i].noun,
+                       commands[i].verb == NULL ? "" : commands[i].verb, commands[i].verb == NULL ? "" : " ",
+                       commands[i].arguments);
         printf("  %-28s %.49s\n", words, commands[i].help);
     }
     printf("\nEvery command takes --json and --state DIR. More: kith help COMMAND, kith help --man\n");
@@ -81,10 +82,12 @@ static void print_man(void)
     for (size_t i = 0; i < option_count; i++)
         printf(".TP\n.B \\-\\-%s\n.I %s\n.br\n%s.\n", options[i].name,
                options[i].argument == NULL ? "" : options[i].argument, options[i].help);
-    printf(".SH EXIT STATUS\n.TP\n.B 0\ndone\n.TP\n.B 1\nsomething went wrong here\n.TP\n.B 2\nthe command was not understood\n"
-           ".TP\n.B 3\nthe server said no\n.TP\n.B 4\nnobody is signed in here\n.TP\n.B 69\nthe server cannot be reached\n"
-           ".TP\n.B 75\nwritten down; the next kith that reaches the server delivers it\n"
-           ".SH ENVIRONMENT\nKITH_STATE, KITH_PASSWORD, KITH_CA_FILE (certificates to trust), NO_COLOR, XDG_DATA_HOME\n");
+    printf(
+        ".SH EXIT STATUS\n.TP\n.B 0\ndone\n.TP\n.B 1\nsomething went wrong here\n.TP\n.B 2\nthe command was not "
+        "understood\n"
+        ".TP\n.B 3\nthe server said no\n.TP\n.B 4\nnobody is signed in here\n.TP\n.B 69\nthe server cannot be reached\n"
+        ".TP\n.B 75\nwritten down; the next kith that reaches the server delivers it\n"
+        ".SH ENVIRONMENT\nKITH_STATE, KITH_PASSWORD, KITH_CA_FILE (certificates to trust), NO_COLOR, XDG_DATA_HOME\n");
 }
 
 int cmd_help(struct cli *cli)
@@ -108,13 +111,15 @@ int cmd_completion(struct cli *cli)
         cli_error(cli, "completion is there for bash", NULL);
         return EXIT_USAGE;
     }
-    printf("_kith() {\n  local cur=${COMP_WORDS[COMP_CWORD]} words\n  case $COMP_CWORD:${COMP_WORDS[1]} in\n    1:*) words='");
+    printf("_kith() {\n  local cur=${COMP_WORDS[COMP_CWORD]} words\n  case $COMP_CWORD:${COMP_WORDS[1]} in\n    1:*) "
+           "words='");
     for (size_t i = 0; i < command_count; i++)
         if (i == 0 || strcmp(commands[i].noun, commands[i - 1].noun) != 0) printf("%s ", commands[i].noun);
     printf("' ;;\n");
     for (size_t i = 0; i < command_count; i++) {
         if (commands[i].verb == NULL) continue;
-        if (i == 0 || strcmp(commands[i].noun, commands[i - 1].noun) != 0) printf("    2:%s) words='", commands[i].noun);
+        if (i == 0 || strcmp(commands[i].noun, commands[i - 1].noun) != 0)
+            printf("    2:%s) words='", commands[i].noun);
         printf("%s ", commands[i].verb);
         if (i + 1 == command_count || strcmp(commands[i].noun, commands[i + 1].noun) != 0) printf("' ;;\n");
     }

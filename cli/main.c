@@ -41,8 +41,10 @@ static bool set_option(struct cli_options *to, const char *name, const char *val
 
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         if (strcmp(places[i].name, name) != 0) continue;
-        if (places[i].on != NULL) *places[i].on = true;
-        else *places[i].text = value;
+        if (places[i].on != NULL)
+            *places[i].on = true;
+        else
+            *places[i].text = value;
         return true;
     }
     return false;
@@ -126,14 +128,17 @@ static int unknown_command(const struct cli *cli)
     if (near != NULL)
         fprintf(stderr, "; did you mean 'kith %s%s%s'?\n", near->noun, near->verb == NULL ? "" : " ",
                 near->verb == NULL ? "" : near->verb);
-    else fprintf(stderr, "; see kith help\n");
+    else
+        fprintf(stderr, "; see kith help\n");
     return EXIT_USAGE;
 }
 
-static int check_use(const struct cli *cli, const struct command *command, char given[static 32][24], size_t given_count)
+static int check_use(const struct cli *cli, const struct command *command, char given[static 32][24],
+                     size_t given_count)
 {
     for (size_t i = 0; i < given_count; i++) {
-        if (strcmp(given[i], "json") == 0 || strcmp(given[i], "state") == 0 || is_listed(command->options, given[i])) continue;
+        if (strcmp(given[i], "json") == 0 || strcmp(given[i], "state") == 0 || is_listed(command->options, given[i]))
+            continue;
         fprintf(stderr, "kith: this command takes no --%s\n", given[i]);
         command_usage(command, stderr);
         return EXIT_USAGE;
@@ -156,7 +161,8 @@ static bool open_state(struct cli *cli, const struct command *command, int *code
     if (cli->options.server != NULL && command->needs == NEEDS_SERVER && *store_get(cli->store, "user_id") == '\0')
         store_set(cli->store, "server", cli->options.server);
     if (command->needs == NEEDS_ACCOUNT && *store_get(cli->store, "user_id") == '\0') {
-        cli_error(cli, "nobody is signed in here", "kith account register --server URL --invite CODE NAME, or kith account login");
+        cli_error(cli, "nobody is signed in here",
+                  "kith account register --server URL --invite CODE NAME, or kith account login");
         *code = EXIT_NO_ACCOUNT;
         return false;
     }
@@ -200,7 +206,8 @@ int main(int argc, char **argv)
     (void)setlocale(LC_ALL, "");
     (void)signal(SIGPIPE, SIG_IGN);
     if (sodium_init() < 0) return EXIT_FAILED;
-    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) return cmd_help((cli.argc = 0, &cli));
+    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+        return cmd_help((cli.argc = 0, &cli));
     if (argc == 2 && strcmp(argv[1], "--version") == 0) return cmd_version(&cli);
     if (argc > 2 && strcmp(argv[argc - 1], "--help") == 0) {
         cli.argc--;
@@ -222,6 +229,7 @@ int main(int argc, char **argv)
         return code == EXIT_DONE ? EXIT_FAILED : code;
     }
     code = command->run(&cli);
+    if (command->needs == NEEDS_ACCOUNT && code == EXIT_DONE) online_flush(&cli);
     close_all(&cli);
     return code;
 }

@@ -18,7 +18,7 @@ json_t *cli_chats(struct cli *cli)
         size_t i;
         cli_rest(cli, "GET", path, NULL, &answer);
         if (answer.status != 200) break;
-        json_array_foreach(json_object_get(answer.body, "chats"), i, chat) (void)json_array_append(all, chat);
+        json_array_foreach(json_object_get(answer.body, "chats"), i, chat)(void) json_array_append(all, chat);
         next = json_string_value(json_object_get(answer.body, "next"));
         if (next == NULL) {
             cli_answer_free(&answer);
@@ -94,11 +94,13 @@ bool cli_user_find(struct cli *cli, const char *text, struct user_id *out)
     (void)snprintf(path, sizeof path, "/users/lookup?name=%.64s", text);
     cli_rest(cli, "GET", path, NULL, &answer);
     id = json_string_value(json_object_get(answer.body, "user_id"));
-    if (answer.status == 200 && id != NULL) found = kith_uuid_parse(kith_slice_str(id), &out->id) == KITH_OK;
+    if (answer.status == 200 && id != NULL)
+        found = kith_uuid_parse(kith_slice_str(id), &out->id) == KITH_OK;
     else if (answer.status == 404) {
         (void)snprintf(what, sizeof what, "there is nobody called '%.64s' here", text);
         cli_error(cli, what, "Names are matched exactly. Invite people with: kith invite create");
-    } else (void)cli_check(cli, &answer);
+    } else
+        (void)cli_check(cli, &answer);
     cli_answer_free(&answer);
     return found;
 }
@@ -135,7 +137,8 @@ static bool direct_with(struct cli *cli, const json_t *chats, const char *text, 
         json_array_foreach(json_object_get(chat, "members"), k, member)
         {
             if (strcmp(json_string_value(json_object_get(member, "user_id")), id) != 0) continue;
-            return kith_uuid_parse(kith_slice_str(json_string_value(json_object_get(chat, "chat_id"))), &out->id) == KITH_OK;
+            return kith_uuid_parse(kith_slice_str(json_string_value(json_object_get(chat, "chat_id"))), &out->id) ==
+                   KITH_OK;
         }
     }
     return false;
@@ -146,7 +149,8 @@ static const char *person(struct cli *cli, const json_t *of, const char *key)
     return cli_user_name(cli, json_string_value(json_object_get(of, key)));
 }
 
-void cli_describe(struct cli *cli, const char *type, const char *sender, struct kith_slice content, char out[static 512])
+void cli_describe(struct cli *cli, const char *type, const char *sender, struct kith_slice content,
+                  char out[static 512])
 {
     json_t *event = json_loadb((const char *)content.ptr, content.len, 0, NULL);
     const char *op = json_string_value(json_object_get(event, "op"));
@@ -154,15 +158,21 @@ void cli_describe(struct cli *cli, const char *type, const char *sender, struct 
 
     (void)snprintf(who, sizeof who, "%.150s", sender);
     (void)snprintf(out, 512, "%s: %s", who, type);
-    if (strcmp(type, "created") == 0) (void)snprintf(out, 512, "%s began the chat", who);
+    if (strcmp(type, "created") == 0)
+        (void)snprintf(out, 512, "%s began the chat", who);
     else if (strcmp(type, "deleted") == 0)
         (void)snprintf(out, 512, "%s deleted message %lld", who, json_integer_value(json_object_get(event, "seq")));
-    else if (op == NULL) (void)op;
-    else if (strcmp(op, "add") == 0) (void)snprintf(out, 512, "%s added %s", who, person(cli, event, "user_id"));
-    else if (strcmp(op, "remove") == 0) (void)snprintf(out, 512, "%s removed %s", who, person(cli, event, "user_id"));
-    else if (strcmp(op, "leave") == 0) (void)snprintf(out, 512, "%s left", who);
+    else if (op == NULL)
+        (void)op;
+    else if (strcmp(op, "add") == 0)
+        (void)snprintf(out, 512, "%s added %s", who, person(cli, event, "user_id"));
+    else if (strcmp(op, "remove") == 0)
+        (void)snprintf(out, 512, "%s removed %s", who, person(cli, event, "user_id"));
+    else if (strcmp(op, "leave") == 0)
+        (void)snprintf(out, 512, "%s left", who);
     else if (strcmp(op, "role") == 0)
-        (void)snprintf(out, 512, "%s is %s now", person(cli, event, "user_id"), json_string_value(json_object_get(event, "role")));
+        (void)snprintf(out, 512, "%s is %s now", person(cli, event, "user_id"),
+                       json_string_value(json_object_get(event, "role")));
     else if (strcmp(op, "name") == 0)
         (void)snprintf(out, 512, "%s named the chat %.300s", who, json_string_value(json_object_get(event, "name")));
     else if (strcmp(op, "settings") == 0)
@@ -193,7 +203,8 @@ bool cli_chat_find(struct cli *cli, const char *text, struct chat_id *out)
             if (exact) break;
         }
     }
-    if (count == 1) ok = kith_uuid_parse(kith_slice_str(found), &out->id) == KITH_OK;
+    if (count == 1)
+        ok = kith_uuid_parse(kith_slice_str(found), &out->id) == KITH_OK;
     else if (count > 1) {
         (void)snprintf(what, sizeof what, "'%.64s' is the start of %u chats", text, count);
         cli_error(cli, what, "Give more of the id: kith chat list");

@@ -24,8 +24,9 @@ struct online {
     struct msg_id taking_id;
 };
 
-#define ONLINE_POLL_MS 200
+#define ONLINE_POLL_MS    200
 #define ONLINE_CONNECT_MS 10000
+#define ONLINE_FLUSH_MS   3000
 
 static const char *const subprotocols[] = {"v12.stomp", NULL};
 
@@ -88,7 +89,8 @@ static void ws_opened(void *arg, const struct ws_client_result *result)
     if (result->err == KITH_OK) {
         online->conn = result->conn;
         kith_client_connected(online->client, now());
-    } else kith_client_disconnected(online->client, now());
+    } else
+        kith_client_disconnected(online->client, now());
     online_run_effects(online);
 }
 
@@ -233,7 +235,8 @@ static void take_waiting(struct online *online)
     }
     while (store_send_wanted(store, &wanted, &id, what) == KITH_OK) {
         bool drop = strcmp(what, "drop") == 0;
-        kith_err err = drop ? kith_client_outbox_drop(online->client, id) : kith_client_outbox_retry(online->client, now(), id, &id);
+        kith_err err = drop ? kith_client_outbox_drop(online->client, id)
+                            : kith_client_outbox_retry(online->client, now(), id, &id);
         if (err == KITH_E_AGAIN) return; /* on the wire right now */
         store_send_mark(store, wanted, id, drop ? SEND_DROPPED : SEND_QUEUED);
         online_run_effects(online);
@@ -319,4 +322,28 @@ void online_close(struct online *online)
     while (online->conn != NULL && cli_now_ms() < end) loop_epoll_once(online->cli->loop, 10);
     store_unlock(online->cli->store);
     free(online);
+}
+
+static bool one_waits(void *arg, const struct send_row *send)
+{
+    *(bool *)arg |= send->state == SEND_WAITING || send->state == SEND_QUEUED;
+    return !*(bool *)arg;
+}
+
+void online_flush(struct cli *cli)
+{
+    struct online_view view = {0};
+    struct online *online;
+    uint64_t end = cli_now_ms() + ONLINE_FLUSH_MS;
+    bool waits = false;
+
+    store_send_each(cli->store, one_waits, &waits);
+    if (!waits) return;
+    online = online_open(cli, &view);
+    while (online != NULL && waits && cli_now_ms() < end) {
+        online_turn(online, 20);
+        waits = false;
+        store_send_each(cli->store, one_waits, &waits);
+    }
+    online_close(online);
 }

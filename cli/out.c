@@ -72,9 +72,12 @@ void cli_time(const char *rfc3339, char out[static 32])
     if (rfc3339 == NULL || kith_time_parse(kith_slice_str(rfc3339), &ms) != KITH_OK) return;
     at = (time_t)(ms / 1000);
     if (localtime_r(&at, &t) == NULL || localtime_r(&now, &today) == NULL) return;
-    if (t.tm_year == today.tm_year && t.tm_yday == today.tm_yday) (void)strftime(out, 32, "%H:%M", &t);
-    else if (at < now && now - at < 6 * 86400) (void)strftime(out, 32, "%a %H:%M", &t);
-    else (void)strftime(out, 32, "%Y-%m-%d %H:%M", &t);
+    if (t.tm_year == today.tm_year && t.tm_yday == today.tm_yday)
+        (void)strftime(out, 32, "%H:%M", &t);
+    else if (at < now && now - at < 6 * 86400)
+        (void)strftime(out, 32, "%a %H:%M", &t);
+    else
+        (void)strftime(out, 32, "%Y-%m-%d %H:%M", &t);
 }
 
 void cli_print_text(struct kith_slice text)
@@ -85,6 +88,7 @@ void cli_print_text(struct kith_slice text)
         if (c == 0xc2 && i + 1 < text.len && text.ptr[i + 1] >= 0x80 && text.ptr[i + 1] < 0xa0) {
             (void)fputc('?', stdout);
             i++;
-        } else (void)fputc((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f ? '?' : c, stdout);
+        } else
+            (void)fputc((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f ? '?' : c, stdout);
     }
 }

@@ -7,7 +7,7 @@
 #include "net/http_client.h"
 
 #define REST_TIMEOUT_MS 15000
-#define REST_BYTES_MAX (16 * 1024 * 1024)
+#define REST_BYTES_MAX  (16 * 1024 * 1024)
 
 struct waiting {
     struct cli_answer *answer;
@@ -105,8 +105,7 @@ void cli_rest(struct cli *cli, const char *method, const char *path, json_t *bod
         cli_answer_free(out);
         call(cli, method, path, text, out);
     }
-    if ((out->status == 200 || out->status == 201) &&
-        (strcmp(path, "/users") == 0 || strcmp(path, "/auth/login") == 0))
+    if ((out->status == 200 || out->status == 201) && (strcmp(path, "/users") == 0 || strcmp(path, "/auth/login") == 0))
         keep_tokens(cli, out->body);
     free(text);
 }

@@ -20,15 +20,16 @@ struct store {
     sqlite3_stmt *lent_send;
 };
 
-static const char schema[] =
-    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-    "CREATE TABLE IF NOT EXISTS account(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;"
-    "CREATE TABLE IF NOT EXISTS records(key BLOB PRIMARY KEY, value BLOB NOT NULL) STRICT;"
-    "CREATE TABLE IF NOT EXISTS sends(row INTEGER PRIMARY KEY AUTOINCREMENT, chat BLOB NOT NULL, msg_id BLOB, state INTEGER"
-    " NOT NULL, seq INTEGER, code INTEGER, encrypted INTEGER NOT NULL, created_ms INTEGER NOT NULL, content_type TEXT NOT"
-    " NULL, body BLOB NOT NULL, wanted TEXT) STRICT;"
-    "CREATE INDEX IF NOT EXISTS sends_by_state ON sends(state);"
-    "CREATE INDEX IF NOT EXISTS sends_by_id ON sends(msg_id);";
+static const char schema[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+                             "CREATE TABLE IF NOT EXISTS account(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;"
+                             "CREATE TABLE IF NOT EXISTS records(key BLOB PRIMARY KEY, value BLOB NOT NULL) STRICT;"
+                             "CREATE TABLE IF NOT EXISTS sends(row INTEGER PRIMARY KEY AUTOINCREMENT, chat BLOB NOT "
+                             "NULL, msg_id BLOB, state INTEGER"
+                             " NOT NULL, seq INTEGER, code INTEGER, encrypted INTEGER NOT NULL, created_ms INTEGER NOT "
+                             "NULL, content_type TEXT NOT"
+                             " NULL, body BLOB NOT NULL, wanted TEXT) STRICT;"
+                             "CREATE INDEX IF NOT EXISTS sends_by_state ON sends(state);"
+                             "CREATE INDEX IF NOT EXISTS sends_by_id ON sends(msg_id);";
 
 static kith_err folder_make(const char *path, char error[static 256])
 {
@@ -49,9 +50,12 @@ static void folder_name(const char *path, char out[static 4096])
 {
     const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
 
-    if (path != NULL) (void)snprintf(out, 4096, "%s", path);
-    else if (data != NULL && *data != '\0') (void)snprintf(out, 4096, "%s/kith", data);
-    else (void)snprintf(out, 4096, "%s/.local/share/kith", home == NULL ? "." : home);
+    if (path != NULL)
+        (void)snprintf(out, 4096, "%s", path);
+    else if (data != NULL && *data != '\0')
+        (void)snprintf(out, 4096, "%s/kith", data);
+    else
+        (void)snprintf(out, 4096, "%s/.local/share/kith", home == NULL ? "." : home);
 }
 
 kith_err store_open(const char *path, struct store **out, char error[static 256])
@@ -135,8 +139,9 @@ const char *store_get(struct store *store, const char *key)
 
 void store_set(struct store *store, const char *key, const char *value)
 {
-    sqlite3_stmt *statement = prepare(store, value == NULL ? "DELETE FROM account WHERE key=?1"
-                                                           : "INSERT OR REPLACE INTO account(key, value) VALUES(?1, ?2)");
+    sqlite3_stmt *statement = prepare(store, value == NULL
+                                                 ? "DELETE FROM account WHERE key=?1"
+                                                 : "INSERT OR REPLACE INTO account(key, value) VALUES(?1, ?2)");
 
     (void)sqlite3_bind_text(statement, 1, key, -1, SQLITE_STATIC);
     if (value != NULL) (void)sqlite3_bind_text(statement, 2, value, -1, SQLITE_STATIC);
@@ -145,8 +150,8 @@ void store_set(struct store *store, const char *key, const char *value)
 
 void store_forget(struct store *store)
 {
-    (void)sqlite3_exec(store->db, "BEGIN; DELETE FROM account; DELETE FROM records; DELETE FROM sends; COMMIT; VACUUM;", NULL,
-                       NULL, NULL);
+    (void)sqlite3_exec(store->db, "BEGIN; DELETE FROM account; DELETE FROM records; DELETE FROM sends; COMMIT; VACUUM;",
+                       NULL, NULL, NULL);
 }
 
 bool store_lock(struct store *store)
@@ -215,12 +220,14 @@ kith_err store_send_get(struct store *store, int64_t row, struct send_row *out)
 
 kith_err store_send_next(struct store *store, struct send_row *out)
 {
-    return send_lend(store, prepare(store, "SELECT " SEND_COLUMNS " FROM sends WHERE state=1 ORDER BY row LIMIT 1"), out);
+    return send_lend(store, prepare(store, "SELECT " SEND_COLUMNS " FROM sends WHERE state=1 ORDER BY row LIMIT 1"),
+                     out);
 }
 
 void store_send_each(struct store *store, bool (*each)(void *arg, const struct send_row *send), void *arg)
 {
-    sqlite3_stmt *statement = prepare(store, "SELECT " SEND_COLUMNS " FROM sends WHERE state IN (1, 2, 4) ORDER BY row");
+    sqlite3_stmt *statement = prepare(store,
+                                      "SELECT " SEND_COLUMNS " FROM sends WHERE state IN (1, 2, 4) ORDER BY row");
     struct send_row send;
 
     while (sqlite3_step(statement) == SQLITE_ROW) {
@@ -311,9 +318,9 @@ kith_err store_load(struct store *store, struct kith_client *client)
     kith_err err = KITH_OK;
 
     while (err == KITH_OK && sqlite3_step(statement) == SQLITE_ROW)
-        err = kith_client_load(client,
-                               kith_slice_of(sqlite3_column_blob(statement, 0), (size_t)sqlite3_column_bytes(statement, 0)),
-                               kith_slice_of(sqlite3_column_blob(statement, 1), (size_t)sqlite3_column_bytes(statement, 1)));
+        err = kith_client_load(
+            client, kith_slice_of(sqlite3_column_blob(statement, 0), (size_t)sqlite3_column_bytes(statement, 0)),
+            kith_slice_of(sqlite3_column_blob(statement, 1), (size_t)sqlite3_column_bytes(statement, 1)));
     (void)sqlite3_finalize(statement);
     return err;
 }

@@ -101,8 +101,10 @@ int cmd_admin_create(const struct config *config, int argc, char **argv)
     run->op.role = USER_ADMIN;
     (void)snprintf(run->op.name, sizeof run->op.name, "%s", argv[0]);
     (void)snprintf(run->op.device_name, sizeof run->op.device_name, "kithd admin create");
-    if (make_account(server, run) != KITH_OK) fprintf(stderr, "kithd: the directory cannot be used\n");
-    else if (run->op.call.code != CODE_CREATED) fprintf(stderr, "kithd: %s\n", kith_code_text(run->op.call.code));
+    if (make_account(server, run) != KITH_OK)
+        fprintf(stderr, "kithd: the directory cannot be used\n");
+    else if (run->op.call.code != CODE_CREATED)
+        fprintf(stderr, "kithd: %s\n", kith_code_text(run->op.call.code));
     else {
         printf("%s is an administrator now.\n", argv[0]);
         code = 0;

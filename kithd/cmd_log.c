@@ -57,13 +57,20 @@ int cmd_log_verify(const struct config *config, int argc, char **argv)
 }
 
 static const char *const verb_names[CMD_VERBS] = {
-    [CMD_CHAT_CREATE] = "chat_create",     [CMD_SEND] = "send",
-    [CMD_DELETE] = "delete",               [CMD_MEMBER_ADD] = "member_add",
-    [CMD_MEMBER_REMOVE] = "member_remove", [CMD_MEMBER_LEAVE] = "member_leave",
-    [CMD_MEMBER_ROLE] = "member_role",     [CMD_CHAT_UPDATE] = "chat_update",
-    [CMD_CURSOR] = "cursor",               [CMD_READ] = "read",
-    [CMD_ACCEPT] = "accept",               [CMD_FACT] = "fact",
-    [CMD_MAIL_SEND] = "mail_send",         [CMD_MAIL_ACK] = "mail_ack",
+    [CMD_CHAT_CREATE] = "chat_create",
+    [CMD_SEND] = "send",
+    [CMD_DELETE] = "delete",
+    [CMD_MEMBER_ADD] = "member_add",
+    [CMD_MEMBER_REMOVE] = "member_remove",
+    [CMD_MEMBER_LEAVE] = "member_leave",
+    [CMD_MEMBER_ROLE] = "member_role",
+    [CMD_CHAT_UPDATE] = "chat_update",
+    [CMD_CURSOR] = "cursor",
+    [CMD_READ] = "read",
+    [CMD_ACCEPT] = "accept",
+    [CMD_FACT] = "fact",
+    [CMD_MAIL_SEND] = "mail_send",
+    [CMD_MAIL_ACK] = "mail_ack",
 };
 
 /* Who did what, where and when; never what was said: bodies are only counted. */
@@ -112,7 +119,9 @@ int cmd_log_replay(const struct config *config, int argc, char **argv)
     kith_buf_deinit(&line);
     disk_posix_close(disk);
     if (err == KITH_OK) return 0;
-    if (err == KITH_E_NOTFOUND) fprintf(stderr, "kithd: the log has no position %" PRIu64 "\n", from);
-    else fprintf(stderr, "kithd: %s\n", text.text);
+    if (err == KITH_E_NOTFOUND)
+        fprintf(stderr, "kithd: the log has no position %" PRIu64 "\n", from);
+    else
+        fprintf(stderr, "kithd: %s\n", text.text);
     return 1;
 }

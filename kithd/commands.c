@@ -33,7 +33,8 @@ static const struct command {
 } commands[] = {
     {"serve", NULL, NULL, cmd_serve, "start the server (also without any command)"},
     {"config", "check", NULL, cmd_config_check, "check the configuration and say what is wrong"},
-    {"config", "show", "--origin", cmd_config_show, "print the configuration in force; --origin: and where each value comes from"},
+    {"config", "show", "--origin", cmd_config_show,
+     "print the configuration in force; --origin: and where each value comes from"},
     {"config", "defaults", NULL, cmd_config_defaults, "print a commented file of all defaults"},
     {"log", "verify", NULL, cmd_log_verify, "read the whole command log and check every record"},
     {"log", "replay", "--from", cmd_log_replay, "print the log's commands as JSON lines; --from POSITION"},

@@ -59,8 +59,7 @@ static kith_err read_flag(struct config *config, int argc, char **argv, int at, 
     }
     *used = 1;
     text = equals == NULL ? NULL : equals + 1;
-    if (text == NULL && config_keys[id].type == CONFIG_BOOL &&
-        (at + 1 == argc || strncmp(argv[at + 1], "--", 2) == 0))
+    if (text == NULL && config_keys[id].type == CONFIG_BOOL && (at + 1 == argc || strncmp(argv[at + 1], "--", 2) == 0))
         text = "true";
     if (text == NULL && at + 1 < argc) {
         text = argv[at + 1];
@@ -96,9 +95,12 @@ static kith_err take_config_flag(struct config *config, int *argc, char **argv, 
     int kept = 0;
 
     for (int at = 0; at < *argc; at++) {
-        if (strncmp(argv[at], "--config=", 9) == 0) path = argv[at] + 9;
-        else if (strcmp(argv[at], "--config") == 0 && at + 1 < *argc) path = argv[++at];
-        else argv[kept++] = argv[at];
+        if (strncmp(argv[at], "--config=", 9) == 0)
+            path = argv[at] + 9;
+        else if (strcmp(argv[at], "--config") == 0 && at + 1 < *argc)
+            path = argv[++at];
+        else
+            argv[kept++] = argv[at];
     }
     *argc = kept;
     if (path == NULL) return KITH_OK;
@@ -116,8 +118,8 @@ kith_err config_load(struct config *config, int *argc, char **argv, const char *
     if (err == KITH_OK) err = take_config_flag(config, argc, argv, message);
     if (err == KITH_OK) err = read_environment(config, message);
     if (err == KITH_OK) err = read_flags(config, argc, argv, own_flag, message);
-    if (err == KITH_OK && (*config_text(config, CONFIG_tls_certificate) == '\0') !=
-                              (*config_text(config, CONFIG_tls_key) == '\0')) {
+    if (err == KITH_OK &&
+        (*config_text(config, CONFIG_tls_certificate) == '\0') != (*config_text(config, CONFIG_tls_key) == '\0')) {
         kith_ignore(kith_buf_append_str(message, "tls.certificate and tls.key go together: one of them is missing"));
         err = KITH_E_MALFORMED;
     }

@@ -61,12 +61,11 @@ static unsigned section_find(struct schema *schema, const char *name, size_t len
     if (n < schema->section_count) return n;
     schema->section_count++;
     (void)snprintf(schema->section_name[n], sizeof schema->section_name[n], "%.*s", (int)len, name);
-    schema->top[schema->top_count++] = (cyaml_schema_field_t){
-        .key = schema->section_name[n],
-        .value = {.type = CYAML_MAPPING,
-                  .flags = CYAML_FLAG_OPTIONAL,
-                  .data_size = sizeof(struct raw),
-                  .mapping = {.fields = schema->section[n]}}};
+    schema->top[schema->top_count++] = (cyaml_schema_field_t){.key = schema->section_name[n],
+                                                              .value = {.type = CYAML_MAPPING,
+                                                                        .flags = CYAML_FLAG_OPTIONAL,
+                                                                        .data_size = sizeof(struct raw),
+                                                                        .mapping = {.fields = schema->section[n]}}};
     return n;
 }
 
@@ -150,8 +149,11 @@ kith_err config_file_read(struct config *config, const char *path, struct kith_b
     struct schema schema;
     struct heard heard = {.len = 0};
     struct raw *raw = NULL;
-    cyaml_config_t settings = {
-        .log_fn = hear, .log_ctx = &heard, .log_level = CYAML_LOG_ERROR, .mem_fn = cyaml_mem, .flags = CYAML_CFG_NO_ALIAS};
+    cyaml_config_t settings = {.log_fn = hear,
+                               .log_ctx = &heard,
+                               .log_level = CYAML_LOG_ERROR,
+                               .mem_fn = cyaml_mem,
+                               .flags = CYAML_CFG_NO_ALIAS};
     cyaml_schema_value_t top = {.type = CYAML_MAPPING,
                                 .flags = CYAML_FLAG_POINTER,
                                 .data_size = sizeof(struct raw),
@@ -166,7 +168,8 @@ kith_err config_file_read(struct config *config, const char *path, struct kith_b
         return code == CYAML_ERR_FILE_OPEN ? KITH_E_NOTFOUND : KITH_E_MALFORMED;
     }
     for (unsigned id = 0; id < CONFIG_ID_COUNT && err == KITH_OK && raw != NULL; id++) {
-        if (raw->list[id].items != NULL) err = take_list(config, id, &raw->list[id], message);
+        if (raw->list[id].items != NULL)
+            err = take_list(config, id, &raw->list[id], message);
         else if (raw->text[id] != NULL)
             err = config_value_set(&config->values[id], &config_keys[id], raw->text[id], ORIGIN_FILE, message);
     }

@@ -14,14 +14,10 @@ struct unit {
     uint64_t factor;
 };
 
-static const struct unit time_units[] = {
-    {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
-static const struct unit byte_units[] = {{"B", 1},
-                                         {"KiB", 1ull << 10},
-                                         {"MiB", 1ull << 20},
-                                         {"GiB", 1ull << 30},
-                                         {"TiB", 1ull << 40},
-                                         {NULL, 0}};
+static const struct unit time_units[] = {{"ms", 1},      {"s", 1000},     {"m", 60000},
+                                         {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
+static const struct unit byte_units[] = {
+    {"B", 1}, {"KiB", 1ull << 10}, {"MiB", 1ull << 20}, {"GiB", 1ull << 30}, {"TiB", 1ull << 40}, {NULL, 0}};
 
 static kith_err number_parse(struct kith_slice text, const struct unit *units, uint64_t *out)
 {
@@ -65,10 +61,10 @@ static kith_err number_set(struct config_value *value, const struct config_key *
     }
     if (err != KITH_OK) {
         kith_ignore(kith_buf_printf(message, "%s: '%s' is not %s within %s", key->name, text,
-                              key->type == CONFIG_TIME    ? "a time such as 500ms, 30s, 7d"
-                              : key->type == CONFIG_BYTES ? "a size such as 512KiB, 64MiB"
-                                                          : "a number",
-                              key->bounds));
+                                    key->type == CONFIG_TIME    ? "a time such as 500ms, 30s, 7d"
+                                    : key->type == CONFIG_BYTES ? "a size such as 512KiB, 64MiB"
+                                                                : "a number",
+                                    key->bounds));
         return KITH_E_MALFORMED;
     }
     value->number = number;

@@ -16,7 +16,8 @@ static void print_address(struct server *server, uint16_t port)
     int host_len = (int)(strrchr(listen, ':') - listen);
 
     /* What is printed is what one can type on this machine: an address that means "any" is not one. */
-    if (*public_url != '\0') (void)snprintf(server->public_url, sizeof server->public_url, "%s", public_url);
+    if (*public_url != '\0')
+        (void)snprintf(server->public_url, sizeof server->public_url, "%s", public_url);
     else if (strncmp(listen, "0.0.0.0:", 8) == 0 || strncmp(listen, "[::]:", 5) == 0)
         (void)snprintf(server->public_url, sizeof server->public_url, "%s://127.0.0.1:%u",
                        server->tls == NULL ? "http" : "https", port);

@@ -71,7 +71,8 @@ static kith_err put_histogram(struct kith_buf *out, const char *name, const char
         seen += buckets[i];
         if (i + 1 < count)
             err = kith_buf_printf(out, "%s_bucket{le=\"%.6f\"} %" PRIu64 "\n", name, (double)bounds_us[i] / 1e6, seen);
-        else err = kith_buf_printf(out, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, seen);
+        else
+            err = kith_buf_printf(out, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, seen);
     }
     if (err == KITH_OK)
         err = kith_buf_printf(out, "%s_sum %.6f\n%s_count %" PRIu64 "\n", name, (double)sum_us / 1e6, name, seen);

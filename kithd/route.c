@@ -30,8 +30,10 @@ static void route_connect(struct serving *serving, struct http_exchange *exchang
                      kith_slice_str("{\"status\":503,\"code\":\"UNAVAILABLE\",\"retryable\":true}"));
         return;
     }
-    if (http_upgrade(exchange, &options, user, &conn) == KITH_OK) gateway_session_attach(user, conn);
-    else gateway_session_abandon(user);
+    if (http_upgrade(exchange, &options, user, &conn) == KITH_OK)
+        gateway_session_attach(user, conn);
+    else
+        gateway_session_abandon(user);
 }
 
 void route_request(void *arg, struct http_exchange *exchange)
@@ -39,10 +41,12 @@ void route_request(void *arg, struct http_exchange *exchange)
     struct serving *serving = arg;
     struct kith_slice path = http_exchange_request(exchange)->path;
 
-    if (kith_slice_is(path, "/connect")) route_connect(serving, exchange);
+    if (kith_slice_is(path, "/connect"))
+        route_connect(serving, exchange);
     else if (kith_slice_is(path, "/diagnostic/echo") && config_number(serving->server->config, CONFIG_diagnostics))
         ws_echo_upgrade(exchange);
-    else api_handle(serving->api, exchange);
+    else
+        api_handle(serving->api, exchange);
 }
 
 void route_admin(void *arg, struct http_exchange *exchange)

@@ -135,7 +135,8 @@ static kith_err loops_open(struct server *server)
 
     if (wanted == 0) wanted = cores > 0 ? (uint64_t)cores : 1;
     server->loop_count = wanted > SERVER_LOOPS_MAX ? SERVER_LOOPS_MAX : (unsigned)wanted;
-    for (unsigned i = 0; i < server->loop_count && err == KITH_OK; i++) err = loop_epoll_open(&server->servings[i].loop);
+    for (unsigned i = 0; i < server->loop_count && err == KITH_OK; i++)
+        err = loop_epoll_open(&server->servings[i].loop);
     return err;
 }
 

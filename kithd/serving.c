@@ -7,8 +7,8 @@
 #include "loop/loop_epoll.h"
 
 #define OPENING_POLL_MS 2
-#define ADVANCE_MS 30000
-#define STOP_GRACE_MS 1500 /* clients are told to come back later, and get their last frames */
+#define ADVANCE_MS      30000
+#define STOP_GRACE_MS   1500 /* clients are told to come back later, and get their last frames */
 
 static void owner_failed(void *arg, const char *why)
 {
@@ -272,4 +272,3 @@ void serving_close(struct serving *serving)
     serving->asker = NULL;
     serving->owner = NULL;
 }
-

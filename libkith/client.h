@@ -7,14 +7,14 @@
 
 /* The inside of a client: one struct, and the files that each do one job on it. */
 
-#define CLIENT_IN_FLIGHT_DEFAULT 16
-#define CLIENT_CHATS_MAX 100000
-#define CLIENT_MARKS_MAX 1000000
-#define CLIENT_BACKOFF_BASE_MS 500
-#define CLIENT_BACKOFF_CAP_MS 60000
-#define CLIENT_HEART_BEAT_MS 10000
+#define CLIENT_IN_FLIGHT_DEFAULT  16
+#define CLIENT_CHATS_MAX          100000
+#define CLIENT_MARKS_MAX          1000000
+#define CLIENT_BACKOFF_BASE_MS    500
+#define CLIENT_BACKOFF_CAP_MS     60000
+#define CLIENT_HEART_BEAT_MS      10000
 #define CLIENT_CONNECT_TIMEOUT_MS 20000
-#define CLIENT_ANSWER_TIMEOUT_MS 30000 /* a message unanswered for so long: the connection is taken for dead */
+#define CLIENT_ANSWER_TIMEOUT_MS  30000 /* a message unanswered for so long: the connection is taken for dead */
 
 struct outbox_entry {
     struct outbox_entry *prev, *next; /* in the order of sending */
@@ -72,7 +72,7 @@ struct kith_client {
     size_t outbox_count;
     uint32_t in_flight;
     uint64_t order_next;
-    uint64_t id_stamp; /* 48 bits of ms and 12 of counter: ids of this device only rise */
+    uint64_t id_stamp;       /* 48 bits of ms and 12 of counter: ids of this device only rise */
     int64_t server_ahead_ms; /* the server's clock against the wall's, when it matters */
 
     struct kith_map chats; /* chat_id to struct chat_sync * */
@@ -122,8 +122,8 @@ void outbox_reset_wire(struct kith_client *client); /* the connection is gone: n
 void outbox_accepted(struct kith_client *client, struct msg_id id, uint64_t seq);
 void outbox_refused(struct kith_client *client, struct msg_id id, enum kith_code code, uint64_t retry_after_ms);
 uint64_t outbox_next_ms(const struct kith_client *client);
-struct outbox_entry *outbox_add(struct kith_client *client, const struct outbox_entry *head, struct kith_slice content_type,
-                                struct kith_slice body);
+struct outbox_entry *outbox_add(struct kith_client *client, const struct outbox_entry *head,
+                                struct kith_slice content_type, struct kith_slice body);
 struct msg_id client_msg_id(struct kith_client *client);
 
 /* link.c */

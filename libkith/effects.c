@@ -9,8 +9,10 @@ struct kith_effect *effect_add(struct kith_client *client, enum kith_effect_kind
     if (node == NULL) abort(); /* a client that cannot say what to do next can promise nothing */
     *node = (struct effect_node){.effect = {.kind = kind}};
     if (bytes != NULL) *bytes = node->bytes;
-    if (client->batch_last != NULL) client->batch_last->next = node;
-    else client->batch_effects = node;
+    if (client->batch_last != NULL)
+        client->batch_last->next = node;
+    else
+        client->batch_effects = node;
     client->batch_last = node;
     return &node->effect;
 }
@@ -36,8 +38,10 @@ void effect_state(struct kith_client *client, enum kith_connection connection, e
 
 static void queue_append(struct kith_client *client, struct effect_node *first, struct effect_node *last)
 {
-    if (client->last != NULL) client->last->next = first;
-    else client->first = first;
+    if (client->last != NULL)
+        client->last->next = first;
+    else
+        client->first = first;
     client->last = last;
 }
 

@@ -215,7 +215,10 @@ void inbox_message(struct kith_client *client, const struct stomp_frame *frame)
         remember_ack(client, frame); /* the mailbox, or a kind that this build does not know: taken, not shown */
         return;
     }
-    if (what.len == 0) numbered(client, frame, chat);
-    else if (kith_slice_is(what, "/receipts")) receipt(client, frame, chat);
-    else if (kith_slice_is(what, "/typing")) typing(client, frame, chat);
+    if (what.len == 0)
+        numbered(client, frame, chat);
+    else if (kith_slice_is(what, "/receipts"))
+        receipt(client, frame, chat);
+    else if (kith_slice_is(what, "/typing"))
+        typing(client, frame, chat);
 }

@@ -25,7 +25,7 @@ struct kith_time {
     uint64_t mono_ms, wall_ms;
 };
 
-#define KITH_TOKEN_BYTES_MAX 256
+#define KITH_TOKEN_BYTES_MAX    256
 #define KITH_OUTBOX_ENTRIES_MAX 10000
 
 struct kith_client_config {
@@ -85,7 +85,8 @@ struct kith_outbox_entry {
 };
 size_t kith_client_outbox_count(const struct kith_client *client);
 /** In the order of sending. */
-KITH_MUST_USE kith_err kith_client_outbox_at(const struct kith_client *client, size_t at, struct kith_outbox_entry *out);
+KITH_MUST_USE kith_err kith_client_outbox_at(const struct kith_client *client, size_t at,
+                                             struct kith_outbox_entry *out);
 /** A failed or unknown entry is tried again; a failed one under a new id: *out is the one it has now. KITH_E_NOTFOUND. */
 KITH_MUST_USE kith_err kith_client_outbox_retry(struct kith_client *client, struct kith_time now, struct msg_id id,
                                                 struct msg_id *out);
@@ -94,18 +95,19 @@ KITH_MUST_USE kith_err kith_client_outbox_drop(struct kith_client *client, struc
 
 /* ---- what the host must do */
 enum kith_effect_kind {
-    KITH_EFFECT_PERSIST = 1, /* write `records` in one durable transaction, then call kith_client_persisted()           */
-    KITH_EFFECT_SEND,        /* `bytes`: one WebSocket message                                                          */
-    KITH_EFFECT_CONNECT,     /* open a connection; answer with kith_client_connected() or _disconnected()              */
-    KITH_EFFECT_CLOSE,       /* close the connection; kith_client_disconnected() need not follow                        */
-    KITH_EFFECT_TIMER,       /* call kith_client_tick() at mono `at_ms`, or earlier; replaces the timer before          */
-    KITH_EFFECT_TOKEN,       /* a fresh access token is needed: kith_client_token()                                     */
-    KITH_EFFECT_MESSAGE,     /* show: a numbered event came, the first and only time                                    */
-    KITH_EFFECT_SENT,        /* show: an outbox entry has its number                                                    */
-    KITH_EFFECT_FAILED,      /* show: an outbox entry was refused for good, or its outcome is unknown                   */
-    KITH_EFFECT_RECEIPT,     /* show: somebody's watermarks                                                             */
-    KITH_EFFECT_TYPING,      /* show: somebody types, or stopped                                                        */
-    KITH_EFFECT_STATE,       /* show: connection state                                                                  */
+    KITH_EFFECT_PERSIST =
+        1,               /* write `records` in one durable transaction, then call kith_client_persisted()           */
+    KITH_EFFECT_SEND,    /* `bytes`: one WebSocket message                                                          */
+    KITH_EFFECT_CONNECT, /* open a connection; answer with kith_client_connected() or _disconnected()              */
+    KITH_EFFECT_CLOSE,   /* close the connection; kith_client_disconnected() need not follow                        */
+    KITH_EFFECT_TIMER,   /* call kith_client_tick() at mono `at_ms`, or earlier; replaces the timer before          */
+    KITH_EFFECT_TOKEN,   /* a fresh access token is needed: kith_client_token()                                     */
+    KITH_EFFECT_MESSAGE, /* show: a numbered event came, the first and only time                                    */
+    KITH_EFFECT_SENT,    /* show: an outbox entry has its number                                                    */
+    KITH_EFFECT_FAILED,  /* show: an outbox entry was refused for good, or its outcome is unknown                   */
+    KITH_EFFECT_RECEIPT, /* show: somebody's watermarks                                                             */
+    KITH_EFFECT_TYPING,  /* show: somebody types, or stopped                                                        */
+    KITH_EFFECT_STATE,   /* show: connection state                                                                  */
 };
 
 enum kith_connection { KITH_OFFLINE = 1, KITH_CONNECTING, KITH_ONLINE, KITH_REPLACED };
@@ -123,19 +125,19 @@ struct kith_message {
 
 struct kith_effect {
     enum kith_effect_kind kind;
-    struct kith_slice bytes;   /* SEND; PERSIST: records in the form of kith_record_next(); lent until the next call */
-    uint64_t at_ms;            /* TIMER */
-    struct kith_message message; /* MESSAGE */
-    struct chat_id chat;       /* SENT, FAILED, RECEIPT, TYPING */
-    struct msg_id id;          /* SENT, FAILED */
-    uint64_t seq;              /* SENT */
-    enum kith_code code;       /* FAILED; STATE: why offline, OK: no reason */
-    bool is_unknown;           /* FAILED: it may be stored */
-    struct user_id user;       /* RECEIPT, TYPING */
+    struct kith_slice bytes; /* SEND; PERSIST: records in the form of kith_record_next(); lent until the next call */
+    uint64_t at_ms;          /* TIMER */
+    struct kith_message message;          /* MESSAGE */
+    struct chat_id chat;                  /* SENT, FAILED, RECEIPT, TYPING */
+    struct msg_id id;                     /* SENT, FAILED */
+    uint64_t seq;                         /* SENT */
+    enum kith_code code;                  /* FAILED; STATE: why offline, OK: no reason */
+    bool is_unknown;                      /* FAILED: it may be stored */
+    struct user_id user;                  /* RECEIPT, TYPING */
     uint64_t delivered_up_to, read_up_to; /* RECEIPT */
-    bool typing;               /* TYPING */
-    enum kith_connection connection; /* STATE */
-    uint64_t retry_ms;         /* STATE: offline, and next try at mono retry_ms */
+    bool typing;                          /* TYPING */
+    enum kith_connection connection;      /* STATE */
+    uint64_t retry_ms;                    /* STATE: offline, and next try at mono retry_ms */
 };
 
 /** The next effect, lent until the next call on the client. KITH_E_NOTFOUND: none. KITH_E_AGAIN: waits for persisted. */
@@ -148,8 +150,9 @@ KITH_MUST_USE kith_err kith_record_next(struct kith_slice *records, bool *is_put
 KITH_MUST_USE kith_err kith_record_message(struct kith_slice key, struct kith_slice value, struct kith_message *out);
 
 struct kith_client_stats {
-    uint64_t sent, resent, accepted, refused, failed;   /* outbox */
-    uint64_t applied, duplicates, gaps, holes, acks;    /* inbox; holes: breaks of the stream's promise, healed by reconnecting */
+    uint64_t sent, resent, accepted, refused, failed; /* outbox */
+    uint64_t applied, duplicates, gaps, holes,
+        acks;           /* inbox; holes: breaks of the stream's promise, healed by reconnecting */
     uint64_t unflagged; /* of the duplicates: without redelivered:true */
     uint64_t connects, persists;
 };

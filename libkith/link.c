@@ -29,8 +29,9 @@ void link_down(struct kith_client *client, enum kith_code code, uint64_t retry_a
     stomp_reader_init(&client->reader, KITH_FRAME_BYTES_MAX * 2);
     client->ack_len = 0;
     outbox_reset_wire(client);
-    client->connect_at_ms =
-        client->stopped || client->token_asked ? UINT64_MAX : client->now.mono_ms + retry_after_ms + backoff_ms(client);
+    client->connect_at_ms = client->stopped || client->token_asked
+                                ? UINT64_MAX
+                                : client->now.mono_ms + retry_after_ms + backoff_ms(client);
     client->tries++;
     if (was_open) effect_state(client, client->stopped ? KITH_REPLACED : KITH_OFFLINE, code, client->connect_at_ms);
 }
@@ -101,8 +102,10 @@ void kith_client_tick(struct kith_client *client, struct kith_time now)
 {
     client->now = now;
     client->timer_at_ms = UINT64_MAX;
-    if (client->link == LINK_DOWN && client->started && now.mono_ms >= client->connect_at_ms) link_open(client);
-    else if (client->link == LINK_UP) tick_up(client);
+    if (client->link == LINK_DOWN && client->started && now.mono_ms >= client->connect_at_ms)
+        link_open(client);
+    else if (client->link == LINK_UP)
+        tick_up(client);
     else if (client->link != LINK_DOWN && now.mono_ms >= client->link_since_ms + CLIENT_CONNECT_TIMEOUT_MS)
         link_down(client, CODE_UNAVAILABLE, 0);
     link_timers(client);
@@ -239,8 +242,10 @@ void kith_client_bytes(struct kith_client *client, struct kith_time now, uint8_t
         /* The buffer is ours: the reader may unescape in it. */
         kith_err err = stomp_next(&client->reader, client->in.ptr + client->in.head, kith_buf_len(&client->in), &used,
                                   &client->frame);
-        if (err == KITH_OK) take_frame(client, &client->frame);
-        else if (err != KITH_E_AGAIN) link_down(client, CODE_MALFORMED, 0);
+        if (err == KITH_OK)
+            take_frame(client, &client->frame);
+        else if (err != KITH_E_AGAIN)
+            link_down(client, CODE_MALFORMED, 0);
         if (client->link == LINK_DOWN) break;
         kith_buf_consume(&client->in, used);
         if (err == KITH_E_AGAIN) break;
@@ -320,8 +325,10 @@ kith_err kith_client_read(struct kith_client *client, struct chat_id chat, uint6
     if (seq <= sync->read_up_to) return KITH_OK;
     sync->read_up_to = seq;
     record_put_chat(client, sync);
-    if (client->link == LINK_UP) chat_frame(client, chat, "/read", seq);
-    else sync->read_unsent = true;
+    if (client->link == LINK_UP)
+        chat_frame(client, chat, "/read", seq);
+    else
+        sync->read_unsent = true;
     step_end(client);
     return KITH_OK;
 }

@@ -35,8 +35,8 @@ struct msg_id client_msg_id(struct kith_client *client)
     return (struct msg_id){id};
 }
 
-struct outbox_entry *outbox_add(struct kith_client *client, const struct outbox_entry *head, struct kith_slice content_type,
-                                struct kith_slice body)
+struct outbox_entry *outbox_add(struct kith_client *client, const struct outbox_entry *head,
+                                struct kith_slice content_type, struct kith_slice body)
 {
     struct outbox_entry *entry = malloc(sizeof *entry + content_type.len + body.len);
     struct outbox_entry *after = client->outbox_last;
@@ -51,20 +51,28 @@ struct outbox_entry *outbox_add(struct kith_client *client, const struct outbox_
     while (after != NULL && after->order > entry->order) after = after->prev;
     entry->prev = after;
     entry->next = after == NULL ? client->outbox_first : after->next;
-    if (entry->prev != NULL) entry->prev->next = entry;
-    else client->outbox_first = entry;
-    if (entry->next != NULL) entry->next->prev = entry;
-    else client->outbox_last = entry;
+    if (entry->prev != NULL)
+        entry->prev->next = entry;
+    else
+        client->outbox_first = entry;
+    if (entry->next != NULL)
+        entry->next->prev = entry;
+    else
+        client->outbox_last = entry;
     client->outbox_count++;
     return entry;
 }
 
 static void outbox_remove(struct kith_client *client, struct outbox_entry *entry)
 {
-    if (entry->prev != NULL) entry->prev->next = entry->next;
-    else client->outbox_first = entry->next;
-    if (entry->next != NULL) entry->next->prev = entry->prev;
-    else client->outbox_last = entry->prev;
+    if (entry->prev != NULL)
+        entry->prev->next = entry->next;
+    else
+        client->outbox_first = entry->next;
+    if (entry->next != NULL)
+        entry->next->prev = entry->prev;
+    else
+        client->outbox_last = entry->prev;
     if (entry->in_flight) client->in_flight--;
     client->outbox_count--;
     record_delete_outbox(client, entry);
@@ -122,7 +130,8 @@ static uint32_t in_flight_limit(const struct kith_client *client)
 {
     uint32_t ours = client->config.in_flight_max;
 
-    return client->server_in_flight_max != 0 && client->server_in_flight_max < ours ? client->server_in_flight_max : ours;
+    return client->server_in_flight_max != 0 && client->server_in_flight_max < ours ? client->server_in_flight_max
+                                                                                    : ours;
 }
 
 /* True: it may go out now. An entry waits for all earlier ones of its chat: order is kept per chat, not between chats. */
@@ -130,9 +139,11 @@ static bool may_send(const struct kith_client *client, const struct outbox_entry
 {
     const struct outbox_entry *earlier;
 
-    if (entry->state != KITH_OUTBOX_QUEUED || entry->in_flight || sync->held_until_ms > client->now.mono_ms) return false;
+    if (entry->state != KITH_OUTBOX_QUEUED || entry->in_flight || sync->held_until_ms > client->now.mono_ms)
+        return false;
     for (earlier = entry->prev; earlier != NULL; earlier = earlier->prev)
-        if (kith_uuid_eq(earlier->chat.id, entry->chat.id) && earlier->state == KITH_OUTBOX_QUEUED) return earlier->in_flight;
+        if (kith_uuid_eq(earlier->chat.id, entry->chat.id) && earlier->state == KITH_OUTBOX_QUEUED)
+            return earlier->in_flight;
     return true;
 }
 
@@ -167,7 +178,8 @@ void outbox_reset_wire(struct kith_client *client)
     struct chat_sync **sync = NULL;
     uint32_t at = 0;
 
-    for (struct outbox_entry *entry = client->outbox_first; entry != NULL; entry = entry->next) entry->in_flight = false;
+    for (struct outbox_entry *entry = client->outbox_first; entry != NULL; entry = entry->next)
+        entry->in_flight = false;
     client->in_flight = 0;
     while (kith_map_next(&client->chats, &at, &key, (void **)&sync)) (*sync)->held_until_ms = 0;
 }
@@ -214,7 +226,8 @@ static void hold(struct kith_client *client, struct chat_sync *sync, uint64_t re
     client->config.random(client->config.random_arg, &coins, sizeof coins);
     if (cap > CLIENT_BACKOFF_CAP_MS) cap = CLIENT_BACKOFF_CAP_MS;
     sync->refusals++;
-    sync->held_until_ms = client->now.mono_ms + (retry_after_ms > 0 ? retry_after_ms : 1) + coins % cap; /* full jitter */
+    sync->held_until_ms = client->now.mono_ms + (retry_after_ms > 0 ? retry_after_ms : 1) +
+                          coins % cap; /* full jitter */
 }
 
 void outbox_refused(struct kith_client *client, struct msg_id id, enum kith_code code, uint64_t retry_after_ms)
@@ -228,12 +241,15 @@ void outbox_refused(struct kith_client *client, struct msg_id id, enum kith_code
     if (entry->in_flight) client->in_flight--;
     entry->in_flight = false;
     client->stats.refused++;
-    if (code == CODE_TOO_OLD) fail(client, entry, code, true);
+    if (code == CODE_TOO_OLD)
+        fail(client, entry, code, true);
     else if (code == CODE_PREDECESSOR_MISSING) {
         /* An earlier one was refused, for now or for good: its followers go again behind whatever was accepted last. */
         if (sync->held_until_ms <= client->now.mono_ms) sync->held_until_ms = client->now.mono_ms + 1;
-    } else if (kith_code_retryable(code)) hold(client, sync, retry_after_ms);
-    else fail(client, entry, code, false);
+    } else if (kith_code_retryable(code))
+        hold(client, sync, retry_after_ms);
+    else
+        fail(client, entry, code, false);
 }
 
 uint64_t outbox_next_ms(const struct kith_client *client)
@@ -246,7 +262,9 @@ uint64_t outbox_next_ms(const struct kith_client *client)
         uint64_t at;
         if (entry->state != KITH_OUTBOX_QUEUED) continue;
         sync = kith_map_find(&client->chats, &entry->chat);
-        at = entry->in_flight ? entry->sent_at_ms + CLIENT_ANSWER_TIMEOUT_MS : sync == NULL ? 0 : (*sync)->held_until_ms;
+        at = entry->in_flight ? entry->sent_at_ms + CLIENT_ANSWER_TIMEOUT_MS
+             : sync == NULL   ? 0
+                              : (*sync)->held_until_ms;
         /* What is no longer held waits for an answer to another one, not for the time. */
         if ((entry->in_flight || at > client->now.mono_ms) && at < next) next = at;
     }
@@ -304,7 +322,8 @@ kith_err kith_client_outbox_at(const struct kith_client *client, size_t at, stru
     return KITH_OK;
 }
 
-kith_err kith_client_outbox_retry(struct kith_client *client, struct kith_time now, struct msg_id id, struct msg_id *out)
+kith_err kith_client_outbox_retry(struct kith_client *client, struct kith_time now, struct msg_id id,
+                                  struct msg_id *out)
 {
     struct outbox_entry *entry = outbox_find(client, id);
 

@@ -10,7 +10,7 @@
  *   'R' chat (16) user     somebody's watermarks there
  *   'S'                    the device's id stamp and order
  */
-#define RECORD_VERSION 1
+#define RECORD_VERSION   1
 #define RECORD_BYTES_MAX (KITH_MESSAGE_BYTES_MAX + 4096)
 
 struct key {

@@ -110,7 +110,7 @@ void accounts_free(struct accounts *accounts)
     hash_pool_free(accounts->hashes);
     accounts->hashes = NULL;
     /* Another thread may still be at work in this memory: it goes with the process. */
-    if (accounts->starting || accounts->parcels != NULL || outbox_is_working(accounts->outbox)) return;
+    if (accounts->starting || accounts->parcels != NULL || !outbox_is_at_rest(accounts->outbox)) return;
     accounts_crash(accounts);
 }
 

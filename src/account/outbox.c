@@ -81,20 +81,15 @@ void outbox_job_free(struct outbox_job *job)
 void outbox_free(struct outbox *outbox)
 {
     if (outbox == NULL) return;
-    loop_timer_stop(outbox->loop, &outbox->retry);
-    while (outbox->first != NULL) {
-        struct outbox_job *job = outbox->first;
-        outbox->first = job->next;
-        loop_timer_stop(outbox->loop, &job->patience);
-        outbox_job_free(job);
-    }
     outbox_work_deinit(&outbox->work);
     free(outbox);
 }
 
-bool outbox_is_working(const struct outbox *outbox)
+bool outbox_is_at_rest(struct outbox *outbox)
 {
-    return outbox->working;
+    if (outbox->working || outbox->first != NULL) return false;
+    loop_timer_stop(outbox->loop, &outbox->retry);
+    return true;
 }
 
 void outbox_stats(const struct outbox *outbox, struct accounts_stats *out)

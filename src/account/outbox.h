@@ -35,9 +35,10 @@ struct outbox_job {
 struct outbox;
 
 struct outbox *outbox_new(struct accounts *accounts);
-/** NULL is fine. */
+/** Touches no loop; the jobs are the accounts' to free. NULL is fine. */
 void outbox_free(struct outbox *outbox);
-bool outbox_is_working(const struct outbox *outbox);
+/** Nothing is in work or waits; then no timer runs any more either. */
+bool outbox_is_at_rest(struct outbox *outbox);
 /** On the home loop: drains what was in the table at start. */
 void outbox_start(struct outbox *outbox);
 

@@ -31,7 +31,7 @@ typedef enum kith_err {
     KITH_E_CONFLICT,
 } kith_err;
 
-#define KITH_MUST_USE __attribute__((warn_unused_result))
+#define KITH_MUST_USE          __attribute__((warn_unused_result))
 #define KITH_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /** Says that a result is not looked at on purpose: the comment beside the call says why that is right. */

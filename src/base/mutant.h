@@ -8,25 +8,25 @@
  * simulator must find it; in every other build it is the constant false and the compiler drops the branch.
  * One line a bug: name, what it breaks.
  */
-#define KITH_MUTANT_LIST(X)                                                                                            \
-    X(ACK_BEFORE_SYNC, "an append is reported durable before its sync")                                               \
-    X(TORN_TAIL_ACCEPTED, "a record that fails its checksum is replayed")                                             \
-    X(TAIL_DROPPED, "recovery stops one record early")                                                                \
-    X(POSITION_BEFORE_ROWS, "the shard's position is stored ahead of the rows it covers")                              \
-    X(KEY_NOT_STORED, "the idempotency key of a message is not stored")                                               \
-    X(KEY_IGNORES_CONTENT, "same id with other content gets the first answer")                                        \
-    X(AFTER_IGNORED, "a message is taken although its predecessor was refused")                                       \
-    X(SEQ_SKIPS, "a refused command still uses up a sequence number")                                                 \
-    X(RESUME_OFF_BY_ONE, "a subscription starts one past the cursor's successor")                                     \
-    X(REGISTER_AFTER_HEADS, "heads are read before the live events are registered")                                   \
-    X(CURSOR_BEFORE_DELIVERY, "the cursor moves when a message is sent, not when it is acknowledged")                  \
-    X(CURSOR_GOES_BACK, "an old acknowledgement moves the cursor back")                                                \
-    X(RECEIPT_BY_ARRIVAL, "the last receipt wins, not the highest")                                                   \
-    X(WRONG_WAITER, "an answer wakes the waiter beside the one that asked")                                           \
-    X(REMOVED_STILL_READS, "membership is not checked when a member is removed")                                      \
-    X(FSYNC_RETRIED, "a failed sync is tried again as if nothing happened")                                           \
-    X(LIVE_GAP_IGNORED, "a live event beyond the next sequence number is sent at once")                               \
-    X(OUTBOX_FORGETS, "the client drops a message from its outbox when it is written, not when it is acknowledged")    \
+#define KITH_MUTANT_LIST(X)                                                                                         \
+    X(ACK_BEFORE_SYNC, "an append is reported durable before its sync")                                             \
+    X(TORN_TAIL_ACCEPTED, "a record that fails its checksum is replayed")                                           \
+    X(TAIL_DROPPED, "recovery stops one record early")                                                              \
+    X(POSITION_BEFORE_ROWS, "the shard's position is stored ahead of the rows it covers")                           \
+    X(KEY_NOT_STORED, "the idempotency key of a message is not stored")                                             \
+    X(KEY_IGNORES_CONTENT, "same id with other content gets the first answer")                                      \
+    X(AFTER_IGNORED, "a message is taken although its predecessor was refused")                                     \
+    X(SEQ_SKIPS, "a refused command still uses up a sequence number")                                               \
+    X(RESUME_OFF_BY_ONE, "a subscription starts one past the cursor's successor")                                   \
+    X(REGISTER_AFTER_HEADS, "heads are read before the live events are registered")                                 \
+    X(CURSOR_BEFORE_DELIVERY, "the cursor moves when a message is sent, not when it is acknowledged")               \
+    X(CURSOR_GOES_BACK, "an old acknowledgement moves the cursor back")                                             \
+    X(RECEIPT_BY_ARRIVAL, "the last receipt wins, not the highest")                                                 \
+    X(WRONG_WAITER, "an answer wakes the waiter beside the one that asked")                                         \
+    X(REMOVED_STILL_READS, "membership is not checked when a member is removed")                                    \
+    X(FSYNC_RETRIED, "a failed sync is tried again as if nothing happened")                                         \
+    X(LIVE_GAP_IGNORED, "a live event beyond the next sequence number is sent at once")                             \
+    X(OUTBOX_FORGETS, "the client drops a message from its outbox when it is written, not when it is acknowledged") \
     X(CLIENT_NO_DEDUP, "the client shows a redelivered message again")
 
 #define KITH_MUTANT_ENUM(name, text) KITH_MUTANT_##name,

@@ -74,13 +74,13 @@ static inline KITH_MUST_USE kith_err kith_eat_uint(struct kith_slice *in, unsign
     return KITH_OK;
 }
 
-#define KITH_EAT_DEFINE(name, type, width)                                                                             \
-    static inline KITH_MUST_USE kith_err kith_eat_##name(struct kith_slice *in, type *out)                             \
-    {                                                                                                                  \
-        uint64_t value = 0;                                                                                            \
-        kith_err err = kith_eat_uint(in, width, &value);                                                               \
-        if (err == KITH_OK) *out = (type)value;                                                                        \
-        return err;                                                                                                    \
+#define KITH_EAT_DEFINE(name, type, width)                                                 \
+    static inline KITH_MUST_USE kith_err kith_eat_##name(struct kith_slice *in, type *out) \
+    {                                                                                      \
+        uint64_t value = 0;                                                                \
+        kith_err err = kith_eat_uint(in, width, &value);                                   \
+        if (err == KITH_OK) *out = (type)value;                                            \
+        return err;                                                                        \
     }
 KITH_EAT_DEFINE(u8, uint8_t, 1)
 KITH_EAT_DEFINE(u16_be, uint16_t, 2)

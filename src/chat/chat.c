@@ -199,9 +199,8 @@ struct chat_event *chat_number(struct chat_step *step, const struct row_message 
     chat->head.last_seq++;
     chat->head.time_ms = step->time_ms;
     chat->dirty = true;
-    *event = (struct chat_event){.seq = chat->head.last_seq,
-                                 .at = kith_buf_len(fx->rows) - value_len,
-                                 .len = value_len};
+    *event = (struct chat_event){
+        .seq = chat->head.last_seq, .at = kith_buf_len(fx->rows) - value_len, .len = value_len};
     fx->event_count++;
     fx->row_count++;
     fx->answer = (struct chat_answer){
@@ -230,6 +229,8 @@ void chat_put_row(struct chat_step *step, const struct row_key *key, const struc
 {
     kith_err err = row_put(step->fx->rows, key, kith_buf_peek(value));
 
-    if (err != KITH_OK) step->fx->err = err;
-    else step->fx->row_count++;
+    if (err != KITH_OK)
+        step->fx->err = err;
+    else
+        step->fx->row_count++;
 }

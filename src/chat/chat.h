@@ -21,7 +21,8 @@
 struct chat_member {
     struct user_id user;
     struct row_member row;
-    struct msg_id id_max; /* largest id that any device of this person wrote here: a larger one is new without a lookup */
+    struct msg_id
+        id_max; /* largest id that any device of this person wrote here: a larger one is new without a lookup */
 };
 
 struct chat_device {

@@ -10,8 +10,10 @@ static size_t member_place(const struct chat *chat, struct user_id user)
 
     while (low < high) {
         size_t mid = low + (high - low) / 2;
-        if (kith_uuid_cmp(chat->members[mid].user.id, user.id) < 0) low = mid + 1;
-        else high = mid;
+        if (kith_uuid_cmp(chat->members[mid].user.id, user.id) < 0)
+            low = mid + 1;
+        else
+            high = mid;
     }
     return low;
 }
@@ -22,8 +24,10 @@ static size_t device_place(const struct chat *chat, struct device_id device)
 
     while (low < high) {
         size_t mid = low + (high - low) / 2;
-        if (kith_uuid_cmp(chat->devices[mid].device.id, device.id) < 0) low = mid + 1;
-        else high = mid;
+        if (kith_uuid_cmp(chat->devices[mid].device.id, device.id) < 0)
+            low = mid + 1;
+        else
+            high = mid;
     }
     return low;
 }

@@ -154,8 +154,8 @@ static struct chat_member *heir(const struct chat *chat, const struct chat_membe
         if (m == leaver || !chat_member_is_in(m)) continue;
         if (m->row.role == ROLE_OWNER) return NULL;
         if (best == NULL || m->row.role > best->row.role ||
-            (m->row.role == best->row.role && m->row.intervals[m->row.interval_count - 1].from <
-                                                  best->row.intervals[best->row.interval_count - 1].from))
+            (m->row.role == best->row.role &&
+             m->row.intervals[m->row.interval_count - 1].from < best->row.intervals[best->row.interval_count - 1].from))
             best = m;
     }
     return best;

@@ -196,13 +196,17 @@ void chat_apply_delete(struct chat_step *step)
         return;
     }
     if (message.flags & MESSAGE_FREED) { /* deleting again changes nothing and takes no number */
-        step->fx->answer = (struct chat_answer){.code = CODE_OK, .repeated = true, .epoch = message.epoch,
-                                                .seq = step->cmd->seq, .created_ms = step->time_ms};
+        step->fx->answer = (struct chat_answer){.code = CODE_OK,
+                                                .repeated = true,
+                                                .epoch = message.epoch,
+                                                .seq = step->cmd->seq,
+                                                .created_ms = step->time_ms};
         return;
     }
     free_body(step, &message);
     kith_buf_init(&body, 128);
-    if (step->fx->err == KITH_OK) step->fx->err = kith_buf_printf(&body, "{\"seq\":%llu}", (unsigned long long)step->cmd->seq);
+    if (step->fx->err == KITH_OK)
+        step->fx->err = kith_buf_printf(&body, "{\"seq\":%llu}", (unsigned long long)step->cmd->seq);
     if (step->fx->err == KITH_OK && chat_number_json(step, MESSAGE_DELETED, &body) != NULL) chat_remember(step);
     kith_buf_deinit(&body);
 }

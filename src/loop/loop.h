@@ -44,8 +44,8 @@ struct loop {
 
 struct loop_ops {
     const char *name;
-    uint64_t (*now_ms)(struct loop *loop);  /* monotonic; read once a wake-up, so it is cheap */
-    uint64_t (*wall_ms)(struct loop *loop); /* since 1970, UTC; may step, so only for stamps  */
+    uint64_t (*now_ms)(struct loop *loop);                    /* monotonic; read once a wake-up, so it is cheap */
+    uint64_t (*wall_ms)(struct loop *loop);                   /* since 1970, UTC; may step, so only for stamps  */
     void (*random)(struct loop *loop, void *out, size_t len); /* unpredictable (but in the simulator) */
     void (*defer)(struct loop *loop, struct loop_task *task); /* soon, on this thread, never inside the call */
     void (*late)(struct loop *loop, struct loop_task *task);  /* at the end of this wake-up */

@@ -21,7 +21,7 @@ struct disk_file; /* opaque, an open file */
 
 struct disk_sync {
     struct disk_file *file;
-    kith_err err; /* out */
+    kith_err err;                       /* out */
     void (*done)(struct disk_sync *op); /* on the loop, exactly once, never inside disk_sync() */
     struct loop_task task;              /* the adapter's */
 };

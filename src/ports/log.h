@@ -47,7 +47,7 @@ struct log_follower {
 };
 
 /** Buckets of the sync histogram: bucket i counts syncs of at most LOG_SYNC_BUCKET_US(i) microseconds; the last is open. */
-#define LOG_SYNC_BUCKETS 12
+#define LOG_SYNC_BUCKETS      12
 #define LOG_SYNC_BUCKET_US(i) (100ull << (i)) /* 0.1 ms to 102.4 ms */
 
 struct log_status {

@@ -7,7 +7,7 @@
  * The directory's tables (docs/schema.md). Times are milliseconds since 1970, UTC. Secrets are never stored: a password
  * as Argon2id's encoded form, a token or invite code as its SHA-256.
  */
-#define DIRECTORY_HASH_BYTES 32
+#define DIRECTORY_HASH_BYTES              32
 #define DIRECTORY_PASSWORD_HASH_BYTES_MAX 128
 
 enum user_status { USER_ACTIVE = 1, USER_SUSPENDED = 2, USER_DELETED = 3 };

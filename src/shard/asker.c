@@ -9,8 +9,8 @@ struct asker {
     struct asker_config config;
     struct shard_listener listener;
     uint64_t boot, request_next;
-    struct kith_map waiting;      /* request number to struct ask * */
-    struct ask *oldest, *newest;  /* by deadline: all wait equally long */
+    struct kith_map waiting;     /* request number to struct ask * */
+    struct ask *oldest, *newest; /* by deadline: all wait equally long */
     struct loop_timer deadline;
 };
 
@@ -18,17 +18,23 @@ static void list_push(struct asker *asker, struct ask *ask)
 {
     ask->next = NULL;
     ask->prev = asker->newest;
-    if (asker->newest != NULL) asker->newest->next = ask;
-    else asker->oldest = ask;
+    if (asker->newest != NULL)
+        asker->newest->next = ask;
+    else
+        asker->oldest = ask;
     asker->newest = ask;
 }
 
 static void list_remove(struct asker *asker, struct ask *ask)
 {
-    if (ask->prev != NULL) ask->prev->next = ask->next;
-    else asker->oldest = ask->next;
-    if (ask->next != NULL) ask->next->prev = ask->prev;
-    else asker->newest = ask->prev;
+    if (ask->prev != NULL)
+        ask->prev->next = ask->next;
+    else
+        asker->oldest = ask->next;
+    if (ask->next != NULL)
+        ask->next->prev = ask->prev;
+    else
+        asker->newest = ask->prev;
     ask->prev = ask->next = NULL;
 }
 
@@ -82,8 +88,10 @@ static void listener_news(struct shard_listener *listener, const struct shard_ne
     struct asker *asker = (struct asker *)((char *)listener - offsetof(struct asker, listener));
 
     for (size_t i = 0; i < count; i++) {
-        if (items[i].kind == NEWS_ANSWER) take_answer(asker, &items[i]);
-        else if (asker->config.news != NULL) asker->config.news(asker->config.arg, &items[i]);
+        if (items[i].kind == NEWS_ANSWER)
+            take_answer(asker, &items[i]);
+        else if (asker->config.news != NULL)
+            asker->config.news(asker->config.arg, &items[i]);
     }
 }
 
@@ -141,10 +149,8 @@ static kith_err append(struct asker *asker, const struct cmd *from, uint64_t req
     size_t bytes;
 
     cmd.time_ms = loop_wall_ms(asker->config.loop);
-    cmd.origin = (struct cmd_origin){.boot = asker->boot,
-                                     .session = request != 0,
-                                     .request = request,
-                                     .loop = asker->config.loop_index};
+    cmd.origin = (struct cmd_origin){
+        .boot = asker->boot, .session = request != 0, .request = request, .loop = asker->config.loop_index};
     bytes = cmd_size(&cmd);
     if (bytes > LOG_BODY_BYTES_MAX) return KITH_E_TOOBIG;
     entry = log_entry_new(cmd_shard(cmd.stream), LOG_COMMAND, (uint32_t)bytes);

@@ -11,15 +11,15 @@
  * sync failed: the same command again tells).
  */
 #define ASK_TIMEOUT_MS 20000
-#define ASKS_MAX 65536 /* waiting on one loop; one more is answered UNAVAILABLE at once */
+#define ASKS_MAX       65536 /* waiting on one loop; one more is answered UNAVAILABLE at once */
 
 struct ask {
     struct chat_answer answer; /* out */
     void (*done)(struct ask *ask);
-    uint64_t request;      /* the asker's */
-    uint64_t deadline_ms;  /* the asker's */
+    uint64_t request;        /* the asker's */
+    uint64_t deadline_ms;    /* the asker's */
     struct ask *prev, *next; /* the asker's: by deadline */
-    struct loop_task task; /* the asker's */
+    struct loop_task task;   /* the asker's */
 };
 
 struct asker;

@@ -18,8 +18,10 @@ void owner_ready(struct shard_owner *owner, struct slot *slot)
     if (slot->first == NULL) return;
     slot->state = SLOT_READY;
     slot->next_run = NULL;
-    if (owner->run_last != NULL) owner->run_last->next_run = slot;
-    else owner->run_first = slot;
+    if (owner->run_last != NULL)
+        owner->run_last->next_run = slot;
+    else
+        owner->run_first = slot;
     owner->run_last = slot;
     if (owner->run_deferred) return;
     owner->run_deferred = true;
@@ -176,7 +178,8 @@ static void commit_start(struct shard_owner *owner)
     size_t count;
 
     if (owner->committing || owner->failed) return;
-    if (owner->batches[batch].rows == 0 && !owner->advanced) { /* refusals and repeats: nothing to store, so nothing to wait for */
+    if (owner->batches[batch].rows == 0 &&
+        !owner->advanced) { /* refusals and repeats: nothing to store, so nothing to wait for */
         emit_send(owner, batch);
         return;
     }
@@ -237,8 +240,10 @@ static void take_entry(struct shard_owner *owner, struct log_entry *entry)
         return;
     }
     work->entry = entry;
-    if (queue->last != NULL) queue->last->next_in_shard = work;
-    else queue->first = work;
+    if (queue->last != NULL)
+        queue->last->next_in_shard = work;
+    else
+        queue->first = work;
     queue->last = work;
     owner->stats.waiting++;
     if (entry->type == LOG_COMMAND) {
@@ -264,8 +269,10 @@ static void follower_deliver(struct log_follower *follower, struct log_entry *li
     while (list != NULL) {
         struct log_entry *next = list->next;
         list->next = NULL;
-        if (owner->failed) log_entry_free(list);
-        else take_entry(owner, list);
+        if (owner->failed)
+            log_entry_free(list);
+        else
+            take_entry(owner, list);
         list = next;
     }
 }

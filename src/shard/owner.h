@@ -45,12 +45,12 @@ struct slot {
     enum slot_state state;
     bool loaded;
     struct work *first, *last;
-    uint64_t batch; /* number of the newest batch that holds rows of this chat */
-    size_t bytes;   /* as counted in the owner's cache_bytes */
+    uint64_t batch;         /* number of the newest batch that holds rows of this chat */
+    size_t bytes;           /* as counted in the owner's cache_bytes */
     struct slot_read *read; /* only while reading */
     struct chat_lookup lookups[CHAT_LOOKUPS];
     struct kith_buf looked_up[CHAT_LOOKUPS]; /* what the lookups point to */
-    bool looked; /* lookups are those of the first work */
+    bool looked;                             /* lookups are those of the first work */
 };
 
 struct shard_queue {
@@ -93,7 +93,7 @@ struct shard_owner {
 };
 
 #define OWNER_BATCH_BYTES_PAUSE (16u * 1024 * 1024) /* a batch this large waits for the commit before it */
-#define OWNER_COMMIT_RETRY_MS 500
+#define OWNER_COMMIT_RETRY_MS   500
 
 static inline unsigned owner_gathering(const struct shard_owner *owner)
 {
@@ -116,7 +116,8 @@ void cache_trim(struct shard_owner *owner);
 void slot_free(struct slot *slot);
 
 /* emit.c */
-KITH_MUST_USE kith_err emit_answer(struct shard_owner *owner, const struct work *work, const struct chat_answer *answer);
+KITH_MUST_USE kith_err emit_answer(struct shard_owner *owner, const struct work *work,
+                                   const struct chat_answer *answer);
 KITH_MUST_USE kith_err emit_effects(struct shard_owner *owner, struct work *work, const struct chat_effects *fx);
 /* Posts what was gathered for this batch to the listeners. */
 void emit_send(struct shard_owner *owner, unsigned batch);

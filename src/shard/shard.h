@@ -31,7 +31,8 @@ struct shard_event {
     bool has_extra;
     struct user_id extra;      /* not in the roster any more, but sees this event */
     struct kith_slice message; /* row_message value */
-    struct kith_slice bodies;  /* items of application/x-kith-bodies (wire/bodies.h), empty when there is one body for all */
+    struct kith_slice
+        bodies; /* items of application/x-kith-bodies (wire/bodies.h), empty when there is one body for all */
     uint8_t bytes[];
 };
 void shard_event_ref(struct shard_event *event);
@@ -66,10 +67,10 @@ struct shard_owner_config {
     struct msgstore *store;
     struct shard_listener *const *listeners; /* one per gateway loop, indexed by cmd_origin.loop; lives as long */
     size_t listener_count;
-    const bool *shards;       /* KITH_SHARDS: which are owned; copied */
+    const bool *shards;        /* KITH_SHARDS: which are owned; copied */
     const uint64_t *positions; /* KITH_SHARDS: what the store has applied; copied */
-    size_t cache_bytes_max;   /* chat states kept in memory */
-    uint32_t members_max;     /* group.members_max */
+    size_t cache_bytes_max;    /* chat states kept in memory */
+    uint32_t members_max;      /* group.members_max */
     /* The store or the core failed in a way that only a restart mends: the process must end, nothing more is told. */
     void (*fatal)(void *arg, const char *why);
     void *arg;

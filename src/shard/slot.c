@@ -2,17 +2,21 @@
 
 #include "shard/owner.h"
 
-#define SCAN_ROWS 512
+#define SCAN_ROWS      512
 #define SCAN_BYTES_MAX (256 * 1024)
 
 static void lru_remove(struct slot *slot)
 {
     struct shard_owner *owner = slot->owner;
 
-    if (slot->prev != NULL) slot->prev->next = slot->next;
-    else owner->newest = slot->next;
-    if (slot->next != NULL) slot->next->prev = slot->prev;
-    else owner->oldest = slot->prev;
+    if (slot->prev != NULL)
+        slot->prev->next = slot->next;
+    else
+        owner->newest = slot->next;
+    if (slot->next != NULL)
+        slot->next->prev = slot->prev;
+    else
+        owner->oldest = slot->prev;
     slot->prev = slot->next = NULL;
 }
 
@@ -22,8 +26,10 @@ static void lru_push(struct slot *slot)
 
     slot->prev = NULL;
     slot->next = owner->newest;
-    if (owner->newest != NULL) owner->newest->prev = slot;
-    else owner->oldest = slot;
+    if (owner->newest != NULL)
+        owner->newest->prev = slot;
+    else
+        owner->oldest = slot;
     owner->newest = slot;
 }
 
@@ -90,8 +96,10 @@ void cache_trim(struct shard_owner *owner)
 void slot_add(struct slot *slot, struct work *work)
 {
     work->slot = slot;
-    if (slot->last != NULL) slot->last->next_in_slot = work;
-    else slot->first = work;
+    if (slot->last != NULL)
+        slot->last->next_in_slot = work;
+    else
+        slot->first = work;
     slot->last = work;
     if (slot->state == SLOT_IDLE) owner_ready(slot->owner, slot);
 }
@@ -171,8 +179,10 @@ static void rows_done(struct msgstore_scan *scan)
         read->step++;
         read->from.len = 0;
     }
-    if (read->step > LOAD_DEVICES) load_end(slot);
-    else load_next(slot);
+    if (read->step > LOAD_DEVICES)
+        load_end(slot);
+    else
+        load_next(slot);
 }
 
 static void load_next(struct slot *slot)
@@ -222,7 +232,8 @@ static void look_done(struct msgstore_get *get)
     struct slot *slot = read->slot;
     struct chat_lookup *lookup = &slot->lookups[read->step];
 
-    slot->looked_up[read->step] = get->value; /* moved: the lookup's value points into it until the command is applied */
+    slot->looked_up[read->step] =
+        get->value; /* moved: the lookup's value points into it until the command is applied */
     if (get->err == KITH_OK) {
         lookup->found = true;
         lookup->value = kith_buf_peek(&slot->looked_up[read->step]);

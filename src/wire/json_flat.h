@@ -9,7 +9,14 @@
  */
 #define JSON_FLAT_DEPTH_MAX 16
 
-enum json_flat_type { JSON_FLAT_STRING = 1, JSON_FLAT_NUMBER, JSON_FLAT_TRUE, JSON_FLAT_FALSE, JSON_FLAT_NULL, JSON_FLAT_NESTED };
+enum json_flat_type {
+    JSON_FLAT_STRING = 1,
+    JSON_FLAT_NUMBER,
+    JSON_FLAT_TRUE,
+    JSON_FLAT_FALSE,
+    JSON_FLAT_NULL,
+    JSON_FLAT_NESTED
+};
 
 struct json_flat {
     struct kith_slice in; /* what is left to read */

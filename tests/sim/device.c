@@ -3,7 +3,7 @@
 
 #include "oracle.h"
 
-#define DEVICE_OF(ptr, member) ((struct sim_device *)((char *)(ptr)-offsetof(struct sim_device, member)))
+#define DEVICE_OF(ptr, member) ((struct sim_device *)((char *)(ptr) - offsetof(struct sim_device, member)))
 
 static void device_random(void *arg, void *out, size_t len)
 {
@@ -40,7 +40,8 @@ static void persist(struct sim_device *device, struct kith_slice records)
         struct kith_message message;
         if (node != NULL) {
             record = kith_ordered_remove(&device->records, node);
-            if (!is_put && key.ptr[0] == 'O') oracle_answered(device, outbox_id(kith_slice_of(record->bytes, record->len)));
+            if (!is_put && key.ptr[0] == 'O')
+                oracle_answered(device, outbox_id(kith_slice_of(record->bytes, record->len)));
             free(record);
         }
         if (!is_put) continue;
@@ -82,8 +83,10 @@ static void connect(struct sim_device *device)
 {
     if (device->link != NULL) link_client_close(device->link);
     device->link = link_open(device->sim, device);
-    if (device->link != NULL) kith_client_connected(device->client, now_of(device));
-    else kith_client_disconnected(device->client, now_of(device));
+    if (device->link != NULL)
+        kith_client_connected(device->client, now_of(device));
+    else
+        kith_client_disconnected(device->client, now_of(device));
 }
 
 static void show(struct sim_device *device, const struct kith_effect *effect)
@@ -156,9 +159,11 @@ void device_start(struct sim_device *device)
     device->lives++;
     device->client = kith_client_new(&config);
     if (device->client == NULL) abort();
-    for (node = kith_ordered_seek(&device->records, (struct kith_slice){0}); node != NULL; node = kith_ordered_next(node)) {
+    for (node = kith_ordered_seek(&device->records, (struct kith_slice){0}); node != NULL;
+         node = kith_ordered_next(node)) {
         struct sim_record *record = node->value;
-        if (kith_client_load(device->client, kith_ordered_key(node), kith_slice_of(record->bytes, record->len)) != KITH_OK)
+        if (kith_client_load(device->client, kith_ordered_key(node), kith_slice_of(record->bytes, record->len)) !=
+            KITH_OK)
             sim_fail(device->sim, "%s cannot read its own records", device->name);
     }
     (void)snprintf(token, sizeof token, "device %u", device->number);

@@ -2,7 +2,6 @@
 
 /* The nemesis: one fault after the other, seeded. It runs between the world's steps, as a power cut does. */
 
-
 static struct sim_device *any_device(struct sim *sim)
 {
     return &sim->devices[kith_prng_below(&sim->prng, sim->device_count)];
@@ -14,8 +13,10 @@ static void crash_server(struct sim *sim)
 
     if (!sim->server.up) return;
     if (!sim->server.ready) sim->counters.restart_storms++;
-    if (coin < 5) sim->counters.server_crashes++;
-    else sim->counters.power_cuts++;
+    if (coin < 5)
+        sim->counters.server_crashes++;
+    else
+        sim->counters.power_cuts++;
     server_end(sim, coin < 5 ? END_KILL : END_POWER_CUT);
 }
 

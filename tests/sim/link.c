@@ -16,7 +16,7 @@ struct sim_chunk {
     uint8_t bytes[];
 };
 
-#define LINK_OF(ptr, member) ((struct sim_link *)((char *)(ptr)-offsetof(struct sim_link, member)))
+#define LINK_OF(ptr, member) ((struct sim_link *)((char *)(ptr) - offsetof(struct sim_link, member)))
 
 static uint64_t delay_ms(struct sim *sim)
 {
@@ -43,7 +43,8 @@ static struct kith_slice take_piece(struct sim_link *link, struct sim_chunk **fi
 {
     struct sim_chunk *chunk = *first;
     size_t left = chunk->len - chunk->used;
-    size_t len = kith_prng_chance(&link->sim->prng, 1, 10) && left > 1 ? kith_prng_between(&link->sim->prng, 1, left) : left;
+    size_t len = kith_prng_chance(&link->sim->prng, 1, 10) && left > 1 ? kith_prng_between(&link->sim->prng, 1, left)
+                                                                       : left;
     struct kith_slice piece = kith_slice_of(chunk->bytes + chunk->used, len);
 
     chunk->used += len;
@@ -59,7 +60,8 @@ static void up_fire(struct loop_timer *timer)
     struct sim_link *link = LINK_OF(timer, up_timer);
     struct sim *sim = link->sim;
 
-    if (link->up_first == NULL || !link->attached || link->paused || link->cut || link->closing || is_gone(link)) return;
+    if (link->up_first == NULL || !link->attached || link->paused || link->cut || link->closing || is_gone(link))
+        return;
     if (sim->stalled_until_ms > sim_now_ms(sim)) {
         loop_timer_start(link->conn.loop, &link->up_timer, sim->stalled_until_ms - sim_now_ms(sim));
         return;
@@ -91,8 +93,10 @@ static void up_arrived(struct loop_task *task)
         free(chunk);
         return;
     }
-    if (link->up_last != NULL) link->up_last->next = chunk;
-    else link->up_first = chunk;
+    if (link->up_last != NULL)
+        link->up_last->next = chunk;
+    else
+        link->up_first = chunk;
     link->up_last = chunk;
     if (!link->up_timer.armed) loop_timer_start(link->conn.loop, &link->up_timer, delay_ms(link->sim));
 }
@@ -113,8 +117,7 @@ static void client_gone(struct sim_link *link)
     if (device->link != link) return;
     device->link = NULL;
     if (device->client == NULL) return;
-    kith_client_disconnected(device->client,
-                             (struct kith_time){loop_now_ms(device->loop), loop_wall_ms(device->loop)});
+    kith_client_disconnected(device->client, (struct kith_time){loop_now_ms(device->loop), loop_wall_ms(device->loop)});
     device_run(device);
 }
 
@@ -146,8 +149,8 @@ static void down_fire(struct loop_timer *timer)
     memcpy(copy, piece.ptr, piece.len);
     if (chunk->used == chunk->len) free(chunk);
     if (device->link == link && device->client != NULL) {
-        kith_client_bytes(device->client, (struct kith_time){loop_now_ms(device->loop), loop_wall_ms(device->loop)}, copy,
-                          piece.len);
+        kith_client_bytes(device->client, (struct kith_time){loop_now_ms(device->loop), loop_wall_ms(device->loop)},
+                          copy, piece.len);
         device_run(device);
     }
     free(copy);
@@ -164,8 +167,10 @@ static void down_arrived(struct loop_task *task)
         free(chunk);
         return;
     }
-    if (link->down_last != NULL) link->down_last->next = chunk;
-    else link->down_first = chunk;
+    if (link->down_last != NULL)
+        link->down_last->next = chunk;
+    else
+        link->down_first = chunk;
     link->down_last = chunk;
     if (!link->down_timer.armed) loop_timer_start(link->device->loop, &link->down_timer, delay_ms(link->sim));
 }
@@ -205,8 +210,7 @@ static void conn_sim_pause(struct conn *conn, bool paused)
     struct sim_link *link = (struct sim_link *)conn;
 
     link->paused = paused;
-    if (!paused && link->up_first != NULL && !link->up_timer.armed)
-        loop_timer_start(conn->loop, &link->up_timer, 0);
+    if (!paused && link->up_first != NULL && !link->up_timer.armed) loop_timer_start(conn->loop, &link->up_timer, 0);
 }
 
 static void conn_sim_close(struct conn *conn, uint16_t code, const char *reason)

@@ -7,10 +7,10 @@
 
 #include "oracle.h"
 
-#define RUN_MS 60000           /* of simulated time under faults      */
-#define HEAL_MS_MAX 600000     /* and at most so long to become quiet */
-#define STEPS_MAX 4000000
-#define SETTLE_MS 5000
+#define RUN_MS      60000  /* of simulated time under faults      */
+#define HEAL_MS_MAX 600000 /* and at most so long to become quiet */
+#define STEPS_MAX   4000000
+#define SETTLE_MS   5000
 
 static const struct {
     const char *name, *text;
@@ -24,10 +24,9 @@ static const struct {
 
 static const struct {
     const char *name, *text;
-} mutant_rows[KITH_MUTANT_COUNT] = {
-    {"NONE", ""},
+} mutant_rows[KITH_MUTANT_COUNT] = {{"NONE", ""},
 #define SIM_MUTANT_ROW(name, text) {#name, text},
-    KITH_MUTANT_LIST(SIM_MUTANT_ROW)
+                                    KITH_MUTANT_LIST(SIM_MUTANT_ROW)
 #undef SIM_MUTANT_ROW
 };
 
@@ -45,8 +44,8 @@ void sim_fail(struct sim *sim, const char *fmt, ...)
 static void trace_line(void *arg, uint64_t now_us, const char *loop_name, const char *what, uint64_t a, uint64_t b)
 {
     (void)arg;
-    printf("%10.3f %-10s %s %" PRIu64 " %" PRIu64 "\n", (double)now_us / 1000.0, loop_name == NULL ? "-" : loop_name, what, a,
-           b);
+    printf("%10.3f %-10s %s %" PRIu64 " %" PRIu64 "\n", (double)now_us / 1000.0, loop_name == NULL ? "-" : loop_name,
+           what, a, b);
 }
 
 static void shape(struct sim *sim)
@@ -119,9 +118,12 @@ static bool step_until(struct sim *sim, uint64_t end_ms, bool until_quiet)
         if (sim->fault_due) faults_strike(sim);
         tend_server(sim);
         if (!until_quiet) continue;
-        if (!workload_is_quiet(sim)) quiet_since = 0;
-        else if (quiet_since == 0) quiet_since = sim_now_ms(sim);
-        else if (sim_now_ms(sim) > quiet_since + SETTLE_MS) return true;
+        if (!workload_is_quiet(sim))
+            quiet_since = 0;
+        else if (quiet_since == 0)
+            quiet_since = sim_now_ms(sim);
+        else if (sim_now_ms(sim) > quiet_since + SETTLE_MS)
+            return true;
     }
     return false;
 }
@@ -139,8 +141,8 @@ static void not_quiet(struct sim *sim)
         len += (size_t)snprintf(who + len, sizeof who - len, " %s: connection %d, outbox %zu;", sim->devices[d].name,
                                 (int)kith_client_connection(client), kith_client_outbox_count(client));
     }
-    sim_fail(sim, "I-L1: not quiet after %" PRIu64 " s; server up %d ready %d;%s", sim_now_ms(sim) / 1000, sim->server.up,
-             sim->server.ready, who);
+    sim_fail(sim, "I-L1: not quiet after %" PRIu64 " s; server up %d ready %d;%s", sim_now_ms(sim) / 1000,
+             sim->server.up, sim->server.ready, who);
 }
 
 static void sim_close(struct sim *sim)
@@ -216,13 +218,15 @@ static void run_apart(uint64_t seed, struct result *result)
     memset(result, 0, sizeof *result);
     result->failed = true;
     (void)snprintf(result->failure, sizeof result->failure, "the process died (%s %d)",
-                   WIFSIGNALED(status) ? "signal" : "exit", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+                   WIFSIGNALED(status) ? "signal" : "exit",
+                   WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 }
 
 static void add_counters(struct sim_counters *sum, const struct sim_counters *one)
 {
     for (size_t i = 0; i < COUNTERS; i++)
-        *(uint64_t *)((char *)sum + counter_rows[i].offset) += *(const uint64_t *)((const char *)one + counter_rows[i].offset);
+        *(uint64_t *)((char *)sum + counter_rows[i].offset) += *(const uint64_t *)((const char *)one +
+                                                                                   counter_rows[i].offset);
 }
 
 /* False: something was never hit, so nothing was shown about it. */
@@ -253,13 +257,15 @@ static int run_many(uint64_t first, uint64_t count, bool twice)
         if (result.failed && failed++ < 20) printf("SEED=%" PRIu64 " %s\n", seed, result.failure);
         if (twice && seed % 50 == 0) {
             run_apart(seed, &again);
-            if (again.hash != result.hash) differing++, printf("SEED=%" PRIu64 " gives another trace when run again\n", seed);
+            if (again.hash != result.hash)
+                differing++, printf("SEED=%" PRIu64 " gives another trace when run again\n", seed);
         }
         if (isatty(2) && seed % 20 == 0) fprintf(stderr, "\r%" PRIu64 " of %" PRIu64 " seeds", seed - first + 1, count);
     }
     if (isatty(2)) fprintf(stderr, "\r");
-    printf("seeds %" PRIu64 " to %" PRIu64 ": %" PRIu64 " violations, %" PRIu64 " traces that differ, %" PRIu64 " steps\n", first,
-           first + count - 1, failed, differing, steps);
+    printf("seeds %" PRIu64 " to %" PRIu64 ": %" PRIu64 " violations, %" PRIu64 " traces that differ, %" PRIu64
+           " steps\n",
+           first, first + count - 1, failed, differing, steps);
     all = print_counters(&sum);
     if (!all && count >= 100) printf("a fault or edge was never hit: this run proves nothing about it\n");
     return failed > 0 || differing > 0 || (!all && count >= 100) ? 1 : 0;
@@ -291,7 +297,9 @@ static int run_mutants(uint64_t seeds_max)
         }
         if (result.failed)
             printf("found   %-24s after %4" PRIu64 " seeds: %s\n", mutant_rows[mutant].name, seed, result.failure);
-        else missed++, printf("MISSED  %-24s in %4" PRIu64 " seeds (%s)\n", mutant_rows[mutant].name, seeds_max, mutant_rows[mutant].text);
+        else
+            missed++, printf("MISSED  %-24s in %4" PRIu64 " seeds (%s)\n", mutant_rows[mutant].name, seeds_max,
+                             mutant_rows[mutant].text);
         (void)fflush(stdout);
     }
     printf("%d of %d planted bugs found\n", KITH_MUTANT_COUNT - 1 - missed, KITH_MUTANT_COUNT - 1);
@@ -316,11 +324,16 @@ int main(int argc, char **argv)
     bool one = false, trace = false, mutants = false;
 
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc) seeds = number_of(argv[++i]);
-        else if (strcmp(argv[i], "--first") == 0 && i + 1 < argc) first = number_of(argv[++i]);
-        else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) seed = number_of(argv[++i]), one = true;
-        else if (strcmp(argv[i], "--trace") == 0) trace = true;
-        else if (strcmp(argv[i], "--mutants") == 0) mutants = true;
+        if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc)
+            seeds = number_of(argv[++i]);
+        else if (strcmp(argv[i], "--first") == 0 && i + 1 < argc)
+            first = number_of(argv[++i]);
+        else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc)
+            seed = number_of(argv[++i]), one = true;
+        else if (strcmp(argv[i], "--trace") == 0)
+            trace = true;
+        else if (strcmp(argv[i], "--mutants") == 0)
+            mutants = true;
         else {
             fprintf(stderr, "usage: kith-sim [--seeds N [--first S]] | --seed S [--trace] | --mutants [--seeds N]\n");
             return 2;

@@ -28,10 +28,10 @@ struct oracle_device_chat {
 
 struct oracle {
     struct sim *sim;
-    struct kith_map sent;  /* msg_id to struct sent * */
-    struct kith_map seen;  /* (chat number, seq) to struct seen */
+    struct kith_map sent;   /* msg_id to struct sent * */
+    struct kith_map seen;   /* (chat number, seq) to struct seen */
     struct kith_map placed; /* msg_id to (chat number, seq) as first seen */
-    struct sent **order;   /* all, in the order of invoking */
+    struct sent **order;    /* all, in the order of invoking */
     size_t count, cap;
     uint64_t sends_of[SIM_DEVICES_MAX];
     struct oracle_device_chat chats[SIM_DEVICES_MAX][SIM_CHATS_MAX];
@@ -145,7 +145,8 @@ static void place(struct sim *sim, unsigned chat, uint64_t seq, struct msg_id id
     if (hash != 0 && sent->hash != hash) sim_fail(sim, "I-E5 corrupt: chat %u seq %" PRIu64 " for %s", chat, seq, who);
     if (kith_map_add(&oracle->placed, &id, (void **)&first) == KITH_OK) *first = at;
     if (first->chat != at.chat || first->seq != at.seq)
-        sim_fail(sim, "I-E1 duplicated: one message at chat %" PRIu64 " seq %" PRIu64 " and chat %u seq %" PRIu64 " (%s)",
+        sim_fail(sim,
+                 "I-E1 duplicated: one message at chat %" PRIu64 " seq %" PRIu64 " and chat %u seq %" PRIu64 " (%s)",
                  first->chat, first->seq, chat, seq, who);
 }
 
@@ -167,7 +168,8 @@ void oracle_acked(struct sim_device *device, struct chat_id chat, struct msg_id 
         return;
     }
     if (!kith_uuid_eq(sent->chat.id, chat.id)) sim_fail(sim, "an acknowledgement for another chat");
-    if (sent->seq != 0 && sent->seq != seq) sim_fail(sim, "I-E2 moved: acknowledged at %" PRIu64 " and %" PRIu64, sent->seq, seq);
+    if (sent->seq != 0 && sent->seq != seq)
+        sim_fail(sim, "I-E2 moved: acknowledged at %" PRIu64 " and %" PRIu64, sent->seq, seq);
     if (sent->seq == 0) sent->acked_ms = sim_now_ms(sim);
     sent->seq = seq;
     place(sim, chat_number(sim, chat), seq, id, sent->hash, device->name);
@@ -197,21 +199,24 @@ void oracle_applied(struct sim_device *device, const struct kith_message *messag
     own = &sim->oracle->chats[device->number][chat];
     sim->counters.applied++;
     if (message->seq <= own->applied_up_to) {
-        sim_fail(sim, "I-E6 duplicated to user: %s chat %u seq %" PRIu64 " after %" PRIu64, device->name, chat, message->seq,
-                 own->applied_up_to);
+        sim_fail(sim, "I-E6 duplicated to user: %s chat %u seq %" PRIu64 " after %" PRIu64, device->name, chat,
+                 message->seq, own->applied_up_to);
         return;
     }
     uint64_t first = message->gap_from > 0 ? message->gap_from : message->seq;
     /* A gap may reach back into what is known: it says what can no longer be had. */
-    if (own->applied_up_to != 0 && (message->gap_from > 0 ? first > own->applied_up_to + 1 : first != own->applied_up_to + 1))
-        sim_fail(sim, "I-O5 hole: %s chat %u has %" PRIu64 " then %" PRIu64, device->name, chat, own->applied_up_to, first);
+    if (own->applied_up_to != 0 &&
+        (message->gap_from > 0 ? first > own->applied_up_to + 1 : first != own->applied_up_to + 1))
+        sim_fail(sim, "I-O5 hole: %s chat %u has %" PRIu64 " then %" PRIu64, device->name, chat, own->applied_up_to,
+                 first);
     own->applied_up_to = message->seq;
     if (message->gap_from > 0) {
         sim->counters.gaps++;
         return;
     }
     bool is_text = kith_slice_is(message->type, "message");
-    place(sim, chat, message->seq, message->id, is_text && message->has_body ? hash_of(message->body) : 0, device->name);
+    place(sim, chat, message->seq, message->id, is_text && message->has_body ? hash_of(message->body) : 0,
+          device->name);
 }
 
 uint64_t oracle_applied_up_to(const struct sim_device *device, struct chat_id chat)
@@ -222,7 +227,8 @@ uint64_t oracle_applied_up_to(const struct sim_device *device, struct chat_id ch
 }
 
 /* I-R1: no observer ever sees a watermark fall, nor read above delivered. Hidden reading comes as no read mark at all. */
-void oracle_receipt(struct sim_device *device, struct chat_id chat, struct user_id user, uint64_t delivered, uint64_t read)
+void oracle_receipt(struct sim_device *device, struct chat_id chat, struct user_id user, uint64_t delivered,
+                    uint64_t read)
 {
     struct sim *sim = device->sim;
     unsigned c = chat_number(sim, chat), u = user_number(sim, user);
@@ -233,7 +239,8 @@ void oracle_receipt(struct sim_device *device, struct chat_id chat, struct user_
     sim->counters.receipts++;
     if (read > delivered) sim_fail(sim, "I-R1: read %" PRIu64 " above delivered %" PRIu64, read, delivered);
     if (delivered < own->delivered[u] || read < own->read[u])
-        sim_fail(sim, "I-R1: %s saw user %u's marks in chat %u fall from %" PRIu64 "/%" PRIu64 " to %" PRIu64 "/%" PRIu64,
+        sim_fail(sim,
+                 "I-R1: %s saw user %u's marks in chat %u fall from %" PRIu64 "/%" PRIu64 " to %" PRIu64 "/%" PRIu64,
                  device->name, u, c, own->delivered[u], own->read[u], delivered, read);
     own->delivered[u] = delivered;
     own->read[u] = read;
@@ -310,17 +317,19 @@ static void final_sends(struct sim *sim)
         unsigned chat = chat_number(sim, sent->chat);
         struct place *at = kith_map_find(&oracle->placed, &sent->id);
         struct sent **last = &last_of[sent->device][chat];
-        if (sent->seq != 0 && at == NULL) sim_fail(sim, "I-D1 lost: chat %u seq %" PRIu64 " was acknowledged", chat, sent->seq);
+        if (sent->seq != 0 && at == NULL)
+            sim_fail(sim, "I-D1 lost: chat %u seq %" PRIu64 " was acknowledged", chat, sent->seq);
         if (sent->stored && !sent->failed && at == NULL)
-            sim_fail(sim, "I-E4 undelivered: message %" PRIu64 " of device %u never arrived", sent->number, sent->device);
+            sim_fail(sim, "I-E4 undelivered: message %" PRIu64 " of device %u never arrived", sent->number,
+                     sent->device);
         if (sent->failed && at != NULL) sim_fail(sim, "aborted read: a refused message is in chat %u", chat);
         if (at == NULL) continue;
         /* I-O3: a device's messages keep their order in a chat. */
         if (*last != NULL) {
             struct place *before = kith_map_find(&oracle->placed, &(*last)->id);
             if (before->seq >= at->seq)
-                sim_fail(sim, "I-O3 order: device %u, chat %u: seq %" PRIu64 " before %" PRIu64, sent->device, chat, at->seq,
-                         before->seq);
+                sim_fail(sim, "I-O3 order: device %u, chat %u: seq %" PRIu64 " before %" PRIu64, sent->device, chat,
+                         at->seq, before->seq);
         }
         *last = sent;
     }
@@ -338,7 +347,8 @@ static void final_real_time(struct sim *sim)
             struct sent *b = oracle->order[k];
             if (b->seq == 0 || !kith_uuid_eq(a->chat.id, b->chat.id)) continue;
             if (a->acked_ms < b->invoked_ms && a->seq > b->seq)
-                sim_fail(sim, "I-O2 reordered: seq %" PRIu64 " was acknowledged before seq %" PRIu64 " was written", a->seq, b->seq);
+                sim_fail(sim, "I-O2 reordered: seq %" PRIu64 " was acknowledged before seq %" PRIu64 " was written",
+                         a->seq, b->seq);
         }
     }
 }
@@ -390,7 +400,8 @@ void oracle_final(struct sim *sim)
              node = kith_ordered_next(node)) {
             struct sim_record *record = node->value;
             struct kith_message message;
-            if (kith_record_message(kith_ordered_key(node), kith_slice_of(record->bytes, record->len), &message) == KITH_OK)
+            if (kith_record_message(kith_ordered_key(node), kith_slice_of(record->bytes, record->len), &message) ==
+                KITH_OK)
                 final_seen_hidden(&final, device, &message);
         }
     }

@@ -21,7 +21,8 @@ void oracle_acked(struct sim_device *device, struct chat_id chat, struct msg_id 
 void oracle_failed(struct sim_device *device, struct msg_id id, enum kith_code code);
 /* A shown message became durable on the device. */
 void oracle_applied(struct sim_device *device, const struct kith_message *message);
-void oracle_receipt(struct sim_device *device, struct chat_id chat, struct user_id user, uint64_t delivered, uint64_t read);
+void oracle_receipt(struct sim_device *device, struct chat_id chat, struct user_id user, uint64_t delivered,
+                    uint64_t read);
 /* After heal and quiet: compares with every row of the store. */
 void oracle_final(struct sim *sim);
 /* Highest seq this device has of a chat; 0: none. */

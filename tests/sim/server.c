@@ -41,9 +41,8 @@ static void check(struct accounts *accounts, struct account_check *op)
     (void)accounts;
     if (later == NULL) abort();
     op->code = CODE_OK;
-    op->who = (struct account_identity){.user = sim->users[sim->devices[number].user],
-                                        .device = sim->devices[number].id,
-                                        .expires_ms = UINT64_MAX / 2};
+    op->who = (struct account_identity){
+        .user = sim->users[sim->devices[number].user], .device = sim->devices[number].id, .expires_ms = UINT64_MAX / 2};
     later->op = op;
     later->timer.fire = check_done;
     loop_timer_start(op->loop, &later->timer, kith_prng_below(&sim->prng, 5));

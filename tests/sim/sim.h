@@ -18,44 +18,44 @@
  * simulated disk, reference store) and real client cores, over a simulated clock, network and disk. What is checked is in
  * oracle.h; what goes wrong in faults.h. One seed gives one run, callback for callback.
  */
-#define SIM_USERS_MAX 8
-#define SIM_DEVICES_MAX 16
-#define SIM_CHATS_MAX 6
+#define SIM_USERS_MAX        8
+#define SIM_DEVICES_MAX      16
+#define SIM_CHATS_MAX        6
 #define SIM_LOOPS_MAX_SERVER 3
 
 /* What happened, counted over a run and summed over all: each must be hit, or the run proved nothing about it. */
-#define SIM_COUNTERS(X)                                                      \
-    X(server_crashes, "server killed, machine up (kill -9)")                 \
-    X(power_cuts, "power cut: unsynced writes lost or torn")                 \
-    X(mid_io_cuts, "power cut in the middle of an I/O operation")            \
-    X(halted_restarts, "server restarted because its log had halted")            \
-    X(restart_storms, "crash again before the replay was through")           \
-    X(sync_errors, "failed syncs of the log")                                \
-    X(disk_full, "disk full for a while")                                    \
-    X(store_errors, "commits refused by the store")                          \
-    X(store_losses, "crash that lost committed, unflushed rows")             \
-    X(torn_tails, "torn tail cut at start")                                  \
-    X(client_crashes, "client killed between two effects")                   \
-    X(net_cuts, "connection cut, both sides told")                           \
-    X(net_half_open, "connection cut, the server not told")                  \
-    X(net_stalls, "network stopped for a while")                             \
-    X(net_partitions, "clients of one side cannot reach the server")         \
-    X(clock_jumps, "wall clock of a machine stepped")                        \
-    X(loop_pauses, "a server thread stood still")                            \
-    X(slow_store, "store answers late")                                      \
-    X(sends, "messages written")                                             \
-    X(acked, "messages acknowledged")                                        \
-    X(resent, "messages sent again")                                         \
-    X(refused, "messages refused for now")                                   \
-    X(applied, "messages shown")                                             \
-    X(duplicates, "redeliveries dropped by a client")                        \
-    X(gaps, "gaps announced")                                                \
-    X(replays, "commands replayed at a start")                               \
-    X(reads, "read marks")                                                   \
-    X(receipts, "receipts seen")                                             \
-    X(members_added, "members added")                                        \
-    X(members_removed, "members removed")                                    \
-    X(deletes, "messages deleted")                                           \
+#define SIM_COUNTERS(X)                                               \
+    X(server_crashes, "server killed, machine up (kill -9)")          \
+    X(power_cuts, "power cut: unsynced writes lost or torn")          \
+    X(mid_io_cuts, "power cut in the middle of an I/O operation")     \
+    X(halted_restarts, "server restarted because its log had halted") \
+    X(restart_storms, "crash again before the replay was through")    \
+    X(sync_errors, "failed syncs of the log")                         \
+    X(disk_full, "disk full for a while")                             \
+    X(store_errors, "commits refused by the store")                   \
+    X(store_losses, "crash that lost committed, unflushed rows")      \
+    X(torn_tails, "torn tail cut at start")                           \
+    X(client_crashes, "client killed between two effects")            \
+    X(net_cuts, "connection cut, both sides told")                    \
+    X(net_half_open, "connection cut, the server not told")           \
+    X(net_stalls, "network stopped for a while")                      \
+    X(net_partitions, "clients of one side cannot reach the server")  \
+    X(clock_jumps, "wall clock of a machine stepped")                 \
+    X(loop_pauses, "a server thread stood still")                     \
+    X(slow_store, "store answers late")                               \
+    X(sends, "messages written")                                      \
+    X(acked, "messages acknowledged")                                 \
+    X(resent, "messages sent again")                                  \
+    X(refused, "messages refused for now")                            \
+    X(applied, "messages shown")                                      \
+    X(duplicates, "redeliveries dropped by a client")                 \
+    X(gaps, "gaps announced")                                         \
+    X(replays, "commands replayed at a start")                        \
+    X(reads, "read marks")                                            \
+    X(receipts, "receipts seen")                                      \
+    X(members_added, "members added")                                 \
+    X(members_removed, "members removed")                             \
+    X(deletes, "messages deleted")                                    \
     X(chat_loads, "chats read back from the store")
 
 struct sim_counters {
@@ -72,9 +72,9 @@ struct sim_link {
     struct conn conn; /* first: the gateway gets a pointer to it */
     struct sim *sim;
     struct sim_device *device;
-    uint64_t generation;            /* of the server's life it belongs to */
+    uint64_t generation; /* of the server's life it belongs to */
     bool attached, closing, server_closed, client_closed, cut, paused;
-    size_t down_bytes;              /* on the way to the client */
+    size_t down_bytes; /* on the way to the client */
     bool was_high;
     struct sim_chunk *up_first, *up_last, *down_first, *down_last;
     struct loop_timer up_timer, down_timer, close_timer, client_close_timer, keepalive_timer;

@@ -26,7 +26,8 @@ static void ask_done(struct ask *ask)
     enum kith_code code = ask->answer.code;
 
     mine->done = true;
-    if (mine->cmd.verb == CMD_CHAT_CREATE && (code == CODE_CREATED || code == CODE_OK)) sim->chat_made[mine->chat] = true;
+    if (mine->cmd.verb == CMD_CHAT_CREATE && (code == CODE_CREATED || code == CODE_OK))
+        sim->chat_made[mine->chat] = true;
     if (code != CODE_CREATED) return;
     if (mine->cmd.verb == CMD_MEMBER_ADD) sim->counters.members_added++;
     if (mine->cmd.verb == CMD_MEMBER_REMOVE) sim->counters.members_removed++;
@@ -104,8 +105,8 @@ static void device_write(struct sim_device *device, unsigned chat)
     char body[64];
     struct kith_time now = {.mono_ms = loop_now_ms(device->loop), .wall_ms = loop_wall_ms(device->loop)};
 
-    send.body = kith_slice_of(body, (size_t)snprintf(body, sizeof body, "%llu from %s", (unsigned long long)sim->counters.sends,
-                                                     device->name));
+    send.body = kith_slice_of(body, (size_t)snprintf(body, sizeof body, "%llu from %s",
+                                                     (unsigned long long)sim->counters.sends, device->name));
     sim->counters.sends++;
     if (kith_client_send(device->client, now, &send, &id) != KITH_OK) {
         sim_fail(sim, "%s cannot take a message into its outbox", device->name);
@@ -128,7 +129,8 @@ static void act_fire(struct loop_timer *timer)
     if (device->client != NULL && sim->chat_made[chat] && is_member) {
         if (kith_prng_chance(&sim->prng, 1, 6) && oracle_applied_up_to(device, sim->chats[chat]) > 0) {
             sim->counters.reads++;
-            kith_ignore(kith_client_read(device->client, sim->chats[chat], oracle_applied_up_to(device, sim->chats[chat])));
+            kith_ignore(
+                kith_client_read(device->client, sim->chats[chat], oracle_applied_up_to(device, sim->chats[chat])));
         } else {
             for (unsigned i = 0; i < burst; i++) device_write(device, chat);
         }
@@ -145,9 +147,12 @@ static void workload_fire(struct loop_timer *timer)
     if (sim->healing) return;
     loop_timer_start(sim->director, &sim->workload, kith_prng_below(&sim->prng, 800));
     if (!sim->server.up || !sim->server.ready) return;
-    if (!sim->chat_made[chat]) create_chat(sim, chat);
-    else if (sim->chat_is_group[chat] && kith_prng_chance(&sim->prng, 1, 3)) change_members(sim, chat);
-    else if (kith_prng_chance(&sim->prng, 1, 10)) delete_message(sim, chat);
+    if (!sim->chat_made[chat])
+        create_chat(sim, chat);
+    else if (sim->chat_is_group[chat] && kith_prng_chance(&sim->prng, 1, 3))
+        change_members(sim, chat);
+    else if (kith_prng_chance(&sim->prng, 1, 10))
+        delete_message(sim, chat);
 }
 
 void workload_start(struct sim *sim)
@@ -164,7 +169,8 @@ bool workload_is_quiet(const struct sim *sim)
 {
     if (!sim->server.up || !sim->server.ready || !oracle_all_answered(sim)) return false;
     for (unsigned d = 0; d < sim->device_count; d++)
-        if (sim->devices[d].client == NULL || kith_client_connection(sim->devices[d].client) != KITH_ONLINE) return false;
+        if (sim->devices[d].client == NULL || kith_client_connection(sim->devices[d].client) != KITH_ONLINE)
+            return false;
     return true;
 }
 

@@ -34,9 +34,9 @@ static inline struct kith_uuid uuid_n(uint8_t kind, uint32_t n)
     kith_put_u32_be(id.raw + 12, n);
     return id;
 }
-#define USER(n) ((struct user_id){uuid_n(0x10, n)})
+#define USER(n)   ((struct user_id){uuid_n(0x10, n)})
 #define DEVICE(n) ((struct device_id){uuid_n(0x20, n)})
-#define CHAT ((struct chat_id){uuid_n(0x30, 1)})
+#define CHAT      ((struct chat_id){uuid_n(0x30, 1)})
 
 /* Ids grow with the call, at the fixture's time. */
 static inline struct msg_id msg_id_at(struct fixture *f, uint64_t ms)
@@ -119,10 +119,8 @@ static inline struct chat *chat_reload(struct fixture *f)
     for (node = kith_ordered_seek(&f->rows, (struct kith_slice){0}); node != NULL; node = kith_ordered_next(node)) {
         struct row_copy *copy = node->value;
         value = kith_slice_of(copy->bytes, copy->len);
-        if (node->key[0] == 'P')
-            assert_int_equal(chat_load_member(chat, kith_ordered_key(node), value), KITH_OK);
-        if (node->key[0] == 'D')
-            assert_int_equal(chat_load_device(chat, kith_ordered_key(node), value), KITH_OK);
+        if (node->key[0] == 'P') assert_int_equal(chat_load_member(chat, kith_ordered_key(node), value), KITH_OK);
+        if (node->key[0] == 'D') assert_int_equal(chat_load_device(chat, kith_ordered_key(node), value), KITH_OK);
     }
     chat_load_done(chat);
     return chat;
@@ -198,9 +196,10 @@ static inline struct row_message event_message(struct fixture *f, unsigned n)
     struct row_message message = {0};
 
     assert_true(n < f->fx.event_count);
-    assert_int_equal(row_message_decode(
-                         kith_slice_of(kith_buf_peek(&f->batch).ptr + f->fx.events[n].at, f->fx.events[n].len), &message),
-                     KITH_OK);
+    assert_int_equal(
+        row_message_decode(kith_slice_of(kith_buf_peek(&f->batch).ptr + f->fx.events[n].at, f->fx.events[n].len),
+                           &message),
+        KITH_OK);
     return message;
 }
 
@@ -213,7 +212,8 @@ static inline void make_group(struct fixture *f, uint32_t count)
     kith_buf_init(&members, 1u << 20);
     for (uint32_t i = 1; i <= count; i++) {
         uint8_t raw[CMD_MEMBER_BYTES];
-        struct cmd_member m = {.user = USER(i), .role = i == 1 ? ROLE_OWNER : ROLE_MEMBER, .accepted = 1, .receipts = 1};
+        struct cmd_member m = {
+            .user = USER(i), .role = i == 1 ? ROLE_OWNER : ROLE_MEMBER, .accepted = 1, .receipts = 1};
         cmd_member_encode(&m, raw);
         assert_int_equal(kith_buf_append(&members, kith_slice_of(raw, sizeof raw)), KITH_OK);
     }

@@ -19,7 +19,7 @@
 #include "wire/stomp.h"
 
 #define W_MESSAGES_MAX 4096
-#define W_TEXT_MAX 64
+#define W_TEXT_MAX     64
 
 struct w_message {
     struct msg_id id;
@@ -71,8 +71,8 @@ static inline void w_client_new(struct world *w)
     assert_non_null(w->client);
     for (node = kith_ordered_seek(&w->records, (struct kith_slice){0}); node != NULL; node = kith_ordered_next(node)) {
         struct w_copy *copy = node->value;
-        assert_int_equal(
-            kith_client_load(w->client, kith_ordered_key(node), kith_slice_of(copy->bytes, copy->len)), KITH_OK);
+        assert_int_equal(kith_client_load(w->client, kith_ordered_key(node), kith_slice_of(copy->bytes, copy->len)),
+                         KITH_OK);
     }
     w->timer_ms = UINT64_MAX;
     kith_client_token(w->client, w->now, kith_slice_str("token"));
@@ -284,7 +284,8 @@ static inline void w_effect(struct world *w, const struct kith_effect *e)
             w->connected = true;
             stomp_reader_init(&w->reader, 1u << 20);
             kith_client_connected(w->client, w->now);
-        } else kith_client_disconnected(w->client, w->now);
+        } else
+            kith_client_disconnected(w->client, w->now);
         break;
     case KITH_EFFECT_CLOSE: w_cut(w); break;
     case KITH_EFFECT_TIMER: w->timer_ms = e->at_ms; break;
@@ -349,7 +350,8 @@ static inline void w_restart(struct world *w)
 
 static inline struct msg_id w_send(struct world *w, const char *text)
 {
-    struct kith_send send = {.chat = w->chat, .content_type = kith_slice_str("text/plain"), .body = kith_slice_str(text)};
+    struct kith_send send = {
+        .chat = w->chat, .content_type = kith_slice_str("text/plain"), .body = kith_slice_str(text)};
     struct msg_id id = {0};
 
     assert_int_equal(kith_client_send(w->client, w->now, &send, &id), KITH_OK);

@@ -106,13 +106,13 @@ static void test_chat_member__i_a1_sees_from_joining_to_removal(void **state)
     (void)state;
     fixture_open(&f);
     make_group(&f, 2);
-    do_apply(&f, send_of(1, 1, msg_id_at(&f, T0), "before"));              /* 2 */
-    do_apply(&f, member_cmd(CMD_MEMBER_ADD, 1, 3, ROLE_MEMBER));           /* 3 */
-    do_apply(&f, send_of(1, 1, msg_id_at(&f, T0), "during"));              /* 4 */
-    do_apply(&f, member_cmd(CMD_MEMBER_REMOVE, 1, 3, 0));                  /* 5 */
+    do_apply(&f, send_of(1, 1, msg_id_at(&f, T0), "before"));    /* 2 */
+    do_apply(&f, member_cmd(CMD_MEMBER_ADD, 1, 3, ROLE_MEMBER)); /* 3 */
+    do_apply(&f, send_of(1, 1, msg_id_at(&f, T0), "during"));    /* 4 */
+    do_apply(&f, member_cmd(CMD_MEMBER_REMOVE, 1, 3, 0));        /* 5 */
     assert_true(f.fx.events[0].has_extra);
-    do_apply(&f, send_of(1, 1, msg_id_at(&f, T0), "after"));               /* 6 */
-    do_apply(&f, member_cmd(CMD_MEMBER_ADD, 1, 3, ROLE_MEMBER));           /* 7 */
+    do_apply(&f, send_of(1, 1, msg_id_at(&f, T0), "after"));     /* 6 */
+    do_apply(&f, member_cmd(CMD_MEMBER_ADD, 1, 3, ROLE_MEMBER)); /* 7 */
     assert_false(sees(&f, 3, 2));
     assert_true(sees(&f, 3, 3));
     assert_true(sees(&f, 3, 4));
@@ -177,7 +177,8 @@ static void test_chat_member__roles_decide_who_may_do_what(void **state)
     assert_int_equal(do_apply(&f, member_cmd(CMD_MEMBER_REMOVE, 2, 4, 0)).code, CODE_CREATED);
     assert_int_equal(do_apply(&f, member_cmd(CMD_MEMBER_REMOVE, 1, 3, 0)).code, CODE_CREATED);
     assert_int_equal(do_apply(&f, member_cmd(CMD_MEMBER_REMOVE, 1, 77, 0)).code, CODE_NOT_FOUND);
-    assert_int_equal(do_apply(&f, member_cmd(CMD_MEMBER_ROLE, 1, 1, ROLE_MEMBER)).code, CODE_FORBIDDEN); /* last owner */
+    assert_int_equal(do_apply(&f, member_cmd(CMD_MEMBER_ROLE, 1, 1, ROLE_MEMBER)).code,
+                     CODE_FORBIDDEN); /* last owner */
     fixture_close(&f);
 }
 

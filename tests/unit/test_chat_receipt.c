@@ -151,17 +151,19 @@ static void test_chat__random_commands_keep_the_invariants(void **state)
         fixture_open(&f);
         make_group(&f, 4);
         for (int i = 0; i < 150; i++) {
-            static const enum cmd_verb verbs[] = {CMD_SEND,        CMD_SEND,         CMD_SEND,        CMD_CURSOR, CMD_READ,
-                                                  CMD_MEMBER_ADD,  CMD_MEMBER_REMOVE, CMD_MEMBER_LEAVE, CMD_DELETE,
-                                                  CMD_MEMBER_ROLE, CMD_ACCEPT};
+            static const enum cmd_verb verbs[] = {CMD_SEND,   CMD_SEND,        CMD_SEND,          CMD_CURSOR,
+                                                  CMD_READ,   CMD_MEMBER_ADD,  CMD_MEMBER_REMOVE, CMD_MEMBER_LEAVE,
+                                                  CMD_DELETE, CMD_MEMBER_ROLE, CMD_ACCEPT};
             enum cmd_verb verb = verbs[kith_prng_below(&prng, sizeof verbs / sizeof verbs[0])];
             uint32_t actor = (uint32_t)kith_prng_between(&prng, 1, 5);
             uint64_t head = f.chat->head.last_seq;
-            struct cmd cmd = {.verb = verb, .actor = USER(actor), .device = DEVICE(actor * 10 + kith_prng_below(&prng, 2))};
+            struct cmd cmd = {
+                .verb = verb, .actor = USER(actor), .device = DEVICE(actor * 10 + kith_prng_below(&prng, 2))};
             f.time_ms += kith_prng_below(&prng, 2000);
             f.time_ms -= kith_prng_below(&prng, 1000);
             if (verb == CMD_SEND) cmd = send_of(actor, actor * 10, msg_id_at(&f, f.time_ms), "r");
-            if (verb == CMD_CURSOR || verb == CMD_READ || verb == CMD_DELETE) cmd.seq = kith_prng_between(&prng, 1, head + 2);
+            if (verb == CMD_CURSOR || verb == CMD_READ || verb == CMD_DELETE)
+                cmd.seq = kith_prng_between(&prng, 1, head + 2);
             if (verb == CMD_MEMBER_ADD || verb == CMD_MEMBER_REMOVE || verb == CMD_MEMBER_ROLE)
                 cmd.subject = USER((uint32_t)kith_prng_between(&prng, 1, 5));
             if (verb == CMD_MEMBER_ADD || verb == CMD_MEMBER_ROLE) cmd.role = (uint8_t)kith_prng_between(&prng, 1, 3);

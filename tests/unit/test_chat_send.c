@@ -97,7 +97,8 @@ static void test_chat_send__i_e3_refuses_ids_beyond_the_horizon(void **state)
     fixture_open(&f);
     make_direct(&f, true);
     f.time_ms = T0 + 40 * DAY_MS;
-    assert_int_equal(do_apply(&f, send_of(1, 1, msg_id_at(&f, f.time_ms - KITH_ID_AGE_MS_MAX), "old")).code, CODE_CREATED);
+    assert_int_equal(do_apply(&f, send_of(1, 1, msg_id_at(&f, f.time_ms - KITH_ID_AGE_MS_MAX), "old")).code,
+                     CODE_CREATED);
     assert_int_equal(do_apply(&f, send_of(1, 1, msg_id_at(&f, f.time_ms - KITH_ID_AGE_MS_MAX - 1), "older")).code,
                      CODE_TOO_OLD);
     assert_int_equal(do_apply(&f, send_of(1, 1, msg_id_at(&f, f.time_ms + KITH_ID_AHEAD_MS_MAX), "soon")).code,

@@ -86,12 +86,13 @@ static kith_err call_run(struct lite *lite, struct directory_call *call)
 /** Runs the calls of a list in one transaction, and posts their answers. */
 static void group_run(struct lite *lite, struct loop_task *list)
 {
-    kith_err err = lite_exec(lite, call_of(list)->read_only ? "BEGIN" : "BEGIN IMMEDIATE");
+    bool reads = call_of(list)->read_only; /* then all of them do */
+    kith_err err = lite_exec(lite, reads ? "BEGIN" : "BEGIN IMMEDIATE");
     struct loop_task *task, *next;
 
     for (task = list; task != NULL && err == KITH_OK; task = task->next) err = call_run(lite, call_of(task));
     if (err == KITH_OK) err = lite_exec(lite, "COMMIT");
-    if (err != KITH_OK || lite->tx.failed == KITH_OK) lite_note(lite, err);
+    if (err != KITH_OK || !reads) lite_note(lite, err); /* a read that went well says nothing of writing */
     if (err != KITH_OK) lite_rollback(lite);
     for (task = list; task != NULL; task = next) {
         next = task->next;

@@ -90,14 +90,14 @@ static kith_err sql_where(struct kith_buf *sql, const struct directory_table *ta
 }
 
 static kith_err sql_select(struct kith_buf *sql, const struct directory_table *table, unsigned index, unsigned columns,
-                           bool after, bool sorted)
+                           bool after)
 {
     kith_err err = kith_buf_append_str(sql, "SELECT ");
 
     if (err == KITH_OK) err = sql_columns(sql, table);
     if (err == KITH_OK) err = kith_buf_printf(sql, " FROM %s", table->name);
     if (err == KITH_OK) err = sql_where(sql, table, index, columns, after);
-    if (err == KITH_OK && sorted) {
+    if (err == KITH_OK && columns < table->indexes[index].column_count) { /* else it is one row at most */
         err = kith_buf_append_str(sql, " ORDER BY ");
         if (err == KITH_OK) err = sql_index(sql, table, index, 0, table->indexes[index].column_count, false);
     }
@@ -233,7 +233,7 @@ static kith_err tx_get(struct directory_tx *base, const struct directory_table *
 
     if (err == KITH_OK && *statement == NULL) {
         kith_buf_init(&sql, SQL_BYTES_MAX);
-        err = sql_select(&sql, table, index, columns, false, false);
+        err = sql_select(&sql, table, index, columns, false);
         err = tx_prepare(tx, &sql, err, statement);
     }
     if (err == KITH_OK)
@@ -312,7 +312,7 @@ static kith_err tx_scan(struct directory_tx *base, const struct directory_table 
     *kept = NULL; /* taken, so that a scan inside `each` makes one of its own */
     if (err == KITH_OK && statement == NULL) {
         kith_buf_init(&sql, SQL_BYTES_MAX);
-        err = sql_select(&sql, table, index, columns, after, true);
+        err = sql_select(&sql, table, index, columns, after);
         err = tx_prepare(tx, &sql, err, &statement);
     }
     if (err == KITH_OK) {
