@@ -45,6 +45,8 @@ struct serving {
     struct loop_timer copying;
     pthread_mutex_t stats_lock;
     struct serving_stats stats;
+    uint32_t opening_polls;
+    uint64_t opening_applied;
     bool caught_up, accounts_asked;
     uint32_t close_left;
 };

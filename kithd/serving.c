@@ -6,9 +6,10 @@
 #include "kithd/server_state.h"
 #include "loop/loop_epoll.h"
 
-#define OPENING_POLL_MS 2
-#define ADVANCE_MS      30000
-#define STOP_GRACE_MS   1500 /* clients are told to come back later, and get their last frames */
+#define OPENING_POLL_MS    2
+#define OPENING_LOOK_POLLS 2500 /* 5 s: with a full disk the replay goes on all the same */
+#define ADVANCE_MS         30000
+#define STOP_GRACE_MS      1500 /* clients are told to come back later, and get their last frames */
 
 static void owner_failed(void *arg, const char *why)
 {
@@ -126,6 +127,25 @@ static void accounts_started(void *arg, kith_err err)
     (void)kill(getpid(), SIGTERM);
 }
 
+/* A log that halted before it was replayed (docs/decisions/0004) cannot be served from: say why, and end. */
+static void check_the_replay(struct serving *serving)
+{
+    struct server *server = serving->server;
+    struct log_status status;
+    struct shard_stats stats;
+    uint64_t before = serving->opening_applied;
+
+    if (serving->index > 0 || atomic_load(&server->failed)) return;
+    if (serving->opening_polls++ % OPENING_LOOK_POLLS != OPENING_LOOK_POLLS - 1) return;
+    log_status(server->log, &status);
+    shard_owner_stats(serving->owner, &stats);
+    serving->opening_applied = stats.applied;
+    if (status.writable || stats.applied != before || atomic_load(&server->caught_up) == server->loop_count) return;
+    fprintf(stderr, "kithd: the command log cannot be replayed: %s\n", status.reason);
+    atomic_store(&server->failed, true);
+    (void)kill(getpid(), SIGTERM);
+}
+
 /* Replayed everywhere; then the directory's outbox is drained into the log; then the first loop listens, then the rest. */
 static bool is_ready_to_listen(struct serving *serving)
 {
@@ -156,6 +176,7 @@ static void opening_fire(struct loop_timer *timer)
 
     if (atomic_load(&server->draining)) return;
     if (!is_ready_to_listen(serving)) {
+        check_the_replay(serving);
         loop_timer_start(serving->loop, &serving->opening, OPENING_POLL_MS);
         return;
     }

@@ -294,8 +294,10 @@ static void send_beat(struct session *session)
 /* The newest token has ended; or there never was a good CONNECT. */
 static void token_ended(struct session *session)
 {
-    if (session->state == SESSION_NEW || session->state == SESSION_CHECKING)
+    if (session->state == SESSION_NEW)
         session_fail(session, CODE_UNAUTHORIZED, "No CONNECT in time.", (struct kith_slice){0});
+    else if (session->state == SESSION_CHECKING)
+        session_fail(session, CODE_UNAVAILABLE, NULL, (struct kith_slice){0});
     else
         session_fail(session, CODE_EXPIRED, NULL, (struct kith_slice){0});
 }

@@ -14,7 +14,7 @@
 #define OUTBOX_WAITING_MAX 24  /* bursts wait above it */
 #define BURST_MESSAGES_MAX 4
 #define BODY_BYTES_MAX     600
-#define CRASH_ONE_IN       150 /* bursts of a device */
+#define CRASH_ONE_IN       60  /* bursts of a device */
 #define RESTART_MS_MAX     300
 
 struct stored {

@@ -253,7 +253,7 @@ class Edit:
         self.files[DUMP].insert(at + 1, new)
         shown = False
         for invoke, line in self.pages(c, final=True):
-            if line["extra"]["head"] == head:
+            if line["extra"]["head"] == head and self.intervals(c)[invoke["user"]][-1][1] == 0:
                 got = line["extra"]["got"]
                 if len(got) < invoke["extra"]["limit"]:
                     got = [*got, [head + 1, e, k, digest, {"sender": sender}]]

@@ -296,8 +296,10 @@ class Loader:
 
     def _close(self, event: Event, ref: int, dev: Device, kind: str) -> None:
         conn = dev.conns[self._conn(event, dev)]
-        conn.t_close, conn.reason = event["t1"], str(event["extra"]["reason"])
-        dev.end_reason = conn.reason
+        dev.end_reason = str(event["extra"]["reason"])
+        if conn.t_close == NEVER:
+            # A second close of a connection, as when the session of an offline device is ended, says only how the device ends.
+            conn.t_close, conn.reason = event["t1"], dev.end_reason
 
     # ------------------------------------------------------------------------------------------ people
 
