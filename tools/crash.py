@@ -58,7 +58,10 @@ class Campaign:
         kept = self.folder / "bin"
         kept.mkdir()
         for name in ("kithd", "kith-crash-client"):
-            shutil.copy2(program(name), kept / name)
+            built = program(name)
+            while not os.access(built, os.X_OK):  # being linked
+                time.sleep(0.2)
+            shutil.copy2(built, kept / name)
         os.environ["KITH_BUILD"] = str(self.folder)
 
     # ------------------------------------------------------------------------------------------ the world

@@ -186,6 +186,8 @@ bool fields_password(struct api_fields *fields, const char *name, bool required,
 {
     struct kith_slice text;
 
+    if (json_is_null(json_object_get(fields->object, name)))
+        fields_wrong(fields, name, "A password is a string."); /* whoever says it at all means one */
     if (!fields_text(fields, name, required, 1, sizeof out->bytes, &text)) return false;
     if (is_new && characters(text) < KITH_PASSWORD_BYTES_MIN) {
         fields_wrong(fields, name, "The password is too short.");

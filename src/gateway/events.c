@@ -83,29 +83,34 @@ static void to_session(struct session *session, void *arg)
     events_send_receipt(session, fan->chat, fan->mark);
 }
 
-bool events_delivered_moved(struct gateway *gateway, struct chat_id chat, const struct watermark *mark)
+/* What is read from the store for a new subscription may be ahead of moves that are still on their way here, or behind. */
+bool events_delivered_moved(struct gateway *gateway, struct chat_id chat, struct watermark *mark)
 {
     struct chat_user key = {.chat = chat, .user = mark->user};
-    uint64_t *shown = NULL;
-    kith_err err = kith_map_add(&gateway->hidden, &key, (void **)&shown);
+    struct shown_marks *shown = NULL;
+    kith_err err = kith_map_add(&gateway->shown, &key, (void **)&shown);
     bool moved;
 
     if (err == KITH_E_FULL) {
-        kith_map_reset(&gateway->hidden);
-        err = kith_map_add(&gateway->hidden, &key, (void **)&shown);
+        kith_map_reset(&gateway->shown);
+        err = kith_map_add(&gateway->shown, &key, (void **)&shown);
     }
     if (err != KITH_OK && err != KITH_E_CONFLICT) return true;
-    moved = mark->delivered_up_to > *shown;
-    if (moved) *shown = mark->delivered_up_to;
+    moved = mark->delivered_up_to > shown->delivered_up_to;
+    if (moved) shown->delivered_up_to = mark->delivered_up_to;
+    if (mark->read_up_to > shown->read_up_to) shown->read_up_to = mark->read_up_to;
+    mark->delivered_up_to = shown->delivered_up_to;
+    mark->read_up_to = shown->read_up_to;
     return moved;
 }
 
 void events_fan_receipt(struct gateway *gateway, struct chat_id chat, const struct chat_roster *roster,
                         const struct watermark *mark)
 {
-    struct receipt_fan fan = {.chat = chat, .mark = mark};
+    struct watermark newest = *mark;
+    struct receipt_fan fan = {.chat = chat, .mark = &newest};
 
-    fan.delivered_moved = events_delivered_moved(gateway, chat, mark);
+    fan.delivered_moved = events_delivered_moved(gateway, chat, &newest);
     users_each(gateway, roster, &mark->user, to_session, &fan);
 }
 

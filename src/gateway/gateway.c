@@ -8,7 +8,7 @@
 #define SESSIONS_MAX_DEFAULT 1000000u
 #define STREAMS_ALL_MAX      (4u << 20) /* of one gateway: memory, not meaning */
 #define CHATS_KNOWN_MAX      65536
-#define HIDDEN_MAX           65536
+#define SHOWN_MAX            65536
 #define SCRATCH_BYTES_MAX    (2 * 1024 * 1024)
 
 const uint64_t gateway_ack_us_bounds[GATEWAY_ACK_BUCKETS - 1] = {
@@ -56,7 +56,7 @@ static void maps_init(struct gateway *gateway)
     kith_map_init(&gateway->chats, sizeof(struct chat_id), sizeof(bool), CHATS_KNOWN_MAX, seed);
     kith_map_init(&gateway->leftovers, sizeof(struct device_id), sizeof(struct leftover *), GATEWAY_LEFTOVERS_MAX,
                   seed);
-    kith_map_init(&gateway->hidden, 32, sizeof(uint64_t), HIDDEN_MAX, seed);
+    kith_map_init(&gateway->shown, 32, sizeof(struct shown_marks), SHOWN_MAX, seed);
 }
 
 struct gateway *gateway_new(const struct gateway_config *config)
@@ -104,7 +104,7 @@ static void free_parts(struct gateway *gateway)
     kith_map_deinit(&gateway->streams);
     kith_map_deinit(&gateway->chats);
     kith_map_deinit(&gateway->leftovers);
-    kith_map_deinit(&gateway->hidden);
+    kith_map_deinit(&gateway->shown);
     kith_buf_deinit(&gateway->out);
     kith_buf_deinit(&gateway->block);
     group_leave(gateway->config.group, gateway);

@@ -209,8 +209,8 @@ struct watermark {
 void events_send_receipt(struct session *session, struct chat_id chat, const struct watermark *mark);
 /** Whether this session's person may see how far somebody has read. */
 bool events_shows_read(const struct session *session, const struct watermark *mark);
-/** Remembers, and tells whether it is more than before. */
-bool events_delivered_moved(struct gateway *gateway, struct chat_id chat, const struct watermark *mark);
+/** Remembers, tells whether more is delivered than before, and raises the mark to what was ever shown: none falls (I-R1). */
+bool events_delivered_moved(struct gateway *gateway, struct chat_id chat, struct watermark *mark);
 void events_send_typing(struct session *session, struct chat_id chat, struct user_id user, bool on);
 
 /* events_large.c: receipts of large groups, a few at a time */

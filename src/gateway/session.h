@@ -101,6 +101,10 @@ struct leftover;
 struct typing;
 struct stream;
 
+struct shown_marks {
+    uint64_t delivered_up_to, read_up_to;
+};
+
 struct gateway {
     struct gateway_config config;
     struct gateway_limits limits;
@@ -110,7 +114,7 @@ struct gateway {
     struct kith_map streams;   /* struct stream_key: struct stream *                   */
     struct kith_map chats;     /* chat_id: bool, encrypted; never changes for a chat   */
     struct kith_map leftovers; /* device_id: struct leftover *                         */
-    struct kith_map hidden;    /* chat_id and user_id: delivered_up_to last shown      */
+    struct kith_map shown;     /* chat_id and user_id: struct shown_marks              */
     struct kith_buf out, block;
     struct stomp_frame frame;
     struct reader *readers;

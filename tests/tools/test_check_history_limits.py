@@ -68,9 +68,29 @@ def test_check_history__lets_writes_fail_for_ten_seconds(length: int, down: int,
     logs.message("ann", "k1", 10, 20)
     if down:
         logs.fault("kill", 40, 40 + down, down=True)
-    logs.send("ann", "k2", 30, 50, kind="fail", retryable=True)
+    for t in range(30, 30 + length - 10, 4 * SECOND):
+        logs.send("ann", "k2", t, t + 5, kind="fail", retryable=True)
     logs.send("ann", "k2", 30 + length - 10, 30 + length, kind="info")
     logs.message("ann", "k3", 31 + length, 32 + length)
+    assert verdict(logs.end(60 * SECOND)) == expected
+
+
+@pytest.mark.parametrize(("idle", "expected"), [(5 * SECOND, "availability"), (5 * SECOND + 1, "valid")])
+def test_check_history__joins_failures_that_are_five_seconds_apart(idle: int, expected: str) -> None:
+    logs = Logs()
+    for number in range(4):
+        logs.send("ann", "k1", 10 + number * idle, 10 + number * idle, kind="fail", retryable=True)
+    assert verdict(logs.end(60 * SECOND)) == expected
+
+
+@pytest.mark.parametrize(("length", "extra", "expected"), [
+    (10 * SECOND, {}, "valid"), (10 * SECOND + 1, {}, "availability"), (20 * SECOND, {"retryable": False}, "valid"),
+])  # fmt: skip
+def test_check_history__lets_connects_fail_for_ten_seconds(length: int, extra: dict[str, Any], expected: str) -> None:
+    logs = Logs()
+    logs.line("bob", "close", "ok", t1=20, extra={"reason": "reset"})
+    for number, t in enumerate((*range(30, 30 + length - 10, 4 * SECOND), 30 + length - 10)):
+        logs.two("connect", "bob", t, min(t + SECOND, 30 + length), "fail", ok={"extra": extra}, conn=2 + number)
     assert verdict(logs.end(60 * SECOND)) == expected
 
 

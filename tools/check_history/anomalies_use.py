@@ -342,6 +342,8 @@ def nothing_succeeds_for_long(edit: Edit) -> None:
             if first and items[first - 1][0] > start:
                 continue  # one before it succeeded while it was under way
             for last in range(first, len(items)):
+                if last > first and items[last][1] > items[last - 1][0] + 4 * SECOND:
+                    break  # nobody tried for long
                 end = items[last][0]
                 down = sum(max(0, min(end, high) - max(start, low)) for low, high in downs)
                 if end - start - down > 11 * SECOND:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
+from dataclasses import dataclass
 
 from check_history import verdicts as v
 from check_history.model import (
@@ -13,6 +14,8 @@ from check_history.verdicts import Findings
 
 GAP_SECONDS_MAX = 10
 GAP_REGION_SECONDS_MAX = 300
+# Retries are not further apart than this: failures that are count as two times, not as one.
+IDLE_SECONDS_MAX = 5
 HEAL_SECONDS = 30
 HEALED_SENDS_MIN = 1000
 HEALED_SUCCESS_MIN = 0.999
@@ -52,7 +55,7 @@ def fault_windows(model: Model, down_only: bool = False) -> list[Range]:
 
 
 def _gaps(model: Model, found: Findings) -> None:
-    """The longest time in each chat in which sends were tried and none succeeded, less what was down by intent."""
+    """How long sends of a chat, or connects of a device, were tried and none succeeded, less what was down by intent."""
     down = fault_windows(model, down_only=True)
     regions = [fault for fault in model.faults if fault.region]
     oks: dict[int, list[tuple[int, int]]] = {}
@@ -64,19 +67,51 @@ def _gaps(model: Model, found: Findings) -> None:
             tries.setdefault(chat, []).append((t0, t1, ref))
     for chat_model in model.chats.values():
         done = sorted(oks.get(chat_model.index, ()))
-        times = [t for t, _ in done]
-        # By the success that ended it (its place in `done`): first and last failed try, with their refs.
-        runs: dict[int, tuple[int, int, int, int]] = {}
-        for t0, t1, ref in sorted(tries.get(chat_model.index, ())):
-            at = bisect_left(times, t0)
-            end = min(t1, times[at]) if at < len(times) else t1
-            first = runs.get(at, (t0, end, ref, ref))
-            runs[at] = (first[0], max(first[1], end), first[2], ref)
-        for at, (start, end, ref, last_ref) in runs.items():
-            if end - start - covered(down, start, end) > _limit(regions, start, end) * SECOND:
-                refs = [done[at - 1][1] if at else -1, ref, last_ref, done[at][1] if at < len(done) else -1]
-                why = f"no send to {chat_model.name} succeeded for {(end - start) / SECOND:.1f} s"
-                found.add(v.AVAILABILITY, why, refs)
+        for failing in failing_times(done, tries.get(chat_model.index, [])):
+            if failing.length(down) > _limit(regions, failing.start, failing.end) * SECOND:
+                why = f"no send to {chat_model.name} succeeded for {(failing.end - failing.start) / SECOND:.1f} s"
+                found.add(v.AVAILABILITY, why, failing.refs(done))
+    for dev in model.devices.values():
+        done = sorted((conn.t_open, conn.ref) for conn in dev.conns if conn.t_open != NEVER)
+        for failing in failing_times(done, [(conn.t0, conn.t_close, conn.ref) for conn in dev.conns if conn.refused]):
+            if failing.length(down) > _limit(regions, failing.start, failing.end) * SECOND:
+                why = f"{dev.name} could not connect for {(failing.end - failing.start) / SECOND:.1f} s"
+                found.add(v.AVAILABILITY, why, failing.refs(done))
+
+
+@dataclass(slots=True)
+class Failing:
+    """A time in which tries failed one after the other; `after` is the place of the success that came next."""
+
+    start: int
+    end: int
+    first: int
+    last: int
+    after: int
+
+    def length(self, down: list[Range]) -> int:
+        return self.end - self.start - covered(down, self.start, self.end)
+
+    def refs(self, done: list[tuple[int, int]]) -> list[int]:
+        before = done[self.after - 1][1] if self.after else -1
+        return [before, self.first, self.last, done[self.after][1] if self.after < len(done) else -1]
+
+
+def failing_times(done: list[tuple[int, int]], tries: list[tuple[int, int, int]]) -> list[Failing]:
+    """Failed tries (begin, end, ref) that follow each other closely, without a success (time, ref) in between.
+
+    Two failures with a long time between them in which nobody tried say nothing about that time.
+    """
+    times = [t for t, _ in done]
+    found: list[Failing] = []
+    for t0, t1, ref in sorted(tries):
+        after = bisect_left(times, t0)
+        end = min(t1, times[after]) if after < len(times) else t1
+        if found and found[-1].after == after and t0 <= found[-1].end + IDLE_SECONDS_MAX * SECOND:
+            found[-1].end, found[-1].last = max(found[-1].end, end), ref
+        else:
+            found.append(Failing(t0, end, ref, ref, after))
+    return found
 
 
 def _limit(regions: list[Fault], start: int, end: int) -> int:

@@ -472,7 +472,8 @@ class World:
         for line in self.nemesis:
             if line["type"] == "start":
                 fired[line["extra"]["kind"]] = fired.get(line["extra"]["kind"], 0) + 1
-        extra = {"ops": {"send": self.messages}, "faults": fired, "acks_in_faults": 0, "devices": len(self.clients)}
+        sent = {line["k"] for lines in self.logs.values() for line in lines if line["f"] == "send" and line["type"] == "invoke"}
+        extra = {"ops": {"send": len(sent)}, "faults": fired, "acks_in_faults": 0, "devices": len(self.clients)}
         self.nemesis.insert(0, {"run": self.run, "f": "plan", "type": "ok", "t1": START, "extra": extra})
         self.logs["nemesis.jsonl"] = self.nemesis
         self.logs["dump.jsonl"] = self.server.stored()

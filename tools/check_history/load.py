@@ -114,13 +114,13 @@ class Loader:
         return pending
 
     @staticmethod
-    def _conn(event: Event, dev: Device) -> int:
+    def _conn(event: Event, dev: Device, ref: int) -> int:
         number = event["conn"]
         index = dev.conn_index.get(number)
         if index is None:
             index = dev.conn_index[number] = len(dev.conns)
             t = event["t0"] if event["type"] == "invoke" else event["t1"]
-            dev.conns.append(Conn(number, t, t))
+            dev.conns.append(Conn(number, t, ref, t))
         return index
 
     # ------------------------------------------------------------------------------------------ sends
@@ -187,7 +187,7 @@ class Loader:
         s, t = event["s"], event["t1"]
         extra = event.get("extra") or NO_EXTRA
         what = extra.get("type") or MESSAGE
-        meta = self._conn(event, dev) << META_SHIFT
+        meta = self._conn(event, dev, ref) << META_SHIFT
         if extra.get("redelivered"):
             meta |= META_REDELIVERED
         stream = dev.stream(chat)
@@ -219,7 +219,7 @@ class Loader:
     def _ackpos(self, event: Event, ref: int, dev: Device, kind: str) -> None:
         if kind == "invoke":
             stream = dev.stream(self.model.chat(event["c"]))
-            ack = AckPos(int(event["s"]), event["t0"], NEVER, ref, -1, self._conn(event, dev))
+            ack = AckPos(int(event["s"]), event["t0"], NEVER, ref, -1, self._conn(event, dev, ref))
             self._begin(event, ref, dev, ack)
             stream.acks.append(ack)
             return
@@ -269,7 +269,7 @@ class Loader:
         if kind == "invoke":
             if event["conn"] in dev.conn_index:
                 raise Malformed(f"conn {event['conn']!r} of {dev.name} is opened twice")
-            conn = dev.conns[self._conn(event, dev)]
+            conn = dev.conns[self._conn(event, dev, ref)]
             conn.t_open = NEVER
             self._begin(event, ref, dev, conn)
             return
@@ -278,10 +278,11 @@ class Loader:
             conn.t_open = event["t1"]
         else:
             conn.t_close = event["t1"]
+            conn.refused = (event.get("extra") or NO_EXTRA).get("retryable", True)
 
     def _resume(self, event: Event, ref: int, dev: Device, kind: str) -> None:
         if kind == "invoke":
-            conn = dev.conns[self._conn(event, dev)]
+            conn = dev.conns[self._conn(event, dev, ref)]
             conn.resumed = dev.resumed = True
             self._begin(event, ref, dev, conn)
             return
@@ -295,7 +296,7 @@ class Loader:
             dev.stream(self.model.chat(name)).cursors.append(Sight(int(cursor), pending.t0, event["t1"], ref))
 
     def _close(self, event: Event, ref: int, dev: Device, kind: str) -> None:
-        conn = dev.conns[self._conn(event, dev)]
+        conn = dev.conns[self._conn(event, dev, ref)]
         dev.end_reason = str(event["extra"]["reason"])
         if conn.t_close == NEVER:
             # A second close of a connection, as when the session of an offline device is ended, says only how the device ends.
@@ -356,10 +357,10 @@ class Loader:
     def _presence_in(self, event: Event, ref: int, dev: Device, kind: str) -> None:
         extra = event["extra"]
         dev.presences.append(PresenceSeen(extra["user"], bool(extra["online"]), extra.get("last_seen"), event["t1"], ref,
-                                          self._conn(event, dev)))  # fmt: skip
+                                          self._conn(event, dev, ref)))  # fmt: skip
 
     def _mode(self, event: Event, ref: int, dev: Device, kind: str) -> None:
         mode = event["extra"]["mode"]
         if mode not in ("read-only", "normal"):
             raise Malformed(f"mode {mode!r}")
-        dev.modes.append(Mode(mode == "read-only", event["t1"], ref, self._conn(event, dev)))
+        dev.modes.append(Mode(mode == "read-only", event["t1"], ref, self._conn(event, dev, ref)))

@@ -260,10 +260,12 @@ class Stream:
 class Conn:
     number: int | str
     t0: int  # CONNECT sent
+    ref: int
     t_open: int = NEVER  # CONNECTED came
     t_close: int = NEVER
     reason: str = ""
     resumed: bool = False
+    refused: bool = False  # CONNECT failed, and not for good
 
 
 @dataclass(slots=True)
