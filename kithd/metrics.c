@@ -102,9 +102,8 @@ static kith_err put_frames(struct kith_buf *out, const struct gateway_stats *sta
 {
     kith_err err = put_head(out, "kith_frames_total", "counter", "STOMP frames by direction and command.");
 
-    for (unsigned i = 0; i < sizeof stats->frames_in / sizeof stats->frames_in[0] && err == KITH_OK; i++) {
+    for (unsigned i = 0; i < STOMP_COMMAND_COUNT && err == KITH_OK; i++) {
         const char *name = stomp_command_name((enum stomp_command)i);
-        if (name == NULL) continue;
         if (stats->frames_in[i] > 0)
             err = kith_buf_printf(out, "kith_frames_total{direction=\"in\",command=\"%s\"} %" PRIu64 "\n", name,
                                   stats->frames_in[i]);

@@ -230,6 +230,13 @@ static void hold(struct kith_client *client, struct chat_sync *sync, uint64_t re
                           coins % cap; /* full jitter */
 }
 
+static bool is_first_of_chat(const struct outbox_entry *entry)
+{
+    for (const struct outbox_entry *earlier = entry->prev; earlier != NULL; earlier = earlier->prev)
+        if (earlier->state == KITH_OUTBOX_QUEUED && kith_uuid_eq(earlier->chat.id, entry->chat.id)) return false;
+    return true;
+}
+
 void outbox_refused(struct kith_client *client, struct msg_id id, enum kith_code code, uint64_t retry_after_ms)
 {
     struct outbox_entry *entry = outbox_find(client, id);
@@ -244,8 +251,13 @@ void outbox_refused(struct kith_client *client, struct msg_id id, enum kith_code
     if (code == CODE_TOO_OLD)
         fail(client, entry, code, true);
     else if (code == CODE_PREDECESSOR_MISSING) {
-        /* An earlier one was refused, for now or for good: its followers go again behind whatever was accepted last. */
-        if (sync->held_until_ms <= client->now.mono_ms) sync->held_until_ms = client->now.mono_ms + 1;
+        /* An earlier one was refused, for now or for good: its followers go again behind whatever was accepted last. When
+         * nothing is before this one, the server does not know what it took before (a lost region): on without it. */
+        if (is_first_of_chat(entry)) {
+            sync->accepted = (struct msg_id){0};
+            hold(client, sync, retry_after_ms);
+        } else if (sync->held_until_ms <= client->now.mono_ms)
+            sync->held_until_ms = client->now.mono_ms + 1;
     } else if (kith_code_retryable(code))
         hold(client, sync, retry_after_ms);
     else

@@ -12,6 +12,7 @@ import argparse
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -49,7 +50,8 @@ class Campaign:
         self.devices: list[Account] = []  # as the client process counts them
         self.chats: list[tuple[str, list[int]]] = []  # id, members
         self.start_s = [0.3]
-        self.cycles = self.starts = self.kills_in_start = self.live_cycles = self.checks = self.lost_bytes = 0
+        self.cycles = self.starts = self.kills_in_start = self.live_cycles = self.checks = 0
+        self.lost = False
         self.tokens_at = self.began = time.monotonic()
         self.result: dict[str, Any] = {}
 
@@ -125,22 +127,26 @@ class Campaign:
             raise Failure(f"kithd ended by itself with {process.returncode}:\n{self.server.text()[-3000:]}")
         self.nemesis.kill_starts(kind)
         self.server.kill9()
-        if self.options.lose and self.cycles >= self.options.lose:
+        if kind == "kill" and 0 < self.options.lose <= self.cycles:
             self._lose()
 
     def _lose(self) -> None:
-        """To see this harness fail: the end of the newest log segment that holds anything is cut off."""
-        segments = sorted(p for p in (self.server.data / "log").rglob("*") if p.is_file() and p.stat().st_size > 0)
-        for segment in reversed(segments):
-            data = segment.read_bytes().rstrip(b"\0")
-            if len(data) > 4096:
-                os.truncate(segment, len(data) - 2000)
-                self.lost_bytes += 2000
-                return
+        """To see this harness fail. A log cut short is refused by kithd; a whole disk of a moment ago is not to be known by it."""
+        kept = self.folder / "data.before"
+        if not kept.exists():
+            shutil.copytree(self.server.data, kept)
+        elif not self.lost:
+            shutil.rmtree(self.server.data)
+            shutil.copytree(kept, self.server.data)
+            self.lost = True
 
     def cycle(self) -> None:
         assert self.clients is not None
         time.sleep(self.rng.uniform(*RUN_MS) / 1000)
+        if 0 < self.options.lose < self.cycles and not self.lost:
+            # All is acknowledged before the loss: numbers given out again would be a fork, which is named before it.
+            self.clients.say("send off", "crash off")
+            self.wait_until_quiet()
         acked = self.clients.status()["acked"]
         self.live_cycles += acked > self.acked
         self.acked = acked
@@ -191,11 +197,12 @@ class Campaign:
 
     def wait_until_quiet(self) -> None:
         assert self.clients is not None
-        deadline = time.monotonic() + QUIET_TIMEOUT_S
+        seconds = 15.0 if self.lost else QUIET_TIMEOUT_S  # what was lost never comes
+        deadline = time.monotonic() + seconds
         missing = self._missing()
         while missing:
             if time.monotonic() > deadline:
-                print(f"crash: not quiet {QUIET_TIMEOUT_S:.0f} s after the last fault:", *missing[:20], sep="\n  ", flush=True)
+                print(f"crash: not quiet {seconds:.0f} s after the last fault:", *missing[:20], sep="\n  ", flush=True)
                 return  # the checker names it
             self.clients.say("wake")
             time.sleep(0.2)
@@ -221,6 +228,8 @@ class Campaign:
         bad = [f"{name} {status[name]}" for name in ("failed", "holes", "unflagged", "errors", "replaced") if status[name]]
         if bad:
             raise Failure("the clients saw: " + ", ".join(bad))
+        if self.options.lose and not self.lost:
+            raise Failure("nothing was lost: --lose must be well below --cycles")
         if self.live_cycles * 2 < self.cycles:
             raise Failure(f"only in {self.live_cycles} of {self.cycles} cycles anything was acknowledged: that proves little")
         if not is_last:
@@ -275,7 +284,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--dir", type=Path, help="a new folder for the run (default: build/crash/seed-…)")
     parser.add_argument("--keep", action="store_true", help="keep the folder of a run that was valid")
     parser.add_argument("--lose", type=int, default=0, metavar="N",
-                        help="from cycle N on, cut acknowledged records off the log: to see that loss is found")
+                        help="put the data of the kill of cycle N back at the next kill: to see that loss is found")
     options = parser.parse_args()
     if not 8 <= options.clients <= 200:
         parser.error("--clients must be 8 to 200")
@@ -284,6 +293,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through close(), so that no server is left behind
     campaign = Campaign(options)
     try:
         campaign.go()
@@ -293,7 +303,8 @@ def main() -> int:
             print(f"  {line}")
         print(f"the run is in {campaign.folder}: history/ (python3 tools/check_history {campaign.history}), data/ (kithd --data), "
               f"data.out, clients.out, bin/\nagain: ./dev crash --cycles {options.cycles} --seed {options.seed} --clients {options.clients}"
-              " (same faults and bodies; the moments are the machine's)")
+              + (f" --lose {options.lose}" if options.lose else "") +
+              " (the same plan of kills; the moments are the machine's)")
         return 1
     finally:
         campaign.close()

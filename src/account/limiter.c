@@ -1,5 +1,6 @@
 #include "account/limiter.h"
 
+#include <assert.h>
 #include <sodium.h>
 #include <stdlib.h>
 
@@ -39,6 +40,7 @@ static void list_remove(struct limiter *limiter, uint32_t at)
 {
     struct limiter_entry *entry = &limiter->entries[at];
 
+    assert(limiter->entries != NULL && at < limiter->count);
     *(entry->newer == LIMITER_NONE ? &limiter->newest : &limiter->entries[entry->newer].older) = entry->older;
     *(entry->older == LIMITER_NONE ? &limiter->oldest : &limiter->entries[entry->older].newer) = entry->newer;
 }
@@ -47,6 +49,7 @@ static void list_push(struct limiter *limiter, uint32_t at)
 {
     struct limiter_entry *entry = &limiter->entries[at];
 
+    assert(limiter->entries != NULL && at < limiter->count);
     entry->newer = LIMITER_NONE;
     entry->older = limiter->newest;
     *(limiter->newest == LIMITER_NONE ? &limiter->oldest : &limiter->entries[limiter->newest].newer) = at;

@@ -1,3 +1,4 @@
+#include <arpa/inet.h>
 #include <sodium.h>
 #include <stdlib.h>
 
@@ -14,9 +15,11 @@ struct api *api_new(const struct api_config *config)
     if (api == NULL) return NULL;
     api->config = *config;
     loop_random(config->loop, seed, sizeof seed);
-    limiter_init(&api->people, config->person_per_minute, LIMITER_ENTRIES, seed);
+    limiter_init(&api->people, config->person_per_minute != 0 ? config->person_per_minute : API_PERSON_PER_MINUTE,
+                 LIMITER_ENTRIES, seed);
     loop_random(config->loop, seed, sizeof seed);
-    limiter_init(&api->addresses, config->address_per_minute, LIMITER_ENTRIES, seed);
+    limiter_init(&api->addresses, config->address_per_minute != 0 ? config->address_per_minute : API_ADDRESS_PER_MINUTE,
+                 LIMITER_ENTRIES, seed);
     return api;
 }
 
@@ -219,6 +222,18 @@ static void authorize(struct api_request *request)
 
 /* ------------------------------------------------------------------------------------------------ a request begins */
 
+/* Of an IPv6 address only the network counts (RFC 6177): its holder has 2^64 of them. A mapped IPv4 address stays whole. */
+static void peer_narrow(char peer[static 64])
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    struct in6_addr address;
+
+    peer[63] = '\0';
+    if (inet_pton(AF_INET6, peer, &address) != 1 || memcmp(address.s6_addr, mapped, sizeof mapped) == 0) return;
+    memset(address.s6_addr + 8, 0, 8);
+    (void)inet_ntop(AF_INET6, &address, peer, 64);
+}
+
 static void aborted(void *arg)
 {
     struct api_request *request = arg;
@@ -284,6 +299,7 @@ static void serve(struct api *api, struct api_exchange *exchange, bool admin)
     json_out_init(&request->out, ANSWER_BYTES_MAX);
     kith_buf_init(&request->get.value, MSGSTORE_VALUE_BYTES_MAX);
     exchange->ops->peer(exchange, request->peer);
+    peer_narrow(request->peer);
     exchange->ops->on_abort(exchange, aborted, request);
     if (admin || limit(request, &api->addresses, kith_slice_str(request->peer))) route(request, admin);
 }

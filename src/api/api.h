@@ -10,9 +10,11 @@
  *
  * Bounded: API_REQUESTS_MAX at a time, then 503; per person and per address by token buckets, then 429.
  */
-#define API_REQUESTS_MAX   2048
-#define API_CHECKS_MAX     16
-#define API_BODY_BYTES_MAX (KITH_FRAME_BYTES_MAX * 4 / 3) /* of a request: the largest message in base64 and its JSON */
+#define API_REQUESTS_MAX       2048
+#define API_CHECKS_MAX         16
+#define API_PERSON_PER_MINUTE  6000
+#define API_ADDRESS_PER_MINUTE 120000
+#define API_BODY_BYTES_MAX     (KITH_FRAME_BYTES_MAX * 4 / 3) /* of a request: the largest message in base64 and its JSON */
 
 /** One thing that /readyz looks at. */
 struct api_check {
@@ -27,7 +29,7 @@ struct api_config {
     struct msgstore *store;
     struct accounts *accounts;
     uint32_t members_max; /* group.members_max */
-    /* Requests in a minute, refilled evenly, a minute's worth at once; 0: no limit. On this loop alone. */
+    /* Requests in a minute, refilled evenly, a minute's worth at once; 0: the default. On this loop alone. */
     uint32_t person_per_minute, address_per_minute;
     /* All may be NULL: ready, no metrics. On this loop. Gives how many checks were filled; not ready when one is not ok. */
     size_t (*checks)(void *arg, struct api_check out[static API_CHECKS_MAX]);

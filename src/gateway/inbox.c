@@ -39,6 +39,7 @@ kith_err inbox_start(struct session *session)
     session->subs->heads_tick = heads_due(session->gateway, GATEWAY_HEADS_MS);
     /* Events first, heads after: what is committed in between is seen by one of them at least. */
     session->subs->live = !kith_mutant(REGISTER_AFTER_HEADS);
+    if (kith_mutant(REGISTER_AFTER_HEADS)) session->subs->heads_tick = UINT32_MAX; /* nor does the safety net hide it */
     session_schedule(session);
     inbox_work(inbox);
     return KITH_OK;

@@ -112,9 +112,12 @@ static void take(struct inbox *inbox, struct delivery *entry, bool cumulative, b
 
 uint32_t window_take(struct inbox *inbox, uint64_t n, bool cumulative, bool nack)
 {
-    uint32_t at = lower_bound(inbox, n), taken = 0;
-    struct delivery *entries = inbox->window == NULL ? NULL : inbox->window + inbox->window_at;
+    struct delivery *entries;
+    uint32_t at, taken = 0;
 
+    if (inbox->window == NULL) return 0;
+    entries = inbox->window + inbox->window_at;
+    at = lower_bound(inbox, n);
     if (!cumulative) {
         if (at == inbox->window_len || entries[at].n != n || entries[at].stream == NULL) return 0;
         take(inbox, &entries[at], false, nack);

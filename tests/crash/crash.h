@@ -46,7 +46,7 @@ struct crash_seen {
 
 /* A connection outlives the client that opened it: a crashed one's closes by itself. */
 struct crash_link {
-    struct conn_user user; /* first: the connection gives it back */
+    struct conn_user user;       /* first: the connection gives it back */
     struct crash_device *device; /* NULL: nobody listens any more */
     struct conn *conn;
     struct ws_client *opening;
@@ -54,8 +54,8 @@ struct crash_link {
 };
 
 struct crash_counters {
-    uint64_t sent, acked, resent, redelivered, applied, refused, failed, restarts, connects, closed_early, replaced, holes,
-        unflagged, errors;
+    uint64_t sent, acked, resent, redelivered, applied, refused, failed, restarts, connects, closed_early, replaced,
+        holes, unflagged, errors;
 };
 
 struct crash_device {
@@ -64,11 +64,11 @@ struct crash_device {
     struct user_id user;
     struct device_id id;
     char user_text[KITH_UUID_TEXT_LEN + 1], id_text[KITH_UUID_TEXT_LEN + 1], token[KITH_TOKEN_BYTES_MAX + 1];
-    bool is_writer, is_parked; /* parked: taken off the net by the harness */
+    bool is_writer, is_parked;                    /* parked: taken off the net by the harness */
     unsigned chats[CRASH_CHATS_MAX], chats_count; /* the chats it writes in */
-    struct kith_ordered records; /* what its host wrote down: survives a crash of the client */
-    struct kith_map applied;     /* chat to the highest number shown */
-    struct kith_client *client;  /* NULL: crashed, or parked */
+    struct kith_ordered records;                  /* what its host wrote down: survives a crash of the client */
+    struct kith_map applied;                      /* chat to the highest number shown */
+    struct kith_client *client;                   /* NULL: crashed, or parked */
     struct crash_link *link;
     struct loop_timer tick, burst, restart;
     unsigned effects_left; /* > 0: the client crashes before that many effects have run */

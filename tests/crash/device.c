@@ -9,12 +9,12 @@
  * The host: records in memory, bytes over a WebSocket. A crash of the client ends it between any two effects, so also
  * between what was written down and what was to be sent for it; it starts again from its records alone.
  */
-#define DEVICE_OF(ptr, member) ((struct crash_device *)((char *)(ptr)-offsetof(struct crash_device, member)))
+#define DEVICE_OF(ptr, member) ((struct crash_device *)((char *)(ptr) - offsetof(struct crash_device, member)))
 
-#define OUTBOX_WAITING_MAX 24  /* bursts wait above it */
+#define OUTBOX_WAITING_MAX 24 /* bursts wait above it */
 #define BURST_MESSAGES_MAX 4
 #define BODY_BYTES_MAX     600
-#define CRASH_ONE_IN       60  /* bursts of a device */
+#define CRASH_ONE_IN       60 /* bursts of a device */
 #define RESTART_MS_MAX     300
 
 struct stored {
@@ -209,7 +209,8 @@ static void burst_fire(struct loop_timer *timer)
     struct crash *crash = device->crash;
     unsigned count = 1 + (unsigned)kith_prng_below(&crash->prng, BURST_MESSAGES_MAX);
 
-    if (kith_client_connection(device->client) == KITH_REPLACED) { /* by its own next life: a stopped client is no use here */
+    if (kith_client_connection(device->client) ==
+        KITH_REPLACED) { /* by its own next life: a stopped client is no use here */
         client_crash(device);
         return;
     }
@@ -220,7 +221,8 @@ static void burst_fire(struct loop_timer *timer)
             send_one(device);
         if (device->client != NULL && kith_prng_chance(&crash->prng, 1, 8)) read_one(device);
     }
-    if (device->client != NULL) loop_timer_start(crash->loop, timer, 1 + kith_prng_below(&crash->prng, crash->pause_ms));
+    if (device->client != NULL)
+        loop_timer_start(crash->loop, timer, 1 + kith_prng_below(&crash->prng, crash->pause_ms));
 }
 
 void crash_device_start(struct crash_device *device)
@@ -235,16 +237,19 @@ void crash_device_start(struct crash_device *device)
     device->is_parked = false;
     device->client = kith_client_new(&config);
     if (device->client == NULL) abort();
-    for (node = kith_ordered_seek(&device->records, (struct kith_slice){0}); node != NULL; node = kith_ordered_next(node)) {
+    for (node = kith_ordered_seek(&device->records, (struct kith_slice){0}); node != NULL;
+         node = kith_ordered_next(node)) {
         struct stored *record = node->value;
-        if (kith_client_load(device->client, kith_ordered_key(node), kith_slice_of(record->bytes, record->len)) == KITH_OK)
+        if (kith_client_load(device->client, kith_ordered_key(node), kith_slice_of(record->bytes, record->len)) ==
+            KITH_OK)
             continue;
         fprintf(stderr, "kith-crash-client: %s cannot read its own records\n", device->id_text);
         exit(3);
     }
     kith_client_token(device->client, now(), kith_slice_str(device->token));
     kith_client_start(device->client, now());
-    loop_timer_start(device->crash->loop, &device->burst, 1 + kith_prng_below(&device->crash->prng, device->crash->pause_ms));
+    loop_timer_start(device->crash->loop, &device->burst,
+                     1 + kith_prng_below(&device->crash->prng, device->crash->pause_ms));
     run_effects(device);
 }
 

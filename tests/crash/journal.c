@@ -35,7 +35,8 @@ static void put(const char *fmt, ...)
     va_start(args, fmt);
     len = vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    if (len < 0 || (size_t)len >= sizeof text || kith_buf_append(&line, kith_slice_of(text, (size_t)len)) != KITH_OK) abort();
+    if (len < 0 || (size_t)len >= sizeof text || kith_buf_append(&line, kith_slice_of(text, (size_t)len)) != KITH_OK)
+        abort();
 }
 
 static void begin(const struct crash_device *device, const char *f, const char *type)
@@ -160,7 +161,8 @@ static void send_is_acked(struct crash_device *device, struct msg_id id, uint64_
 
     if (pending == NULL) return; /* answered before, by its receipt or by its own delivery */
     begin(device, "send", "ok");
-    put(",\"op\":%llu,\"s\":%llu,\"e\":%llu", (unsigned long long)pending->op, (unsigned long long)seq, (unsigned long long)epoch);
+    put(",\"op\":%llu,\"s\":%llu,\"e\":%llu", (unsigned long long)pending->op, (unsigned long long)seq,
+        (unsigned long long)epoch);
     end(device);
     pending_remove(device, pending);
 }
@@ -203,7 +205,8 @@ static void frame_came(struct crash_device *device, const struct stomp_frame *fr
     struct kith_uuid id, sender, from;
 
     begin(device, "frame", "ok");
-    put(",\"conn\":%llu,\"s\":%llu,\"e\":%llu", (unsigned long long)device->conn, (unsigned long long)seq, (unsigned long long)epoch);
+    put(",\"conn\":%llu,\"s\":%llu,\"e\":%llu", (unsigned long long)device->conn, (unsigned long long)seq,
+        (unsigned long long)epoch);
     put_uuid("c", chat.id);
     if (is_message && header_uuid(frame, "client-id", &id)) {
         put_uuid("k", id);
@@ -258,8 +261,10 @@ static void message_came(struct crash_device *device, const struct stomp_frame *
 
     if (kith_slice_is(destination, "/errors")) send_is_refused(device, frame);
     if (!chat_of(destination, &chat, &what)) return;
-    if (what.len == 0) frame_came(device, frame, chat);
-    else if (kith_slice_is(what, "/receipts")) receipt_came(device, frame, chat);
+    if (what.len == 0)
+        frame_came(device, frame, chat);
+    else if (kith_slice_is(what, "/receipts"))
+        receipt_came(device, frame, chat);
 }
 
 static void came(struct crash_device *device, const struct stomp_frame *frame)
@@ -290,7 +295,8 @@ void journal_in(struct crash_device *device, const uint8_t *bytes, size_t len)
     if (kith_buf_append(&device->in, kith_slice_of(bytes, len)) != KITH_OK) abort();
     for (;;) {
         size_t used = 0;
-        kith_err err = stomp_next(&device->reader, device->in.ptr + device->in.head, kith_buf_len(&device->in), &used, &frame);
+        kith_err err = stomp_next(&device->reader, device->in.ptr + device->in.head, kith_buf_len(&device->in), &used,
+                                  &frame);
         if (err == KITH_OK) came(device, &frame);
         kith_buf_consume(&device->in, used);
         if (err != KITH_OK) return;

@@ -74,8 +74,8 @@ static void status_device(const struct crash_device *device)
     uint32_t at = 0;
     bool first = true;
 
-    printf("{\"device\":\"%s\",\"user\":\"%s\",\"outbox\":%zu,\"online\":%s,\"applied\":{", device->id_text, device->user_text,
-           device->client == NULL ? 0 : kith_client_outbox_count(device->client),
+    printf("{\"device\":\"%s\",\"user\":\"%s\",\"outbox\":%zu,\"online\":%s,\"applied\":{", device->id_text,
+           device->user_text, device->client == NULL ? 0 : kith_client_outbox_count(device->client),
            device->client != NULL && kith_client_connection(device->client) == KITH_ONLINE ? "true" : "false");
     while (kith_map_next(&device->applied, &at, &key, (void **)&up_to)) {
         char text[KITH_UUID_TEXT_LEN + 1];
@@ -91,8 +91,9 @@ static void status(void)
     struct crash_counters c = {0};
 
     for (unsigned i = 0; i < crash.devices_count; i++) add_counters(&c, crash.devices[i]);
-    printf("{\"sent\":%" PRIu64 ",\"acked\":%" PRIu64 ",\"resent\":%" PRIu64 ",\"redelivered\":%" PRIu64 ",\"applied\":%" PRIu64
-           ",\"refused\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"restarts\":%" PRIu64 ",\"connects\":%" PRIu64,
+    printf("{\"sent\":%" PRIu64 ",\"acked\":%" PRIu64 ",\"resent\":%" PRIu64 ",\"redelivered\":%" PRIu64
+           ",\"applied\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"restarts\":%" PRIu64
+           ",\"connects\":%" PRIu64,
            c.sent, c.acked, c.resent, c.redelivered, c.applied, c.refused, c.failed, c.restarts, c.connects);
     printf(",\"closed_early\":%" PRIu64 ",\"replaced\":%" PRIu64 ",\"holes\":%" PRIu64 ",\"unflagged\":%" PRIu64
            ",\"errors\":%" PRIu64 ",\"devices\":[",
@@ -108,9 +109,12 @@ static void on_all(const char *what, const char *reason)
 {
     for (unsigned i = 0; i < crash.devices_count; i++) {
         struct crash_device *device = crash.devices[i];
-        if (strcmp(what, "wake") == 0) crash_device_wake(device);
-        else if (strcmp(what, "park") == 0) crash_device_park(device, reason);
-        else if (device->is_parked) crash_device_start(device);
+        if (strcmp(what, "wake") == 0)
+            crash_device_wake(device);
+        else if (strcmp(what, "park") == 0)
+            crash_device_park(device, reason);
+        else if (device->is_parked)
+            crash_device_start(device);
     }
 }
 
@@ -133,16 +137,26 @@ static void command(char *text)
     if (count == 0) return;
     if (strcmp(words[0], "chat") == 0 && count == 2 && crash.chats_count < CRASH_CHATS_MAX)
         crash.chats[crash.chats_count++].id = uuid_of(words[1]);
-    else if (strcmp(words[0], "device") == 0 && count == 6) add_device(words);
-    else if (strcmp(words[0], "send") == 0 && count == 2) crash.sending = strcmp(words[1], "on") == 0;
-    else if (strcmp(words[0], "crash") == 0 && count == 2) crash.crashing = strcmp(words[1], "on") == 0;
-    else if (strcmp(words[0], "pause") == 0 && count == 2) crash.pause_ms = strtoul(words[1], NULL, 10) + 1;
-    else if (strcmp(words[0], "token") == 0 && count == 3) new_token(words);
-    else if (strcmp(words[0], "status") == 0) status();
-    else if (strcmp(words[0], "quit") == 0) crash.is_done = true;
-    else if (strcmp(words[0], "start") == 0 || strcmp(words[0], "wake") == 0) on_all(words[0], NULL);
-    else if (strcmp(words[0], "park") == 0 && count == 2) on_all(words[0], words[1]);
-    else usage_error(words[0]);
+    else if (strcmp(words[0], "device") == 0 && count == 6)
+        add_device(words);
+    else if (strcmp(words[0], "send") == 0 && count == 2)
+        crash.sending = strcmp(words[1], "on") == 0;
+    else if (strcmp(words[0], "crash") == 0 && count == 2)
+        crash.crashing = strcmp(words[1], "on") == 0;
+    else if (strcmp(words[0], "pause") == 0 && count == 2)
+        crash.pause_ms = strtoul(words[1], NULL, 10) + 1;
+    else if (strcmp(words[0], "token") == 0 && count == 3)
+        new_token(words);
+    else if (strcmp(words[0], "status") == 0)
+        status();
+    else if (strcmp(words[0], "quit") == 0)
+        crash.is_done = true;
+    else if (strcmp(words[0], "start") == 0 || strcmp(words[0], "wake") == 0)
+        on_all(words[0], NULL);
+    else if (strcmp(words[0], "park") == 0 && count == 2)
+        on_all(words[0], words[1]);
+    else
+        usage_error(words[0]);
 }
 
 /* Whole lines of what has come; end of input: the harness is gone. */

@@ -141,7 +141,7 @@ class Stomp:
             raise TimeoutError("no frame came in time")
         self.ws.settimeout(left)
         try:
-            opcode, payload = self.ws.recv_data(control_frame=False)
+            opcode, payload = self.ws.recv_data(control_frame=True)  # pings are answered, and end a read like any other
         except (websocket.WebSocketTimeoutException, socket.timeout):
             raise TimeoutError("no frame came in time") from None
         except (OSError, websocket.WebSocketException):
@@ -150,8 +150,8 @@ class Stomp:
         if opcode == websocket.ABNF.OPCODE_CLOSE:
             self.closed = True
             self.close_code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else None
-            return
-        self.data += payload
+        elif opcode in (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY):
+            self.data += payload
 
     def expect(self, command: str, deadline_s: float = DEADLINE_S, **headers: str) -> Frame:
         """The next frame of that command and those headers (`_` for `-`); what comes before is passed over, but no ERROR."""

@@ -246,6 +246,20 @@ void oracle_receipt(struct sim_device *device, struct chat_id chat, struct user_
     own->read[u] = read;
 }
 
+bool oracle_any_acked(struct sim *sim, struct msg_id *id, unsigned *user, unsigned *chat)
+{
+    struct oracle *oracle = sim->oracle;
+    const struct sent *sent;
+
+    if (oracle->count == 0) return false;
+    sent = oracle->order[kith_prng_below(&sim->prng, oracle->count)];
+    if (sent->seq == 0) return false;
+    *id = sent->id;
+    *user = sent->user;
+    *chat = chat_number(sim, sent->chat);
+    return true;
+}
+
 bool oracle_all_answered(const struct sim *sim)
 {
     for (size_t i = 0; i < sim->oracle->count; i++) {

@@ -23,6 +23,8 @@ void oracle_failed(struct sim_device *device, struct msg_id id, enum kith_code c
 void oracle_applied(struct sim_device *device, const struct kith_message *message);
 void oracle_receipt(struct sim_device *device, struct chat_id chat, struct user_id user, uint64_t delivered,
                     uint64_t read);
+/* One message that was acknowledged, by the seed; false: none yet. */
+bool oracle_any_acked(struct sim *sim, struct msg_id *id, unsigned *user, unsigned *chat);
 /* After heal and quiet: compares with every row of the store. */
 void oracle_final(struct sim *sim);
 /* Highest seq this device has of a chat; 0: none. */

@@ -126,14 +126,16 @@ void server_start(struct sim *sim)
     if (store.delay_ms_max > 0) sim->counters.slow_store++;
     if (msgstore_mem_open(server->store_image, &store, &server->store) != KITH_OK) abort();
     open_log(sim);
-    if (sim->failed) return;
-    open_services(sim);
-    if (log_start(server->log) != KITH_OK) {
-        sim_fail(sim, "the log cannot be started after a crash: %s", log_file_text(server->log));
+    if (sim->failed) {
+        disk_sim_close(server->disk);
+        server->store->ops->close(server->store);
         return;
     }
+    open_services(sim);
     server->up = true;
     server->ready = false;
+    if (log_start(server->log) != KITH_OK)
+        sim_fail(sim, "the log cannot be started after a crash: %s", log_file_text(server->log));
 }
 
 static void count_owner(struct sim *sim, struct shard_owner *owner)

@@ -56,6 +56,7 @@
     X(members_added, "members added")                                 \
     X(members_removed, "members removed")                             \
     X(deletes, "messages deleted")                                    \
+    X(conflicts, "ids said again with other content")                 \
     X(chat_loads, "chats read back from the store")
 
 struct sim_counters {

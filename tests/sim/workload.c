@@ -26,6 +26,10 @@ static void ask_done(struct ask *ask)
     enum kith_code code = ask->answer.code;
 
     mine->done = true;
+    /* I-E2: what was acknowledged keeps its content, whoever says the id again. */
+    if (mine->cmd.verb == CMD_SEND && (code == CODE_OK || code == CODE_CREATED))
+        sim_fail(sim, "I-E2: an id was taken again with other content");
+    if (mine->cmd.verb == CMD_SEND && code == CODE_CONFLICT) sim->counters.conflicts++;
     if (mine->cmd.verb == CMD_CHAT_CREATE && (code == CODE_CREATED || code == CODE_OK))
         sim->chat_made[mine->chat] = true;
     if (code != CODE_CREATED) return;
@@ -97,6 +101,21 @@ static void delete_message(struct sim *sim, unsigned chat)
     loop_post(sim->server.loops[0], &mine->task);
 }
 
+/* A broken client says an acknowledged id again, with other words. */
+static void say_again(struct sim *sim)
+{
+    struct msg_id id;
+    unsigned user = 0, chat = 0;
+    struct sim_ask *mine;
+
+    if (!oracle_any_acked(sim, &id, &user, &chat)) return;
+    mine = ask_new(sim, CMD_SEND, chat, user);
+    mine->cmd.id = id;
+    mine->cmd.content_type = kith_slice_str("text/plain");
+    mine->cmd.body = kith_slice_str("something else");
+    loop_post(sim->server.loops[0], &mine->task);
+}
+
 static void device_write(struct sim_device *device, unsigned chat)
 {
     struct sim *sim = device->sim;
@@ -153,6 +172,8 @@ static void workload_fire(struct loop_timer *timer)
         change_members(sim, chat);
     else if (kith_prng_chance(&sim->prng, 1, 10))
         delete_message(sim, chat);
+    else if (kith_prng_chance(&sim->prng, 1, 5))
+        say_again(sim);
 }
 
 void workload_start(struct sim *sim)

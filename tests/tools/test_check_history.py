@@ -12,7 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 
 from check_history import checker, edits, inject
 from check_history.checker import VALID, check
-from check_history.generate import History, generate
+from check_history.generate import generate
+from check_history.model_world import History
 from check_history.reader import MemorySource
 from check_history.verdicts import INVARIANTS, PRECEDENCE, WITNESS_OPS_MAX
 

@@ -253,6 +253,23 @@ def test_check_history__wants_no_body_of_what_was_deleted_only() -> None:
     assert verdict(files) == "valid"
 
 
+@pytest.mark.parametrize(("own", "expires", "sealed", "expected"), [
+    (True, False, False, "valid"), (False, True, False, "valid"), (False, False, True, "corrupt"), (False, False, False, "corrupt"),
+])  # fmt: skip
+def test_check_history__knows_the_reasons_for_a_missing_body(own: bool, expires: bool, sealed: bool, expected: str) -> None:
+    logs = Logs()
+    s = logs.send("ann", "k1", 10, 20, **({"expires_at": "soon"} if expires else {}))
+    logs.deliver("chat", s, 20, "k1", "h-k1", to=("bob" if own else "ann",))
+    logs.frame("ann" if own else "bob", "chat", s, 20, "k1", "", **({"body": "sealed"} if sealed else {}))
+    logs.apply("ann" if own else "bob", "chat", s, 20)
+    files = logs.end(100)
+    assert verdict(files) == expected
+    for line in files["ann.jsonl"]:
+        if line["f"] == "member" and line["type"] == "invoke":
+            line["extra"]["encrypted"] = True
+    assert verdict(files) == ("valid" if sealed else expected)
+
+
 def test_check_history__takes_the_history_of_a_left_chat_up_to_the_leaving() -> None:
     logs = Logs()
     logs.message("ann", "k1", 10, 20)
@@ -270,6 +287,25 @@ def test_check_history__takes_the_history_of_a_left_chat_up_to_the_leaving() -> 
     assert verdict(files) == "valid"
     got.append([4, 1, "k2", "h-k2"])
     assert verdict(files) == "leak"
+
+
+def test_check_history__takes_no_view_for_the_end_that_could_not_show_it() -> None:
+    """Without a dump, only a final reader who may see a message can say that it is lost."""
+    logs = Logs()
+    leave = {"op": "leave", "user_id": "bob"}
+    logs.two("member", "bob", 30, 40, c="chat", extra=leave, ok={"s": 2})
+    logs.deliver("chat", 2, 40, type="member", event=leave)
+    logs.send("ann", "k1", 50, 60, s=3)
+    logs.deliver("chat", 3, 60, "k1", "h-k1", to=("ann",))
+    got = [[1, 1, "", "", {"type": "created", "event": {"members": ["ann", "bob"]}}],
+           [2, 1, "", "", {"type": "member", "event": leave}]]  # fmt: skip
+    files = logs.end(100)
+    del files["dump.jsonl"]
+    read = {"c": "chat", "extra": {"after": 0, "limit": 9}}
+    logs.two("history", "bob-fresh", 200, 210, ok={"extra": {"got": got, "head": 2}}, **read)
+    assert verdict(files) == "valid"
+    logs.two("history", "ann-fresh", 200, 210, ok={"extra": {"got": got, "head": 2}}, **read)
+    assert verdict(files) == "lost"
 
 
 def test_check_history__finds_a_watermark_that_a_lost_region_does_not_explain() -> None:
@@ -293,6 +329,25 @@ def test_check_history__shows_at_most_twenty_lines() -> None:
     result = check(MemorySource(logs.end(60 * SECOND)))
     assert said(result) == "availability"
     assert len(result.witness) == 20
+
+
+def test_check_history__leaves_refusals_for_good_out_of_the_success_ratio() -> None:
+    logs = Logs()
+    logs.fault("kill", 10, 20)
+    t = 20 + 30 * SECOND
+    for number in range(1000):
+        logs.message("ann", f"k{number}", t + number * 10, t + number * 10 + 5)
+    for number in range(10):
+        logs.send("ann", f"refused{number}", t + 20_000 + number, t + 20_001 + number, kind="fail")
+    assert verdict(logs.end(60 * SECOND)) == "valid"
+
+
+def test_check_history__compares_the_sender_in_the_dump() -> None:
+    logs = plain()
+    logs.files["dump.jsonl"][-1]["sender"] = "ann"
+    assert verdict(logs.end(1000)) == "valid"
+    logs.files["dump.jsonl"][-1]["sender"] = "bob"
+    assert verdict(logs.files) == "corrupt"
 
 
 # ---------------------------------------------------------------------------------------------- unknown
@@ -339,6 +394,23 @@ def test_check_history__is_unknown_with_too_few_acks_under_faults() -> None:
     planned(logs, faults={"slow": 1})
     del logs.files["nemesis.jsonl"][0]["extra"]["acks_in_faults"]
     assert unknown(logs.files).endswith("1000 were planned")
+
+
+def test_check_history__adds_up_the_plans_of_several_runs() -> None:
+    logs = planned(plain(8), ops={"send": 4}, faults={"kill": 1}, acks_in_faults=1)
+    logs.fault("kill", 10, 30)
+    more = {"ops": {"send": 4}, "faults": {"kill": 1}, "acks_in_faults": 1}
+    logs.nemesis("plan", "ok", 40, extra=more)
+    logs.fault("kill", 50, 70)
+    assert verdict(logs.end(1000)) == "valid"
+    more["faults"] = {"kill": 2}
+    assert unknown(logs.files) == "2 of 3 planned faults of kind kill fired"
+    more["faults"] = {"kill": 1}
+    more["ops"] = {"send": 5}
+    assert unknown(logs.files) == "8 of 9 planned send operations ran"
+    more["ops"] = {"send": 4}
+    more["acks_in_faults"] = 8
+    assert unknown(logs.files).endswith("9 were planned")
 
 
 def test_check_history__is_unknown_with_too_few_devices() -> None:
@@ -394,7 +466,8 @@ def test_check_history__is_unknown_without_clients() -> None:
     ({"f": "mode", "type": "ok", "dev": "ann", "user": "ann", "conn": 1, "t1": 1, "extra": {"mode": "slow"}}, "mode 'slow'"),
     ({"f": "frame", "type": "ok", "dev": "ann", "user": "ann", "conn": 1, "t1": 1, "c": "chat", "s": 0, "e": 1, "k": "k"}, "s 0"),
     ({"f": "frame", "type": "ok", "dev": "ann", "user": "ann", "conn": 1, "t1": 1, "c": "chat", "s": 9, "e": 1}, "without k"),
-    ({"f": "send", "type": "invoke", "dev": "bob", "user": "bob", "op": 993, "t0": 1, "k": "k1", "c": "chat", "hash": "h"}, "another device"),
+    ({"f": "send", "type": "invoke", "dev": "bob", "user": "bob", "op": 993, "t0": 1, "k": "k1", "c": "chat", "hash": "h"},
+     "another device"),
 ])  # fmt: skip
 def test_check_history__is_unknown_with_a_malformed_line(line: dict[str, Any], what: str) -> None:
     files = plain().end(1000)

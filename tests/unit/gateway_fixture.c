@@ -14,17 +14,30 @@ struct pending_check {
 
 static struct fx *fx_now; /* the accounts are a pointer that nobody looks into */
 
+/* "u1d2" */
+static bool token_parse(const char *token, uint32_t *user, uint32_t *device)
+{
+    const char *d = strchr(token, 'd');
+    uint64_t numbers[2] = {0};
+
+    if (token[0] != 'u' || d == NULL) return false;
+    if (kith_slice_to_u64(kith_slice_of(token + 1, (size_t)(d - token - 1)), &numbers[0]) != KITH_OK) return false;
+    if (kith_slice_to_u64(kith_slice_str(d + 1), &numbers[1]) != KITH_OK) return false;
+    *user = (uint32_t)numbers[0];
+    *device = (uint32_t)numbers[1];
+    return true;
+}
+
 static void check_fire(struct loop_timer *timer)
 {
     struct pending_check *pending = (struct pending_check *)timer;
     struct account_check *op = pending->op;
     struct fx *fx = pending->fx;
-    unsigned user = 0, device = 0;
-    int used = 0;
+    uint32_t user = 0, device = 0;
 
     free(pending);
     op->code = CODE_UNAUTHORIZED;
-    if (sscanf(op->token, "u%ud%u%n", &user, &device, &used) == 2 && op->token[used] == '\0') {
+    if (token_parse(op->token, &user, &device)) {
         op->code = CODE_OK;
         op->who = (struct account_identity){
             .user = USER(user), .device = DEVICE(device), .expires_ms = loop_wall_ms(op->loop) + fx->token_ms};

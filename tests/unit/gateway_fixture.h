@@ -152,7 +152,8 @@ struct fx_frame *fx_expect_refusal(struct fx_peer *peer, const char *code);
 /** NULL when there is none. */
 const char *fx_header(const struct fx_frame *frame, const char *name);
 uint64_t fx_number(const struct fx_frame *frame, const char *name);
-void fx_text(struct kith_uuid id, char out[static KITH_UUID_TEXT_LEN + 1]);
+/** n of CHAT(n), from the destination. */
+uint32_t fx_chat_of(const struct fx_frame *frame);
 /** The text of an id, in one of four static rooms: for arguments of fx_send(). */
 const char *fx_id(struct kith_uuid id);
 

@@ -15,9 +15,11 @@ static void frames_add(struct fx_peer *peer, const struct stomp_frame *from)
     struct fx_frame *frame;
 
     if (peer->frame_count == peer->frame_cap) {
+        struct fx_frame *grown;
         peer->frame_cap = peer->frame_cap == 0 ? 64 : peer->frame_cap * 2;
-        peer->frames = realloc(peer->frames, peer->frame_cap * sizeof *peer->frames);
-        assert_non_null(peer->frames);
+        grown = realloc(peer->frames, peer->frame_cap * sizeof *grown);
+        assert_non_null(grown);
+        peer->frames = grown;
     }
     frame = &peer->frames[peer->frame_count++];
     *frame = (struct fx_frame){.command = from->command, .header_count = from->headers_count};
@@ -315,9 +317,13 @@ uint64_t fx_number(const struct fx_frame *frame, const char *name)
     return value;
 }
 
-void fx_text(struct kith_uuid id, char out[static KITH_UUID_TEXT_LEN + 1])
+uint32_t fx_chat_of(const struct fx_frame *frame)
 {
-    kith_uuid_format(id, out);
+    struct kith_uuid id = {0};
+    const char *destination = fx_header(frame, "destination");
+
+    assert_int_equal(kith_uuid_parse(kith_slice_of(destination + 6, KITH_UUID_TEXT_LEN), &id), KITH_OK);
+    return kith_get_u32_be(id.raw + 12);
 }
 
 const char *fx_id(struct kith_uuid id)

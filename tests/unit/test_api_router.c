@@ -122,6 +122,12 @@ static void test_api_router__requests_of_a_person_and_an_address_are_limited(voi
     expect(afx_ask(fx, "GET", "/livez", NULL, NULL), 429, "TOO_MANY");
     (void)snprintf(fx->peer, sizeof fx->peer, "192.0.2.2");
     expect(afx_ask(fx, "GET", "/users/me", bob.access, NULL), 200, NULL);
+    for (int i = 0; i < 9; i++) { /* one network, whatever the host */
+        (void)snprintf(fx->peer, sizeof fx->peer, "2001:db8:0:1::%x", i);
+        expect(afx_ask(fx, "GET", "/livez", NULL, NULL), i < 8 ? 200 : 429, NULL);
+    }
+    (void)snprintf(fx->peer, sizeof fx->peer, "2001:db8:0:2::1");
+    expect(afx_ask(fx, "GET", "/livez", NULL, NULL), 200, NULL);
     afx_run_ms(fx, 12001);
     expect(afx_ask(fx, "GET", "/users/me", ann.access, NULL), 200, NULL); /* one in twelve seconds */
     expect(afx_ask(fx, "GET", "/users/me", ann.access, NULL), 429, "TOO_MANY");

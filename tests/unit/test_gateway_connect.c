@@ -2,7 +2,8 @@
 
 #include "gateway_fixture.h"
 
-#define CONNECT_AS(version, more) "CONNECT\naccept-version:" version "\npasscode:u1d1\n" more "\n"
+#define CONNECT_TEXT(version, more) "CONNECT\naccept-version:" version "\npasscode:u1d1\n" more "\n"
+#define CONNECT_AS(version, more)   (CONNECT_TEXT(version, more))
 
 static struct fx_frame *connect_with(struct fx *fx, struct fx_peer **peer, const char *head)
 {
@@ -57,9 +58,9 @@ static void test_gateway_connect__takes_what_stock_clients_send(void **state)
 
 static void test_gateway_connect__any_split_of_the_bytes_gives_the_same(void **state)
 {
-    const char text[] = CONNECT_AS("1.2", "") "\0\n"
-                                              "SUBSCRIBE\nid:e\ndestination:/errors\nreceipt:a\\cb\n\n\0"
-                                              "SUBSCRIBE\nid:in\nack:client\ndestination:/inbox\nreceipt:two\n\n";
+    const char text[] = CONNECT_TEXT("1.2", "") "\0\n"
+                                                "SUBSCRIBE\nid:e\ndestination:/errors\nreceipt:a\\cb\n\n\0"
+                                                "SUBSCRIBE\nid:in\nack:client\ndestination:/inbox\nreceipt:two\n\n";
 
     (void)state;
     for (size_t piece = 1; piece <= sizeof text; piece += 7) {
@@ -125,8 +126,7 @@ static void test_gateway_connect__a_bad_token_is_unauthorized(void **state)
         "CONNECT\naccept-version:1.2\npasscode:wrong\n\n",
         "CONNECT\naccept-version:1.2\n\n",
         "CONNECT\naccept-version:1.2\npasscode:\n\n",
-        "CONNECT\naccept-version:1.2\npasscode:"
-        "u1d1u1d1u1d1u1d1u1d1u1d1u1d1u1d1u1d1u1d1u1d1u1d1u1d1u1d1u1d1u1d1u1d1u1d1\n\n",
+        "CONNECT\naccept-version:1.2\npasscode:u1d1u1d1u1d1u1d1u1d1u1d1u1d1u1d1u1d1u1d1u1d1u1d1u1d1u1d1u1d1u1d1\n\n",
     };
 
     (void)state;

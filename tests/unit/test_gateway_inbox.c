@@ -93,8 +93,7 @@ static void test_gateway_inbox__chats_take_turns(void **state)
     fx_inbox(bob, CLIENT);
     fx_run(&fx, 200);
     while ((frame = fx_next(bob)) != NULL) {
-        uint8_t chat = 0;
-        assert_int_equal(sscanf(fx_header(frame, "destination") + 6 + 34, "%2hhx", &chat), 1);
+        uint32_t chat = fx_chat_of(frame);
         assert_int_equal(fx_number(frame, "seq"), ++seen[chat]);
         if (chat != 1 && seen[1] < 300) before_last_of_long++;
     }

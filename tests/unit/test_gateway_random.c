@@ -82,17 +82,9 @@ static void learn(struct model *m, uint32_t chat, uint64_t seq, const char *clie
     assert_string_equal(m->truth[chat][seq], client_id);
 }
 
-static uint32_t chat_of(const struct fx_frame *frame)
-{
-    unsigned chat = 0;
-
-    assert_int_equal(sscanf(fx_header(frame, "destination") + 6 + 34, "%2x", &chat), 1);
-    return chat;
-}
-
 static void take_message(struct model *m, struct device *device, const struct fx_frame *frame)
 {
-    uint32_t chat = chat_of(frame);
+    uint32_t chat = fx_chat_of(frame);
     uint64_t seq = fx_number(frame, "seq"), from = seq;
     bool is_gap = strcmp(fx_header(frame, "type"), "gap") == 0, flagged = fx_header(frame, "redelivered") != NULL;
     struct unacked *entry = &device->unacked[device->unacked_count++];
@@ -124,9 +116,9 @@ static void take_frames(struct model *m)
         struct fx_frame *frame;
         if (device->peer == NULL) continue;
         while ((frame = fx_next(device->peer)) != NULL) {
-            unsigned chat = 0;
-            if (frame->command == STOMP_RECEIPT && sscanf(fx_header(frame, "receipt-id"), "send %u", &chat) == 1)
-                learn(m, chat, fx_number(frame, "seq"), fx_header(frame, "message-id"));
+            const char *receipt = frame->command == STOMP_RECEIPT ? fx_header(frame, "receipt-id") : "";
+            if (strncmp(receipt, "send ", 5) == 0) /* "send 3": to chat 3 */
+                learn(m, (uint32_t)(receipt[5] - '0'), fx_number(frame, "seq"), fx_header(frame, "message-id"));
             if (frame->command == STOMP_MESSAGE && fx_header(frame, "ack") != NULL) take_message(m, device, frame);
             if (frame->command == STOMP_ERROR) assert_string_equal(fx_header(frame, "code"), "REPLACED");
         }

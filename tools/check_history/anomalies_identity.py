@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from check_history import verdicts as v
-from check_history.edits import DUMP, RESTORE, Edit, Sent, in_final, kind, lost_answer, stored_line
+from check_history.edits import DUMP, RESTORE, Edit, in_final, kind, lost_answer, stored_line
 
 
 # ---------------------------------------------------------------------------------------------- fork/split brain

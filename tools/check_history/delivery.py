@@ -179,7 +179,7 @@ def _owed(model: Model, dev: Device, chat: Chat, interval: Range, found: Finding
         settled = send is not None and send.t_last <= model.drain_t != NEVER
         if slot.t > model.drain_t and not settled:
             continue  # it may have been numbered after this device was done
-        if not slot.views & END_VIEWS and model.has_end_view(chat):
+        if not slot.views & END_VIEWS and model.ends_seen(chat, s):
             continue  # lost, or expired: not a matter of delivery
         missing.append(s)
     if missing:

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import Any, Callable, Iterator, Sequence, TypeVar
 
-from check_history.generate import History
+from check_history.model_world import History
 from check_history.model_server import Fields
 
 OP_BASE = 1_000_000  # of inserted operations: above every op of a generated history

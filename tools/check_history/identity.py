@@ -145,7 +145,7 @@ def _missing(model: Model, send: Send, found: Findings) -> bool:
 def _gone_at_end(model: Model, send: Send, slot: Slot) -> bool:
     """Was the message seen once, and is it missing from what is left at the end? A hole in a longer view is gap/stuck."""
     chat = send.chat
-    if not model.has_end_view(chat) or send.expires:
+    if send.expires or (not slot.views & END_VIEWS and not model.ends_seen(chat, slot.s)):
         return False
     if not slot.views & END_VIEWS:
         return True
@@ -203,7 +203,7 @@ def _kept(model: Model, send: Send) -> bool:
 def _lost_to_clients(model: Model, send: Send, slot: Slot, found: Findings) -> None:
     if slot.views & (LIVE | HISTORY | FINAL) or not slot.views & IN_DUMP:
         return
-    if not any(page.final for page in send.chat.pages):
+    if not send.chat.read_at_end(slot.s):
         return
     if send.acks or (model.drain_t != NEVER and send.t_last <= model.drain_t):
         why = f"{send.k} is in the dump at {send.chat.name} {slot.s}, and no client ever saw it"
@@ -215,10 +215,8 @@ def _seen_then_gone(model: Model, found: Findings) -> None:
     if any(fault.region for fault in model.faults):
         return
     for chat in model.chats.values():
-        if not model.has_end_view(chat):
-            continue
         for slot in chat.slots.values():
-            if slot.views & (LIVE | HISTORY) and not slot.views & END_VIEWS:
+            if slot.views & (LIVE | HISTORY) and not slot.views & END_VIEWS and model.ends_seen(chat, slot.s):
                 send = model.sends.get(slot.k)
                 if send is not None and (send.acks or send.expires):
                     continue  # judged by _missing

@@ -16,17 +16,18 @@ from pathlib import Path
 if not __package__:
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from check_history import anomalies_delivery, anomalies_identity, anomalies_use
+from check_history import anomalies_delivery, anomalies_identity, anomalies_order, anomalies_use
 from check_history.checker import INVALID, Result, check
 from check_history.edits import KINDS, Edit, NoPlace
-from check_history.generate import History, generate
+from check_history.generate import generate
+from check_history.model_world import History
 from check_history.reader import MemorySource
 from check_history.verdicts import WITNESS_OPS_MAX
 
 # A history without a place for an anomaly (nobody was removed in it) is passed over for the next seed.
 TRIES_MAX = 60
 SEED_STEP = 1_000_003
-MODULES = (anomalies_delivery, anomalies_identity, anomalies_use)  # importing them fills KINDS
+MODULES = (anomalies_delivery, anomalies_identity, anomalies_order, anomalies_use)  # importing them fills KINDS
 
 
 def inject(name: str, history: History, seed: int) -> History | None:

@@ -133,6 +133,12 @@ class Page:
     ref: int
     final: bool
 
+    def covers(self, s: int) -> bool:
+        """Would it show `s` if it were there?"""
+        if self.after is None or s <= self.after:
+            return False
+        return self.count < self.limit or s <= self.runs[-1][1]
+
     @property
     def shown(self) -> int | None:
         if self.head is not None:
@@ -211,6 +217,9 @@ class Chat:
             if end >= (1 if self.open_history else low):
                 return end
         return 0
+
+    def read_at_end(self, s: int) -> bool:
+        return any(page.final and page.covers(s) and self.may_see(page.dev.user, s) for page in self.pages)
 
     def head(self) -> int:
         return self.ordered[-1] if self.ordered else 0
@@ -413,6 +422,10 @@ class Model:
 
     def has_end_view(self, chat: Chat) -> bool:
         return bool(self.files["dump"]) or any(page.final for page in chat.pages)
+
+    def ends_seen(self, chat: Chat, s: int) -> bool:
+        """Would an end view show this number if it were there? Without a dump, only to a final reader who may see it."""
+        return bool(self.files["dump"]) or chat.read_at_end(s)
 
 
 def merge_ranges(ranges: Iterable[Range]) -> list[Range]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from check_history.model_server import Answer, Entry, Fields, ServedChat
 
 if TYPE_CHECKING:
-    from check_history.generate import World
+    from check_history.model_world import World
 
 MS = 1_000_000
 SECOND = 1_000 * MS

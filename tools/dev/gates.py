@@ -162,7 +162,7 @@ def pytest_item(name, paths, keys, preset=None, select=None):
                      folder, PYTEST_SECONDS, env)
         return read_junit(result, report)
     return Item(name, action, after=[f"build {preset}"] if preset else [], weight=2 if len(paths) > 1 else 1, keys=keys, preset=preset or "",
-                program="programs" if preset else "")
+                program="scenario-programs" if preset else "")
 
 
 def read_junit(result, report):
