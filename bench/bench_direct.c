@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bench/bench_load.h"
 #include "base/limits.h"
+#include "bench/bench_load.h"
 
 #define RUNS_MAX 100
 
@@ -170,12 +170,16 @@ int bench_direct(int argc, char **argv)
 {
     static struct direct direct = {
         .pairs = 1000, .bytes = 600, .in_flight = 1, .seconds = 5, .runs = 5, .warm_up = 2, .echo = 1};
-    const struct bench_option options[] = {
-        {"--pairs", &direct.pairs, NULL},     {"--bytes", &direct.bytes, NULL},
-        {"--in-flight", &direct.in_flight, NULL}, {"--seconds", &direct.seconds, NULL},
-        {"--runs", &direct.runs, NULL},       {"--warm-up", &direct.warm_up, NULL},
-        {"--loops", &direct.loops, NULL},     {"--echo", &direct.echo, NULL},
-        {"--kithd", NULL, &direct.server.program}, {NULL, NULL, NULL}};
+    const struct bench_option options[] = {{"--pairs", &direct.pairs, NULL},
+                                           {"--bytes", &direct.bytes, NULL},
+                                           {"--in-flight", &direct.in_flight, NULL},
+                                           {"--seconds", &direct.seconds, NULL},
+                                           {"--runs", &direct.runs, NULL},
+                                           {"--warm-up", &direct.warm_up, NULL},
+                                           {"--loops", &direct.loops, NULL},
+                                           {"--echo", &direct.echo, NULL},
+                                           {"--kithd", NULL, &direct.server.program},
+                                           {NULL, NULL, NULL}};
     bool ok;
 
     if (!bench_options(argc, argv, options)) return 2;

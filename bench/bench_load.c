@@ -23,8 +23,7 @@ bool bench_load_open(struct bench_load *load, const struct bench_server *server,
     randombytes_buf(&load->coins, sizeof load->coins);
     if (load->clients == NULL || load->body == NULL || load->ack.us == NULL || load->delivery.us == NULL) return false;
     memset(load->body, 'x', bytes);
-    return loop_epoll_open(&load->loop) == KITH_OK &&
-           net_shared_open(load->loop, 0, 30000, &load->net) == KITH_OK;
+    return loop_epoll_open(&load->loop) == KITH_OK && net_shared_open(load->loop, 0, 30000, &load->net) == KITH_OK;
 }
 
 static void net_closed(void *arg)
@@ -58,8 +57,10 @@ static void send_out(struct bench_client *client, struct stomp_writer *writer, s
 {
     struct bench_load *load = client->load;
 
-    if (stomp_end(writer, body) != KITH_OK) fail(load, "a frame could not be written", (struct kith_slice){0});
-    else if (client->conn != NULL) conn_send(client->conn, kith_buf_peek(&load->out), true);
+    if (stomp_end(writer, body) != KITH_OK)
+        fail(load, "a frame could not be written", (struct kith_slice){0});
+    else if (client->conn != NULL)
+        conn_send(client->conn, kith_buf_peek(&load->out), true);
     kith_buf_reset(&load->out);
 }
 
@@ -78,7 +79,7 @@ static void subscribe(struct bench_client *client, const char *destination, cons
 /* 16 hexadecimal digits of microseconds: receipt and body carry them, so nothing is remembered per message. */
 static void stamp(uint8_t out[static STAMP_BYTES], uint64_t us)
 {
-    for (int i = STAMP_BYTES - 1; i >= 0; i--, us >>= 4) out[i] = (uint8_t) "0123456789abcdef"[us & 15];
+    for (int i = STAMP_BYTES - 1; i >= 0; i--, us >>= 4) out[i] = (uint8_t)"0123456789abcdef"[us & 15];
 }
 
 static uint64_t stamp_read(struct kith_slice text)
@@ -135,8 +136,10 @@ static void send_message(struct bench_client *client)
 static void on_connected(struct bench_client *client)
 {
     subscribe(client, "/errors", "auto", NULL);
-    if (client->chat != NULL && !client->load->senders_subscribe) client->load->ready++;
-    else subscribe(client, "/inbox", "client", "ready");
+    if (client->chat != NULL && !client->load->senders_subscribe)
+        client->load->ready++;
+    else
+        subscribe(client, "/inbox", "client", "ready");
 }
 
 static void on_receipt(struct bench_client *client, const struct stomp_frame *frame)
@@ -218,8 +221,10 @@ static void on_bytes(struct conn_user *user, uint8_t *bytes, size_t len)
         memcpy(last, ack.ptr, ack.len);
         acknowledge(client, kith_slice_of(last, ack.len));
     }
-    if (kept) kith_buf_consume(&client->in, kith_buf_len(&client->in) - len);
-    else if (len > 0 && kith_buf_append(&client->in, kith_slice_of(bytes, len)) != KITH_OK) err = KITH_E_NOMEM;
+    if (kept)
+        kith_buf_consume(&client->in, kith_buf_len(&client->in) - len);
+    else if (len > 0 && kith_buf_append(&client->in, kith_slice_of(bytes, len)) != KITH_OK)
+        err = KITH_E_NOMEM;
     if (err != KITH_OK && err != KITH_E_AGAIN) fail(client->load, "a frame is not STOMP", (struct kith_slice){0});
 }
 

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define START_TIMEOUT_US 30000000
+#define START_TIMEOUT_US   30000000
 #define TMPFS_MAGIC_NUMBER 0x01021994
 
 uint64_t bench_now_us(void)
@@ -196,9 +196,9 @@ bool bench_server_usage(const struct bench_server *server, struct bench_usage *o
     if (!file_read(path, text, sizeof text)) return false;
     /* proc(5): the name in parentheses may hold anything; state is field 3, utime 14, stime 15, rss 24. */
     at = strrchr(text, ')');
-    if (at == NULL || sscanf(at + 1,
-                             " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d %*u %*u %llu",
-                             &user, &system, &pages) != 3)
+    if (at == NULL ||
+        sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d %*u %*u %llu",
+               &user, &system, &pages) != 3)
         return false;
     *out = (struct bench_usage){.user_s = (double)user / tick_hz,
                                 .system_s = (double)system / tick_hz,

@@ -6,7 +6,7 @@
 
 static const char *const methods[] = {
     [HTTP1_GET] = "GET",     [HTTP1_HEAD] = "HEAD",     [HTTP1_POST] = "POST",       [HTTP1_PUT] = "PUT",
-    [HTTP1_PATCH] = "PATCH", [HTTP1_DELETE] = "DELETE", [HTTP1_OPTIONS] = "OPTIONS",
+    [HTTP1_PATCH] = "PATCH", [HTTP1_DELETE] = "DELETE", [HTTP1_OPTIONS] = "OPTIONS", [HTTP1_TRACE] = "TRACE",
 };
 
 const char *http1_method_name(enum http1_method method)

@@ -22,6 +22,7 @@ enum http1_method {
     HTTP1_PATCH,
     HTTP1_DELETE,
     HTTP1_OPTIONS,
+    HTTP1_TRACE, /* known, so that it is refused as a method, not as a mystery */
 };
 
 /** "GET", ...: static. */

@@ -57,7 +57,7 @@ static enum http1_refusal version_take(struct kith_slice text, unsigned *minor)
 
 static bool method_find(struct kith_slice text, enum http1_method *out)
 {
-    for (int i = HTTP1_GET; i <= HTTP1_OPTIONS; i++) {
+    for (int i = HTTP1_GET; i <= HTTP1_TRACE; i++) {
         if (!kith_slice_is(text, http1_method_name((enum http1_method)i))) continue;
         *out = (enum http1_method)i;
         return true;

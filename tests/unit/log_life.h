@@ -51,7 +51,7 @@ struct life {
     uint32_t at[LIFE_IDS_MAX]; /* position -> id, 0: unknown */
     uint64_t durable;          /* highest position known to be durable */
     uint64_t trimmed;
-    uint64_t store_has; /* the second follower's shards are replayed from behind this position only */
+    uint64_t store_has;  /* the second follower's shards are replayed from behind this position only */
     uint64_t seen_until; /* in this life: all positions up to here were replayed or delivered */
     char violation[512];
     struct log_text text; /* of the last log_file_open() */

@@ -106,7 +106,7 @@ static void test_http1_head__refuses_broken_request_lines(void **state)
         ROW("GET / HTTP/0.9\r\n", "E505 only HTTP/1.0 and HTTP/1.1 are spoken here"),
         ROW("PRI * HTTP/2.0\r\n", "E505 only HTTP/1.0 and HTTP/1.1 are spoken here"),
         ROW("get / HTTP/1.1\r\n", "E501 this method is not implemented"),
-        ROW("TRACE / HTTP/1.1\r\n", "E501 this method is not implemented"),
+        ROW("PURGE / HTTP/1.1\r\n", "E501 this method is not implemented"),
         ROW("CONNECT a:443 HTTP/1.1\r\n", "E501 this method is not implemented"),
         ROW("XYZZY / HTTP/1.1\r\n", "E501 this method is not implemented"),
     };

@@ -18,9 +18,12 @@ static void put_string(const unsigned char *text, size_t len)
 {
     (void)fputc('"', out);
     for (size_t i = 0; i < len; i++) {
-        if (text[i] == '"' || text[i] == '\\') (void)fprintf(out, "\\%c", text[i]);
-        else if (text[i] < 0x20) (void)fprintf(out, "\\u%04x", text[i]);
-        else (void)fputc(text[i], out);
+        if (text[i] == '"' || text[i] == '\\')
+            (void)fprintf(out, "\\%c", text[i]);
+        else if (text[i] < 0x20)
+            (void)fprintf(out, "\\u%04x", text[i]);
+        else
+            (void)fputc(text[i], out);
     }
     (void)fputc('"', out);
 }

@@ -158,7 +158,7 @@ static struct rocks *rocks_new(const struct msgstore_rocksdb_config *config)
     rocksdb_writer_init(&rocks->writer);
     rocksdb_setup_init(&rocks->setup, config);
     rocksdb_shim_options_watch(rocks->setup.options, &watch);
-    rocksdb_shim_options_row_table(rocks->setup.options);
+    rocksdb_shim_options_hint(rocks->setup.options, ROCKSDB_PREFIX_BYTES);
     rocks->read = rocksdb_readoptions_create();
     rocks->read_persisted = rocksdb_readoptions_create();
     rocksdb_readoptions_set_read_tier(rocks->read_persisted, READ_TIER_PERSISTED);
