@@ -20,7 +20,6 @@
     X(RESUME_OFF_BY_ONE, "a subscription starts one past the cursor's successor")                                   \
     X(REGISTER_AFTER_HEADS, "heads are read before the live events are registered")                                 \
     X(CURSOR_BEFORE_DELIVERY, "the cursor moves when a message is sent, not when it is acknowledged")               \
-    X(CURSOR_GOES_BACK, "an old acknowledgement moves the cursor back")                                             \
     X(RECEIPT_BY_ARRIVAL, "the last receipt wins, not the highest")                                                 \
     X(WRONG_WAITER, "an answer wakes the waiter beside the one that asked")                                         \
     X(REMOVED_STILL_READS, "membership is not checked when a member is removed")                                    \

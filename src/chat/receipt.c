@@ -48,12 +48,14 @@ void chat_apply_cursor(struct chat_step *step)
     seq = min_u64(step->cmd->seq, min_u64(chat->head.last_seq, row_member_last_visible(&member->row)));
     device = chat_device_put(step, step->cmd->device, step->cmd->actor);
     if (device == NULL) return;
-    if (seq > device->row.cursor || !device->row.has_cursor || kith_mutant(CURSOR_GOES_BACK)) {
+    if (seq > device->row.cursor || !device->row.has_cursor) {
         device->row.cursor = seq;
         device->row.has_cursor = 1;
     }
-    /* A stranger learns nothing of when the request arrived. */
-    if ((member->row.flags & MEMBER_ACCEPTED) != 0 && raise_delivered(step, member, seq)) add_receipt(step, member);
+    /* Where a new device starts says nothing of what it has (I-R2); a stranger learns nothing of when a request arrived. */
+    if ((step->cmd->flags & CMD_CURSOR_BEGIN) == 0 && (member->row.flags & MEMBER_ACCEPTED) != 0 &&
+        raise_delivered(step, member, seq))
+        add_receipt(step, member);
     answer_seq(step, device->row.cursor);
 }
 

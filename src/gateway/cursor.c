@@ -18,9 +18,6 @@ struct cursor_ask {
     struct cursor_ask *waiting_prev, *waiting_next;
 };
 
-/* For the core: this is where a new device begins, so nobody is told that anything was delivered. */
-#define CURSOR_BEGIN (1u << 6)
-
 static void answered(struct ask *ask);
 
 static void ask_free(struct cursor_ask *one)
@@ -126,7 +123,7 @@ static void tell_dirty(struct inbox *inbox)
         stream->dirty = false;
         stream->dirty_next = NULL;
         if (stream->cursor <= stream->told && !stream->begin) continue;
-        if (ask(stream, stream->begin ? CURSOR_BEGIN : 0, NULL) != KITH_OK) stream->told = stream->durable;
+        if (ask(stream, stream->begin ? CMD_CURSOR_BEGIN : 0, NULL) != KITH_OK) stream->told = stream->durable;
     }
     inbox->dirty = NULL;
 }

@@ -36,6 +36,7 @@ enum cmd_flags {
     CMD_HISTORY_OPEN = 1 << 3, /* create, update: new members see what was before them */
     CMD_HAS_NAME = 1 << 4,     /* update: name is meant, even if empty */
     CMD_HAS_HISTORY = 1 << 5,  /* update: CMD_HISTORY_OPEN is meant */
+    CMD_CURSOR_BEGIN = 1 << 6, /* cursor: where a new device starts; it has nothing of what is before */
 };
 
 /* CMD_FACT: what `value` means for the member `subject`. */

@@ -41,7 +41,7 @@ def sized(chat: str, size: int) -> bytes:
 REFUSED: dict[str, tuple[Callable[[str], tuple[str, dict[str, str], bytes]], str]] = {
     "unknown destination": (lambda c: ("SEND", {"destination": "/nowhere"}, b"x"), "BAD_DESTINATION"),
     "unknown subscription": (lambda c: ("SUBSCRIBE", {"destination": "/nowhere", "id": "n"}, b""), "BAD_DESTINATION"),
-    "chat that is no UUID": (lambda c: ("SEND", {"destination": "/chat/none", "message-id": uuid7()}, b"x"), "BAD_DESTINATION"),
+    "chat that is no UUID": (lambda c: ("SEND", {"destination": "/chat/none", "message-id": uuid7()}, b"x"), "BAD_REQUEST"),
     "chat of nobody": (lambda c: ("SEND", {"destination": f"/chat/{uuid7()}", "message-id": uuid7()}, b"x"), "NOT_FOUND"),
     "id that is no UUID": (lambda c: ("SEND", {"destination": f"/chat/{c}", "message-id": "17"}, b"x"), "BAD_REQUEST"),
     "id of version 4": (lambda c: ("SEND", {"destination": f"/chat/{c}", "message-id":
@@ -112,18 +112,16 @@ def test_a_frame_above_its_maximum_is_too_big(chatting: tuple[Kithd, str, str]) 
     pytest.param(b"send\ndestination:/x\n\n\0", id="command in small letters"),
     pytest.param(b"SEND\nno colon\n\n\0", id="header without colon"),
     pytest.param(b"SEND\ndestination:a\\tb\n\n\0", id="unknown escape"),
-    pytest.param(b"SEND\ndestination:\xff\n\n\0", id="header that is no UTF-8"),
     pytest.param(b"MESSAGE\ndestination:/x\n\n\0", id="a command of servers"),
     pytest.param(b"CONNECT\naccept-version:1.2\n\n\0", id="a second CONNECT"),
-    pytest.param(b"\0", id="a bare NUL"),
+    pytest.param(b"\0\n\n\0", id="a NUL for a command"),
 ])
 def test_a_broken_frame_is_malformed_and_ends_the_connection(chatting: tuple[Kithd, str, str], broken: bytes) -> None:
     kithd, token, chat = chatting
     with Stomp(kithd.ws_url, token) as client:
         client.subscribe("/errors")
         client.raw(broken.replace(b"{chat}", chat.encode()).replace(b"{id}", uuid7().encode()))
-        error = ends_with(client, "TOO_BIG" if b"9999" in broken else "MALFORMED", 1009 if b"9999" in broken else 1002)
-        assert error.headers["message"]
+        assert ends_with(client, "MALFORMED", 1002).headers["message"]
 
 
 @pytest.mark.parametrize("first", ["SEND", "SUBSCRIBE", "ACK", "DISCONNECT", "BEGIN"])
@@ -148,8 +146,7 @@ def test_noise_never_ends_the_server(chatting: tuple[Kithd, str, str]) -> None:
     assert kithd.process is not None
     for i in range(100):
         with Stomp(kithd.ws_url, token if i % 2 else None) as client:
-            client.raw(os.urandom(1 + i * 7))
-            client.raw(b"\0")
+            client.raw(os.urandom(1 + i * 7) + b"\n\n\0")  # the line end makes it a whole command line, which none is
             client.until_closed()
     assert kithd.process.poll() is None
     kithd.rest("GET", "/readyz")

@@ -139,6 +139,8 @@ struct sim {
     struct chat_id chats[SIM_CHATS_MAX];
     bool chat_is_group[SIM_CHATS_MAX];
     bool chat_made[SIM_CHATS_MAX];
+    uint64_t removed_in_life[SIM_CHATS_MAX]
+                            [SIM_USERS_MAX]; /* server generation in which a removal was answered; 0: not */
     struct sim_link *links;
     struct sim_counters counters;
     struct oracle *oracle;

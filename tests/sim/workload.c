@@ -19,6 +19,19 @@ struct sim_ask {
     bool done;
 };
 
+/* I-A2: who was removed is out: removing again changes nothing. Only known within one life of the server, whose answers
+ * all came. */
+static void membership_answered(struct sim *sim, const struct sim_ask *mine)
+{
+    for (unsigned u = 0; u < sim->user_count; u++) {
+        uint64_t *removed = &sim->removed_in_life[mine->chat][u];
+        if (!kith_uuid_eq(sim->users[u].id, mine->cmd.subject.id)) continue;
+        if (mine->cmd.verb == CMD_MEMBER_REMOVE && *removed == mine->generation)
+            sim_fail(sim, "I-A2: user %u was removed from chat %u and is still in it", u, mine->chat);
+        *removed = mine->cmd.verb == CMD_MEMBER_REMOVE ? mine->generation : 0;
+    }
+}
+
 static void ask_done(struct ask *ask)
 {
     struct sim_ask *mine = (struct sim_ask *)ask;
@@ -33,6 +46,7 @@ static void ask_done(struct ask *ask)
     if (mine->cmd.verb == CMD_CHAT_CREATE && (code == CODE_CREATED || code == CODE_OK))
         sim->chat_made[mine->chat] = true;
     if (code != CODE_CREATED) return;
+    if (mine->cmd.verb == CMD_MEMBER_ADD || mine->cmd.verb == CMD_MEMBER_REMOVE) membership_answered(sim, mine);
     if (mine->cmd.verb == CMD_MEMBER_ADD) sim->counters.members_added++;
     if (mine->cmd.verb == CMD_MEMBER_REMOVE) sim->counters.members_removed++;
     if (mine->cmd.verb == CMD_DELETE) sim->counters.deletes++;

@@ -72,6 +72,24 @@ static void test_chat_receipt__i_r2_delivered_is_what_some_device_has(void **sta
     fixture_close(&f);
 }
 
+/* I-R2: a new device that starts at the head has delivered nothing. */
+static void test_chat_receipt__i_r2_where_a_new_device_starts_is_no_delivery(void **state)
+{
+    struct fixture f;
+    struct cmd begin = mark(CMD_CURSOR, 2, 9, 5);
+
+    (void)state;
+    fixture_open(&f);
+    make_direct(&f, true);
+    fill(&f, 6);
+    begin.flags = CMD_CURSOR_BEGIN;
+    do_apply(&f, begin);
+    assert_false(f.fx.has_receipt);
+    assert_int_equal(member(&f, 2)->delivered_up_to, 0);
+    assert_int_equal(chat_device_find(f.chat, DEVICE(9))->row.cursor, 5);
+    fixture_close(&f);
+}
+
 /* I-R3: switched off, the read mark is hidden from others in each receipt. */
 static void test_chat_receipt__i_r3_hides_reading_when_switched_off(void **state)
 {
@@ -189,6 +207,7 @@ int main(void)
         cmocka_unit_test(test_chat_receipt__i_r1_i_r3_watermarks_never_fall),
         cmocka_unit_test(test_chat_receipt__i_r1_read_is_within_delivered_is_within_head),
         cmocka_unit_test(test_chat_receipt__i_r2_delivered_is_what_some_device_has),
+        cmocka_unit_test(test_chat_receipt__i_r2_where_a_new_device_starts_is_no_delivery),
         cmocka_unit_test(test_chat_receipt__i_r3_hides_reading_when_switched_off),
         cmocka_unit_test(test_chat_receipt__a_strangers_request_gives_no_receipts_until_accepted),
         cmocka_unit_test(test_chat_receipt__writing_accepts_a_request),

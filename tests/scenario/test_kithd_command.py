@@ -1,0 +1,63 @@
+"""kithd's own commands, and what it refuses to start with: each time with a text that says what is wrong."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+from pathlib import Path
+
+from kithd import Kithd, program
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(program("kithd")), *arguments], capture_output=True, text=True, timeout=60, cwd=cwd,
+                          check=False)
+
+
+def test_the_defaults_are_a_good_configuration(tmp_path: Path) -> None:
+    defaults = run("config", "defaults", cwd=tmp_path)
+    assert defaults.returncode == 0 and "segment_bytes" in defaults.stdout
+    file = tmp_path / "kith.yaml"
+    file.write_text(defaults.stdout)
+    checked = run("config", "check", "--config", str(file), cwd=tmp_path)
+    assert checked.returncode == 0, checked.stderr
+    assert "good" in checked.stdout
+
+
+def test_a_flag_beats_the_file_and_origin_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "kith.yaml"
+    file.write_text("registration: closed\nlog:\n  keep: 3d\n")
+    shown = run("config", "show", "--origin", "--config", str(file), "--registration", "open", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    lines = {line.split(":")[0].strip(): line for line in shown.stdout.splitlines() if ":" in line}
+    assert "open" in lines["registration"] and "flag" in lines["registration"]
+    assert "3d" in lines["keep"] and "file" in lines["keep"]
+
+
+def test_an_unknown_key_is_named_with_its_line_and_the_nearest(tmp_path: Path) -> None:
+    file = tmp_path / "kith.yaml"
+    file.write_text("listen: 127.0.0.1:0\nregistraton: open\n")
+    refused = run("config", "check", "--config", str(file), cwd=tmp_path)
+    assert refused.returncode != 0
+    for part in (str(file), "2", "registraton", "registration"):
+        assert part in refused.stderr, refused.stderr
+    by_flag = run("--registraton", "open", cwd=tmp_path)
+    assert by_flag.returncode != 0 and "registration" in by_flag.stderr
+
+
+def test_a_second_server_on_the_same_folder_is_refused(kithd: Kithd, tmp_path: Path) -> None:
+    second = run("--data", str(kithd.data), "--listen", "127.0.0.1:0", cwd=tmp_path)
+    assert second.returncode != 0
+    assert f"another kithd is using the data folder {kithd.data}" in second.stderr
+    kithd.rest("GET", "/readyz")
+
+
+def test_a_newer_directory_is_refused(kithd: Kithd, tmp_path: Path) -> None:
+    assert kithd.stop() == 0
+    [file] = [f for f in kithd.data.rglob("*") if f.is_file() and f.read_bytes()[:15] == b"SQLite format 3"]
+    with sqlite3.connect(file) as directory:
+        directory.execute("PRAGMA user_version = 9999")
+    directory.close()
+    refused = run("--data", str(kithd.data), "--listen", "127.0.0.1:0", cwd=tmp_path)
+    assert refused.returncode != 0
+    assert "9999" in refused.stderr and "newer" in refused.stderr, refused.stderr
