@@ -41,10 +41,8 @@ static bool set_option(struct cli_options *to, const char *name, const char *val
 
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         if (strcmp(places[i].name, name) != 0) continue;
-        if (places[i].on != NULL)
-            *places[i].on = true;
-        else
-            *places[i].text = value;
+        if (places[i].on != NULL) *places[i].on = true;
+        if (places[i].text != NULL) *places[i].text = value;
         return true;
     }
     return false;

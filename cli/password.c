@@ -8,10 +8,11 @@
 
 static bool from_file(struct cli *cli, char out[static 1025])
 {
-    FILE *file = strcmp(cli->options.password_file, "-") == 0 ? stdin : fopen(cli->options.password_file, "re");
-    bool ok = file != NULL && fgets(out, 1025, file) != NULL;
+    bool is_stdin = strcmp(cli->options.password_file, "-") == 0;
+    FILE *file = is_stdin ? NULL : fopen(cli->options.password_file, "re");
+    bool ok = (is_stdin || file != NULL) && fgets(out, 1025, is_stdin ? stdin : file) != NULL;
 
-    if (file != NULL && file != stdin) (void)fclose(file);
+    if (file != NULL) (void)fclose(file);
     if (!ok) cli_error(cli, "the password file cannot be read", NULL);
     out[strcspn(out, "\n")] = '\0';
     return ok;

@@ -103,6 +103,23 @@ static void hear(cyaml_log_t level, void *ctx, const char *fmt, va_list args)
     if (heard->len >= sizeof heard->lines) heard->len = sizeof heard->lines - 1;
 }
 
+/* libcyaml names the line where the mapping begins; the key is on it or below. 0: not found. */
+static int line_of_key(const char *path, int from, const char *key, size_t key_len)
+{
+    FILE *file = fopen(path, "re");
+    char line[1024];
+    int number = 0, found = 0;
+
+    while (file != NULL && found == 0 && fgets(line, sizeof line, file) != NULL) {
+        const char *word = line + strspn(line, " \t");
+        number++;
+        if (number >= from && strncmp(word, key, key_len) == 0 && word[key_len + strspn(word + key_len, " \t")] == ':')
+            found = number;
+    }
+    if (file != NULL) (void)fclose(file);
+    return found;
+}
+
 static void explain(const struct heard *heard, const char *path, cyaml_err_t code, struct kith_buf *message)
 {
     const char *line = strstr(heard->lines, "line: ");
@@ -113,6 +130,7 @@ static void explain(const struct heard *heard, const char *path, cyaml_err_t cod
     char full[128];
     int line_number = line == NULL ? 0 : (int)strtol(line + 6, NULL, 10);
 
+    if (code == CYAML_ERR_INVALID_KEY && key != NULL) line_number = line_of_key(path, line_number, key + 5, key_len);
     kith_ignore(kith_buf_printf(message, "%s", path));
     if (line_number > 0) kith_ignore(kith_buf_printf(message, ":%d", line_number));
     if (code == CYAML_ERR_INVALID_KEY && key != NULL) {

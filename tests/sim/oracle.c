@@ -115,8 +115,9 @@ void oracle_invoked(struct sim_device *device, struct chat_id chat, struct msg_i
     *place = sent;
     if (oracle->count == oracle->cap) {
         oracle->cap = oracle->cap == 0 ? 256 : oracle->cap * 2;
-        oracle->order = realloc(oracle->order, oracle->cap * sizeof(struct sent *));
-        if (oracle->order == NULL) abort();
+        struct sent **grown = realloc(oracle->order, oracle->cap * sizeof(struct sent *));
+        if (grown == NULL) abort();
+        oracle->order = grown;
     }
     oracle->order[oracle->count++] = sent;
 }
