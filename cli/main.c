@@ -10,6 +10,8 @@
 #include "net/net_shared.h"
 #include "net/tls_context.h"
 
+#define CLOSE_MS 1000
+
 /* Where an option's value goes. A switch is a bool. */
 static bool set_option(struct cli_options *to, const char *name, const char *value)
 {
@@ -185,11 +187,27 @@ static bool open_net(struct cli *cli)
     return false;
 }
 
+static void net_closed(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+/** Closes what is still open, and what the kernel does not let go in time it may keep. */
+static bool close_net(struct cli *cli)
+{
+    uint64_t end = cli_now_ms() + CLOSE_MS;
+    bool closed = cli->net == NULL;
+
+    if (!closed) net_shared_close(cli->net, net_closed, &closed);
+    while (!closed && cli_now_ms() < end) loop_epoll_once(cli->loop, 10);
+    return closed;
+}
+
 static void close_all(struct cli *cli)
 {
     store_close(cli->store);
+    if (!close_net(cli)) return; /* the process ends now: with it go the loop and what hangs on it */
     tls_context_free(cli->tls);
-    net_shared_free(cli->net);
     loop_epoll_close(cli->loop);
 }
 

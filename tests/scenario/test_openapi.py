@@ -15,6 +15,7 @@ from kithd import Account, Kithd
 EXAMPLES = int(os.environ.get("KITH_OPENAPI_EXAMPLES", "4"))
 
 # What a schema cannot say: `after` and `before` exclude each other, and an id holds a time of about now.
+# A method that the server does not know at all, QUERY, is a 501 and no 405 (RFC 9110 15.6.2).
 CONFIG = """
 [parameters]
 "path.chat_id" = "{chat}"
@@ -23,7 +24,7 @@ CONFIG = """
 "query.name" = "bob"
 
 [phases.coverage]
-unexpected-methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+unexpected-methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"]
 
 [[operations]]
 include-operation-id = "history"
@@ -39,11 +40,12 @@ def schemathesis(folder: Path, server: Kithd, token: str, *flags: str) -> str:
     """Runs it in `folder`, where its configuration is; its output, or the test fails."""
     command = [str(Path(sys.executable).parent / "schemathesis"), "run", f"{server.url}/openapi.json",
                "--header", f"Authorization: Bearer {token}", "--checks", "all", "--no-color", "--seed", "1",
-               "--max-examples", str(EXAMPLES), "--workers", "2", *flags]
+               "--max-examples", str(EXAMPLES), "--workers", "1", *flags]
     done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           text=True, errors="replace")
     shown = "\n".join(line[:300] for line in done.stdout.splitlines())
-    assert done.returncode == 0, shown
+    found = re.search(r"^=+ (?:ERRORS|FAILURES) =+$.*?(?=^=+ (?:WARNINGS|SUMMARY) =+$)", shown, re.S | re.M)
+    assert done.returncode == 0, found[0] if found else shown
     return shown
 
 

@@ -287,9 +287,6 @@ static void test_msgstore_rocksdb__a_full_disk_refuses_commits_serves_reads_and_
     pid_t child;
 
     (void)state;
-    /* Beside other tests the store sometimes does not find its way back within 30 s; why is not understood yet. Until it
-     * is, this runs on demand; tests/scenario/test_disk_full.py drives the whole server through a full disk each time. */
-    if (getenv("KITH_FULL_DISK") == NULL) skip();
     temp_dir_make(&dir);
     child = role_start("full-disk", dir.path, 0, 0);
     assert_int_equal(waitpid(child, &status, 0), child);

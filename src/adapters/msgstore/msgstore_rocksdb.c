@@ -4,13 +4,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "adapters/msgstore/rocksdb_options.h"
 #include "adapters/msgstore/rocksdb_read.h"
 #include "adapters/msgstore/rocksdb_shim.h"
 #include "adapters/msgstore/rocksdb_writer.h"
 
-#define READ_TIER_PERSISTED 2 /* rocksdb::kPersistedTier: skips what is in memory only */
+#define FLUSH_LOOK_US       5000
+#define FLUSH_LOOKS_MAX     12000 /* a minute: a position that cannot be read back must not keep a stop waiting for ever */
+#define READ_TIER_PERSISTED 2     /* rocksdb::kPersistedTier: skips what is in memory only */
 
 struct rocks {
     struct msgstore base;
@@ -31,7 +34,13 @@ static struct rocks *rocks_of(struct msgstore *store)
 static void rocks_failed(void *arg, const char *what, bool no_space)
 {
     struct rocks *rocks = arg;
-    rocksdb_writer_fail(&rocks->writer, what, no_space ? KITH_E_NOSPACE : KITH_E_IO);
+    rocksdb_writer_break(&rocks->writer, what, no_space ? KITH_E_NOSPACE : KITH_E_IO);
+}
+
+static void rocks_recovered(void *arg)
+{
+    struct rocks *rocks = arg;
+    rocksdb_writer_break(&rocks->writer, "", KITH_OK);
 }
 
 static void rocks_commit(struct msgstore *store, struct msgstore_commit *op)
@@ -87,6 +96,19 @@ static kith_err position_read(struct rocks *rocks, const rocksdb_readoptions_t *
 
 /* ------------------------------------------------------------------------------------------------ the store as a whole */
 
+/** What cannot be read counts as not persisted: then the log keeps more than it must. */
+static uint64_t position_persisted(struct rocks *rocks, uint16_t shard)
+{
+    uint64_t position = 0;
+
+    return position_read(rocks, rocks->read_persisted, shard, &position) == KITH_OK ? position : 0;
+}
+
+static uint64_t position_committed(struct rocks *rocks, uint16_t shard)
+{
+    return atomic_load_explicit(&rocks->writer.positions[shard], memory_order_acquire);
+}
+
 static void rocks_status(struct msgstore *store, struct msgstore_status *out)
 {
     struct rocks *rocks = rocks_of(store);
@@ -94,19 +116,35 @@ static void rocks_status(struct msgstore *store, struct msgstore_status *out)
     memset(out, 0, sizeof *out);
     out->writable = rocksdb_writer_healthy(&rocks->writer, out->reason, sizeof out->reason);
     for (uint16_t shard = 0; shard < KITH_SHARDS; shard++) {
-        /* What cannot be read counts as not persisted: then the log keeps more than it must. */
-        if (position_read(rocks, rocks->read_persisted, shard, &out->positions_persisted[shard]) != KITH_OK)
-            out->positions_persisted[shard] = 0;
-        out->positions[shard] = atomic_load_explicit(&rocks->writer.positions[shard], memory_order_acquire);
+        uint64_t persisted = position_persisted(rocks, shard);
+        uint64_t committed = position_committed(rocks, shard);
+
+        /* A flush may persist a batch before its writer, still on the way back, has noted it. */
+        out->positions_persisted[shard] = persisted;
+        out->positions[shard] = committed > persisted ? committed : persisted;
     }
     (void)rocksdb_property_int(rocks->db, "rocksdb.total-sst-files-size", &out->bytes_on_disk);
     out->commits = atomic_load_explicit(&rocks->writer.commits, memory_order_relaxed);
     out->rows_written = atomic_load_explicit(&rocks->writer.rows_written, memory_order_relaxed);
 }
 
+/** RocksDB's own word is not enough: once it has recovered from a full disk, its flush no longer waits. */
 static kith_err rocks_flush(struct msgstore *store)
 {
-    return rocksdb_writer_flush(&rocks_of(store)->writer);
+    struct rocks *rocks = rocks_of(store);
+    uint64_t wanted[KITH_SHARDS];
+    uint16_t shard = 0;
+
+    for (uint16_t i = 0; i < KITH_SHARDS; i++) wanted[i] = position_committed(rocks, i);
+    for (unsigned looks = 0; looks < FLUSH_LOOKS_MAX; looks++) {
+        kith_err err = rocksdb_writer_flush(&rocks->writer);
+
+        if (err != KITH_OK) return err;
+        while (shard < KITH_SHARDS && position_persisted(rocks, shard) >= wanted[shard]) shard++;
+        if (shard == KITH_SHARDS) return KITH_OK;
+        (void)usleep(FLUSH_LOOK_US);
+    }
+    return KITH_E_IO;
 }
 
 kith_err msgstore_rocksdb_compact(struct msgstore *store)
@@ -151,7 +189,7 @@ static const struct msgstore_ops rocks_ops = {
 static struct rocks *rocks_new(const struct msgstore_rocksdb_config *config)
 {
     struct rocks *rocks = calloc(1, sizeof *rocks);
-    struct rocksdb_shim_watch watch = {.failed = rocks_failed, .arg = rocks};
+    struct rocksdb_shim_watch watch = {.failed = rocks_failed, .recovered = rocks_recovered, .arg = rocks};
 
     if (rocks == NULL) return NULL;
     rocks->base.ops = &rocks_ops;

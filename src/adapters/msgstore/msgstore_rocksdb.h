@@ -12,9 +12,9 @@
  * would make a commit wait (its memory is full and the disk is slow), the commit goes to a thread of the store's own, and
  * the shard's later ones line up behind it: a loop never waits.
  *
- * A failed flush or compaction makes the store not writable: commits answer KITH_E_NOSPACE or KITH_E_IO at once. The
- * store's thread tries to resume once a second, and it is writable again when that succeeds; nothing is lost, as
- * unflushed rows stay in memory and the log has them.
+ * A failed flush makes the store not writable: commits answer KITH_E_NOSPACE or KITH_E_IO at once, while RocksDB goes on
+ * trying. When space has returned (it looks every 5 s) the store is writable again; nothing is lost, as unflushed rows
+ * stay in memory and the log has them. After an I/O error that it calls fatal, only a restart helps.
  */
 struct msgstore_rocksdb_config {
     const char *path;            /* made when missing, with mode 0700; copied */

@@ -4,10 +4,8 @@
 #include <time.h>
 
 #include "adapters/msgstore/rocksdb_options.h"
-#include "adapters/msgstore/rocksdb_shim.h"
 
-#define RESUME_EVERY_MS 1000
-#define WAIT_EVERY_MS   2
+#define WAIT_EVERY_MS 2
 
 static struct msgstore_commit *commit_of(struct loop_task *task)
 {
@@ -97,10 +95,9 @@ static void commit_refuse(struct rocksdb_writer *writer, struct msgstore_commit 
     loop_defer(op->loop, &op->task);
 }
 
-void rocksdb_writer_fail(struct rocksdb_writer *writer, const char *what, kith_err err)
+void rocksdb_writer_break(struct rocksdb_writer *writer, const char *what, kith_err err)
 {
     pthread_mutex_lock(&writer->lock);
-    writer->failures++;
     (void)snprintf(writer->reason, sizeof writer->reason, "%s", what);
     atomic_store(&writer->broken, err);
     pthread_cond_signal(&writer->wake);
@@ -163,8 +160,6 @@ void rocksdb_writer_commit(struct rocksdb_writer *writer, struct msgstore_commit
             if (commit_wait(writer, op)) return;
             err = writer_refusal(writer);
             if (err == KITH_OK) err = KITH_E_IO;
-        } else {
-            rocksdb_writer_fail(writer, "a write was refused", err);
         }
     }
     commit_refuse(writer, op, err);
@@ -203,32 +198,6 @@ static void writer_wait(struct rocksdb_writer *writer, uint64_t ms)
     (void)pthread_cond_timedwait(&writer->wake, &writer->lock, &until);
 }
 
-/** Waits until all that is in memory is on disk. */
-static kith_err flush_now(struct rocksdb_writer *writer)
-{
-    char *text = NULL;
-
-    rocksdb_flush(writer->db, writer->flush, &text);
-    return rocksdb_error_take(text, NULL, 0);
-}
-
-/** With the lock, which is given up meanwhile. */
-static void writer_resume(struct rocksdb_writer *writer)
-{
-    uint64_t failures = writer->failures;
-    char *text = NULL;
-    kith_err err;
-
-    pthread_mutex_unlock(&writer->lock);
-    rocksdb_shim_resume(writer->db, &text);
-    err = rocksdb_error_take(text, NULL, 0);
-    if (err == KITH_OK) err = flush_now(writer); /* the proof that it can write again */
-    pthread_mutex_lock(&writer->lock);
-    if (err != KITH_OK || writer->failures != failures) return;
-    writer->reason[0] = '\0';
-    atomic_store(&writer->broken, KITH_OK);
-}
-
 /** Tries the oldest waiting commit. With the lock, which is given up meanwhile. */
 static void slow_write(struct rocksdb_writer *writer)
 {
@@ -238,7 +207,6 @@ static void slow_write(struct rocksdb_writer *writer)
 
     pthread_mutex_unlock(&writer->lock);
     err = writer_write(writer, op);
-    if (err != KITH_OK && err != KITH_E_AGAIN) rocksdb_writer_fail(writer, "a write was refused", err);
     pthread_mutex_lock(&writer->lock);
     if (err == KITH_E_AGAIN) {
         writer_wait(writer, WAIT_EVERY_MS);
@@ -247,6 +215,8 @@ static void slow_write(struct rocksdb_writer *writer)
         if (writer->slow_first == NULL) writer->slow_last = &writer->slow_first;
         op->err = KITH_OK;
         loop_post(op->loop, task);
+    } else {
+        slow_refuse_all(writer, err);
     }
 }
 
@@ -258,15 +228,11 @@ static void *writer_thread(void *arg)
     while (!writer->closing) {
         kith_err broken = (kith_err)atomic_load(&writer->broken);
 
-        if (broken != KITH_OK) {
-            slow_refuse_all(writer, broken);
-            writer_wait(writer, RESUME_EVERY_MS);
-            if (!writer->closing) writer_resume(writer);
-        } else if (writer->slow_first != NULL) {
+        if (broken != KITH_OK) slow_refuse_all(writer, broken);
+        if (writer->slow_first != NULL)
             slow_write(writer);
-        } else {
+        else
             pthread_cond_wait(&writer->wake, &writer->lock);
-        }
     }
     pthread_mutex_unlock(&writer->lock);
     return NULL;
@@ -335,6 +301,9 @@ bool rocksdb_writer_healthy(struct rocksdb_writer *writer, char *reason, size_t 
 kith_err rocksdb_writer_flush(struct rocksdb_writer *writer)
 {
     kith_err err = (kith_err)atomic_load(&writer->broken);
+    char *text = NULL;
 
-    return err == KITH_OK ? flush_now(writer) : err; /* broken: the thread is at it, and knows when to give up */
+    if (err != KITH_OK) return err;
+    rocksdb_flush(writer->db, writer->flush, &text);
+    return rocksdb_error_take(text, NULL, 0);
 }

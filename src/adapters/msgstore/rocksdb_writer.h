@@ -12,7 +12,7 @@
 
 /**
  * The writing side of msgstore_rocksdb.c: commits run on their loop as long as RocksDB takes them at once. What would have
- * to wait, and what a background error stops, is the business of one thread.
+ * to wait is the business of one thread.
  */
 struct rocksdb_writer {
     rocksdb_t *db;
@@ -33,7 +33,6 @@ struct rocksdb_writer {
     pthread_t thread;
     bool closing;
     char reason[128];
-    uint64_t failures; /* background errors seen; tells whether one came during a resume */
     struct loop_task *slow_first, **slow_last;
 };
 
@@ -48,10 +47,11 @@ KITH_MUST_USE kith_err rocksdb_writer_start(struct rocksdb_writer *writer, rocks
 void rocksdb_writer_stop(struct rocksdb_writer *writer);
 
 void rocksdb_writer_commit(struct rocksdb_writer *writer, struct msgstore_commit *op);
-/** A background error, or a write refused for one. Any thread. */
-void rocksdb_writer_fail(struct rocksdb_writer *writer, const char *what, kith_err err);
+/** A background error: commits are refused until err is KITH_OK again. Any thread. */
+void rocksdb_writer_break(struct rocksdb_writer *writer, const char *what, kith_err err);
 /** Whether commits are taken now; if not, why. */
 bool rocksdb_writer_healthy(struct rocksdb_writer *writer, char *reason, size_t reason_bytes);
+/** Has what is in memory written. It may not have been when this returns: RocksDB 7.8 forgets to wait at times. */
 KITH_MUST_USE kith_err rocksdb_writer_flush(struct rocksdb_writer *writer);
 
 struct kith_slice rocksdb_position_key(uint8_t out[static ROCKSDB_POSITION_KEY_BYTES], uint16_t shard);
