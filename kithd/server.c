@@ -55,17 +55,35 @@ static void log_closed(void *arg)
     loop_epoll_stop(server->log_loop);
 }
 
-/* Connections first, then the log: what was acknowledged is durable already, what was not may still be refused. */
+static void each_thread(struct server *server, void (*tell)(struct serving *serving))
+{
+    for (unsigned i = 0; i < server->loop_count; i++)
+        if (server->servings[i].thread_started) tell(&server->servings[i]);
+}
+
+static void wait_until_quiet(struct serving *serving)
+{
+    while (sem_wait(&serving->server->quiet) != 0) continue;
+}
+
+static void join(struct serving *serving)
+{
+    (void)pthread_join(serving->thread, NULL);
+}
+
+/* Connections first, then the log, then the loops: the log hands over what it has, and for that each loop must run. What
+ * was acknowledged is durable already, what was not may still be refused. */
 static void threads_stop(struct server *server)
 {
     atomic_store(&server->draining, true);
-    for (unsigned i = 0; i < server->loop_count; i++)
-        if (server->servings[i].thread_started) serving_stop(&server->servings[i]);
-    for (unsigned i = 0; i < server->loop_count; i++)
-        if (server->servings[i].thread_started) (void)pthread_join(server->servings[i].thread, NULL);
-    if (!server->log_thread_started) return;
-    server->log->ops->close(server->log, log_closed, server);
-    (void)pthread_join(server->log_thread, NULL);
+    each_thread(server, serving_stop);
+    each_thread(server, wait_until_quiet);
+    if (server->log_thread_started) {
+        server->log->ops->close(server->log, log_closed, server);
+        (void)pthread_join(server->log_thread, NULL);
+    }
+    each_thread(server, serving_end);
+    each_thread(server, join);
 }
 
 static void reload(struct server *server)
@@ -104,6 +122,7 @@ int server_run(const struct config *config)
     }
     server->config = config;
     server->lock_fd = -1;
+    (void)sem_init(&server->quiet, 0, 0);
     /* Blocked before any thread is made, so that only sigwait() gets them. */
     (void)sigemptyset(&signals);
     (void)sigaddset(&signals, SIGTERM);
@@ -120,6 +139,7 @@ int server_run(const struct config *config)
     code = err == KITH_OK && !atomic_load(&server->failed) ? 0 : 1;
     if (code == 0) log_line(&server->log_sink, LOG_LINE_INFO, log_event("stopped"));
     server_close(server);
+    (void)sem_destroy(&server->quiet);
     free(server);
     return code;
 }

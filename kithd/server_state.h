@@ -2,6 +2,7 @@
 #define KITHD_SERVER_STATE_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "account/account.h"
@@ -41,13 +42,14 @@ struct serving {
     struct loop_timer opening; /* until the log was replayed on every loop */
     struct loop_timer advance;
     struct loop_task stop_task;
-    struct loop_timer stopping;
+    struct loop_timer stopping; /* the steps of the end, one after the other: serving.c */
+    uint64_t stop_deadline_ms;
     struct loop_timer copying;
     pthread_mutex_t stats_lock;
     struct serving_stats stats;
     uint32_t opening_polls;
     uint64_t opening_applied;
-    bool caught_up, accounts_asked;
+    bool caught_up, accounts_asked, accounts_at_rest;
     uint32_t close_left;
 };
 
@@ -71,7 +73,7 @@ struct server {
     int lock_fd;
     atomic_uint caught_up; /* loops that have replayed their part */
     atomic_uint port;      /* 0 until the first loop has bound it */
-    atomic_uint stopped;   /* loops that have closed their connections */
+    sem_t quiet;           /* posted by each loop that has nothing under way any more */
     atomic_bool accounts_ready;
     atomic_bool draining;
     atomic_bool failed;
@@ -85,7 +87,10 @@ KITH_MUST_USE kith_err serving_asker_open(struct server *server, unsigned index)
 KITH_MUST_USE kith_err serving_owner_open(struct server *server, unsigned index); /* after all askers              */
 KITH_MUST_USE kith_err serving_open(struct server *server, unsigned index);       /* after the accounts            */
 void serving_start(struct serving *serving); /* arms what waits for the replay; before the thread runs */
-void serving_stop(struct serving *serving);  /* any thread */
+/* Any thread: closes the connections, and posts server->quiet when nothing they began is under way any more. */
+void serving_stop(struct serving *serving);
+void serving_end(
+    struct serving *serving); /* any thread, after the log is closed: ends the loop when its rows are stored */
 void serving_close(struct serving *serving); /* after the thread ended */
 /* route.c */
 void route_request(void *arg, struct http_exchange *exchange);

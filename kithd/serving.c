@@ -10,6 +10,9 @@
 #define OPENING_LOOK_POLLS 2500 /* 5 s: with a full disk the replay goes on all the same */
 #define ADVANCE_MS         30000
 #define STOP_GRACE_MS      1500 /* clients are told to come back later, and get their last frames */
+#define STOP_QUIET_MS      1500 /* then for what they began: cursors on their way, the outbox */
+#define STOP_ROWS_MS       1000 /* then for rows; what the store does not take now, the next start replays */
+#define STOP_POLL_MS       5
 
 static void owner_failed(void *arg, const char *why)
 {
@@ -234,23 +237,57 @@ void serving_start(struct serving *serving)
     loop_timer_start(serving->loop, &serving->advance, ADVANCE_MS);
 }
 
+/* The end, in steps: grace, connections closed, nothing under way; then, with the log closed, rows stored. */
+static void stop_step(struct serving *serving, void (*fire)(struct loop_timer *timer), uint64_t after_ms)
+{
+    serving->stopping.fire = fire;
+    loop_timer_start(serving->loop, &serving->stopping, after_ms);
+}
+
+static struct serving *serving_of_stopping(struct loop_timer *timer)
+{
+    return (struct serving *)((char *)timer - offsetof(struct serving, stopping));
+}
+
+static void quiet_fire(struct loop_timer *timer)
+{
+    struct serving *serving = serving_of_stopping(timer);
+    bool quiet = gateway_pending(serving->gateway) == 0 && serving->accounts_at_rest;
+
+    if (quiet || loop_now_ms(serving->loop) >= serving->stop_deadline_ms)
+        (void)sem_post(&serving->server->quiet);
+    else
+        stop_step(serving, quiet_fire, STOP_POLL_MS);
+}
+
+static void accounts_stopped(void *arg)
+{
+    struct serving *serving = arg;
+
+    serving->accounts_at_rest = true;
+}
+
 static void http_closed(void *arg)
 {
     struct serving *serving = arg;
 
     if (--serving->close_left > 0) return;
-    atomic_fetch_add(&serving->server->stopped, 1);
-    loop_epoll_stop(serving->loop);
+    serving->stop_deadline_ms = loop_now_ms(serving->loop) + STOP_QUIET_MS;
+    if (serving->index == 0)
+        accounts_stop(serving->server->accounts, accounts_stopped, serving);
+    else
+        serving->accounts_at_rest = true;
+    stop_step(serving, quiet_fire, 0);
 }
 
-static void stopping_fire(struct loop_timer *timer)
+static void grace_over(struct loop_timer *timer)
 {
-    struct serving *serving = (struct serving *)((char *)timer - offsetof(struct serving, stopping));
+    struct serving *serving = serving_of_stopping(timer);
 
     loop_timer_stop(serving->loop, &serving->opening);
     loop_timer_stop(serving->loop, &serving->advance);
     loop_timer_stop(serving->loop, &serving->copying);
-    serving->close_left = 1; /* ours, given back below: the stop must not run before both were asked */
+    serving->close_left = 1; /* ours, given back below: the next step must not begin before both were asked */
     if (serving->http != NULL) {
         serving->close_left++;
         http_server_close(serving->http, http_closed, serving);
@@ -272,13 +309,36 @@ static void stop_run(struct loop_task *task)
         http_server_stats(serving->http, &stats);
     }
     gateway_shutdown(serving->gateway);
-    serving->stopping.fire = stopping_fire;
-    loop_timer_start(serving->loop, &serving->stopping, stats.open > 0 ? STOP_GRACE_MS : 0);
+    stop_step(serving, grace_over, stats.open > 0 ? STOP_GRACE_MS : 0);
 }
 
 void serving_stop(struct serving *serving)
 {
     serving->stop_task.run = stop_run;
+    loop_post(serving->loop, &serving->stop_task);
+}
+
+static void end_fire(struct loop_timer *timer)
+{
+    struct serving *serving = serving_of_stopping(timer);
+
+    if (shard_owner_caught_up(serving->owner) || loop_now_ms(serving->loop) >= serving->stop_deadline_ms)
+        loop_epoll_stop(serving->loop);
+    else
+        stop_step(serving, end_fire, STOP_POLL_MS);
+}
+
+static void end_run(struct loop_task *task)
+{
+    struct serving *serving = (struct serving *)((char *)task - offsetof(struct serving, stop_task));
+
+    serving->stop_deadline_ms = loop_now_ms(serving->loop) + STOP_ROWS_MS;
+    stop_step(serving, end_fire, 0);
+}
+
+void serving_end(struct serving *serving)
+{
+    serving->stop_task.run = end_run;
     loop_post(serving->loop, &serving->stop_task);
 }
 

@@ -32,7 +32,7 @@
 #define GATEWAY_HEART_BEAT_MS             10000 /* offered both ways                                       */
 #define GATEWAY_PING_MS                   20000 /* WebSocket pings where a side has no heart-beat          */
 #define GATEWAY_CONNECT_TIMEOUT_MS        15000 /* from the connection's start to a good CONNECT           */
-#define GATEWAY_CURSOR_MS                 50    /* acknowledgements of this long become one command a chat */
+#define GATEWAY_CURSOR_MS                 100    /* acknowledgements of this long become one command a chat */
 #define GATEWAY_HEADS_MS                  60000 /* heads are read again this often, with jitter            */
 #define GATEWAY_TYPING_MS                 8000  /* typing ends by itself                                   */
 

@@ -15,7 +15,7 @@ STOPPED_WITHIN_S = 5.0
 
 
 class Sender(threading.Thread):
-    """Sends one message after the other until the connection ends."""
+    """Sends one message after the other, and acknowledges what comes, until the connection ends."""
 
     def __init__(self, kithd: Kithd, account: Account, chat: str) -> None:
         super().__init__(daemon=True)
@@ -26,7 +26,7 @@ class Sender(threading.Thread):
 
     def run(self) -> None:
         with self.client as client:
-            client.subscribe("/errors")
+            client.subscribe("/errors", "/inbox")
             while True:
                 message_id = uuid7()
                 client.message(self.chat, message_id, f"by {self.account.name}")
@@ -38,6 +38,8 @@ class Sender(threading.Thread):
     def wait_for(self, client: Stomp, message_id: str) -> None:
         while True:
             frame = self.last = client.next()
+            if frame.command == "MESSAGE" and "ack" in frame.headers:
+                client.ack(frame)
             if frame.command == "RECEIPT" and frame.headers["receipt-id"] == message_id:
                 self.acked[message_id] = int(frame.headers["seq"])
                 return
@@ -67,3 +69,27 @@ def test_a_stop_tells_the_clients_and_loses_nothing(kithd: Kithd) -> None:
     history = {m["msg_id"]: m["seq"] for m in kithd.history(ann, chat) if m["type"] == "message"}
     for sender in senders:
         assert sender.acked.items() <= history.items()
+
+
+def test_a_stop_waits_for_what_is_under_way_and_no_longer(kithd: Kithd) -> None:
+    """The last acknowledgements are still on their way into the log when all connections are gone, and so is no grace."""
+    ann, *others = kithd.people(*(f"person{i}" for i in range(CLIENTS)))
+    chat = kithd.chat(ann, *others, group=True)
+    for turn in range(4):
+        clients = [Stomp(kithd.ws_url, account.access_token) for account in (ann, *others)]
+        for client in clients:
+            client.__enter__()
+            client.subscribe("/errors", "/inbox")
+        clients[0].message(chat, uuid7(), f"turn {turn}")
+        for client in clients:
+            while True:
+                frame = client.expect("MESSAGE")
+                client.ack(frame)
+                if frame.body == f"turn {turn}".encode():
+                    break
+        for client in clients:
+            client.close()
+        begun = time.monotonic()
+        assert kithd.stop() == 0
+        assert time.monotonic() - begun < STOPPED_WITHIN_S
+        kithd.start()
