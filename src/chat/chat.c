@@ -70,7 +70,7 @@ void chat_lookups(const struct chat *chat, const struct cmd *cmd, struct chat_lo
     if (cmd->verb != CMD_SEND || kith_uuid_cmp(id, actor->id_max.id) <= 0)
         out[CHAT_LOOKUP_KEY].key = row_key_key(chat->id.id, cmd->actor, cmd->id);
     if (cmd->verb != CMD_SEND || kith_uuid_is_nil(cmd->after.id)) return;
-    if (device == NULL || !kith_uuid_eq(device->row.last_id.id, cmd->after.id))
+    if (device == NULL || !kith_uuid_eq(device->last_id.id, cmd->after.id))
         out[CHAT_LOOKUP_AFTER].key = row_key_key(chat->id.id, cmd->actor, cmd->after);
 }
 

@@ -21,13 +21,15 @@
 struct chat_member {
     struct user_id user;
     struct row_member row;
-    struct msg_id
-        id_max; /* largest id that any device of this person wrote here: a larger one is new without a lookup */
+    /* No device of this person wrote a larger id here, so one that is larger is new without a lookup. Only in memory:
+     * after loading it is the whole chat's (head.id_max). */
+    struct msg_id id_max;
 };
 
 struct chat_device {
     struct device_id device;
-    struct row_device row;
+    struct row_device row; /* stored once the device has a cursor */
+    struct msg_id last_id; /* newest that it wrote here; only in memory, nil: not known */
 };
 
 /** Who is in the chat now: an immutable list that events share across loops. */

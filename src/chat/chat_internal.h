@@ -46,6 +46,7 @@ struct chat_member *chat_actor(struct chat_step *step);
 bool chat_member_is_in(const struct chat_member *member);
 /** Adds, or finds, keeping the order; touches it. NULL: no memory, fx->err set. */
 struct chat_member *chat_member_put(struct chat_step *step, struct user_id user);
+/** Adds, or finds; what is to be stored must be touched. NULL: no memory, fx->err set. */
 struct chat_device *chat_device_put(struct chat_step *step, struct device_id device, struct user_id user);
 /** The member left at seq: closes the interval, forgets the roster. */
 void chat_member_close(struct chat_step *step, struct chat_member *member, uint64_t seq);

@@ -108,7 +108,6 @@ struct chat_device *chat_device_put(struct chat_step *step, struct device_id dev
     step->fx->err = device_insert(step->chat, device, &found);
     if (found == NULL) return NULL;
     found->row.user = user;
-    chat_touch_device(step, found);
     return found;
 }
 
@@ -156,12 +155,7 @@ kith_err chat_load_device(struct chat *chat, struct kith_slice key, struct kith_
 
 void chat_load_done(struct chat *chat)
 {
-    for (size_t i = 0; i < chat->device_count; i++) {
-        const struct row_device *row = &chat->devices[i].row;
-        struct chat_member *member = chat_member_find(chat, row->user);
-        if (member == NULL || kith_uuid_cmp(row->last_id.id, member->id_max.id) <= 0) continue;
-        member->id_max = row->last_id;
-    }
+    for (size_t i = 0; i < chat->member_count; i++) chat->members[i].id_max = chat->head.id_max;
 }
 
 bool chat_member_is_in(const struct chat_member *member)

@@ -51,6 +51,7 @@ void chat_apply_cursor(struct chat_step *step)
     if (seq > device->row.cursor || !device->row.has_cursor) {
         device->row.cursor = seq;
         device->row.has_cursor = 1;
+        chat_touch_device(step, device);
     }
     /* Where a new device starts says nothing of what it has (I-R2); a stranger learns nothing of when a request arrived. */
     if ((step->cmd->flags & CMD_CURSOR_BEGIN) == 0 && (member->row.flags & MEMBER_ACCEPTED) != 0 &&

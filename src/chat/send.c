@@ -28,7 +28,7 @@ static bool predecessor_is_here(struct chat_step *step)
     struct row_idempotency row = {0};
 
     if (kith_uuid_is_nil(cmd->after.id) || kith_mutant(AFTER_IGNORED)) return true;
-    if (device != NULL && kith_uuid_eq(device->row.last_id.id, cmd->after.id)) return true;
+    if (device != NULL && kith_uuid_eq(device->last_id.id, cmd->after.id)) return true;
     /* `after` speaks of the same device: another device's message proves nothing about this one's order. */
     return lookup->found && row_idempotency_decode(lookup->value, &row) == KITH_OK &&
            kith_uuid_eq(row.device.id, cmd->device.id);
@@ -106,12 +106,13 @@ static void accept_message(struct chat_step *step, struct chat_member *sender, c
     }
     if (step->fx->err == KITH_OK && chat_number(step, &message) != NULL) {
         if (kith_uuid_cmp(cmd->id.id, sender->id_max.id) > 0) sender->id_max = cmd->id;
+        if (kith_uuid_cmp(cmd->id.id, step->chat->head.id_max.id) > 0) step->chat->head.id_max = cmd->id;
         if ((sender->row.flags & MEMBER_ACCEPTED) == 0) {
             sender->row.flags |= MEMBER_ACCEPTED; /* answering a stranger accepts the request */
             chat_touch_member(step, sender);
         }
         device = chat_device_put(step, cmd->device, cmd->actor);
-        if (device != NULL && kith_uuid_cmp(cmd->id.id, device->row.last_id.id) > 0) device->row.last_id = cmd->id;
+        if (device != NULL && kith_uuid_cmp(cmd->id.id, device->last_id.id) > 0) device->last_id = cmd->id;
         if (device != NULL) chat_remember(step);
     }
     kith_buf_deinit(&devices);

@@ -66,7 +66,7 @@ static kith_err finish(const struct reader *r)
 
 kith_err row_chat_encode(const struct row_chat *row, struct kith_buf *out)
 {
-    size_t len = 8 + 3 + 4 * 3 + 8 * 4 + 16 + 16 + 2 + row->name.len;
+    size_t len = 8 + 3 + 4 * 3 + 8 * 4 + 16 + 16 + 16 + 2 + row->name.len;
     struct writer w = {0};
     kith_err err = kith_buf_reserve(out, len, &w.at);
 
@@ -83,6 +83,7 @@ kith_err row_chat_encode(const struct row_chat *row, struct kith_buf *out)
     put_u64(&w, row->time_ms);
     put_u64(&w, row->created_ms);
     put(&w, row->create_hash, sizeof row->create_hash);
+    put(&w, row->id_max.id.raw, 16);
     put(&w, row->creator.id.raw, 16);
     put_u8(&w, (uint8_t)(row->name.len >> 8));
     put_u8(&w, (uint8_t)row->name.len);
@@ -109,6 +110,7 @@ kith_err row_chat_decode(struct kith_slice in, struct row_chat *out)
     eat_u64(&r, &row.time_ms);
     eat_u64(&r, &row.created_ms);
     eat(&r, row.create_hash, sizeof row.create_hash);
+    eat(&r, row.id_max.id.raw, 16);
     eat(&r, row.creator.id.raw, 16);
     eat_slice(&r, 2, &row.name);
     if (finish(&r) != KITH_OK) return KITH_E_MALFORMED;
@@ -169,7 +171,7 @@ kith_err row_member_decode(struct kith_slice in, struct row_member *out)
 
 kith_err row_device_encode(const struct row_device *row, struct kith_buf *out)
 {
-    size_t len = 8 + 16 + 8 + 1 + 16;
+    size_t len = 8 + 16 + 8 + 1;
     struct writer w = {0};
     kith_err err = kith_buf_reserve(out, len, &w.at);
 
@@ -178,7 +180,6 @@ kith_err row_device_encode(const struct row_device *row, struct kith_buf *out)
     put(&w, row->user.id.raw, 16);
     put_u64(&w, row->cursor);
     put_u8(&w, row->has_cursor);
-    put(&w, row->last_id.id.raw, 16);
     kith_buf_commit(out, len);
     return KITH_OK;
 }
@@ -193,7 +194,6 @@ kith_err row_device_decode(struct kith_slice in, struct row_device *out)
     eat(&r, row.user.id.raw, 16);
     eat_u64(&r, &row.cursor);
     eat(&r, &row.has_cursor, 1);
-    eat(&r, row.last_id.id.raw, 16);
     if (finish(&r) != KITH_OK) return KITH_E_MALFORMED;
     *out = row;
     return KITH_OK;

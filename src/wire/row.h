@@ -12,7 +12,7 @@
  *   byte  table     key                      one row for each
  *   'C'   chat      chat                     chat: head (last seq, settings)
  *   'P'   member    chat, user               person who is or was in a chat
- *   'D'   device    chat, device             device that wrote or acknowledged there
+ *   'D'   device    chat, device             device that acknowledged there
  *   'M'   message   chat, seq                numbered event (Cassandra: partition (chat, seq / 4096))
  *   'B'   body      chat, seq, device        ciphertext for one device
  *   'K'   key       stream, sender, msg_id   accepted command with an id, for the horizon
@@ -65,6 +65,7 @@ struct row_chat {
     uint32_t epoch, members_max, member_count;
     uint64_t last_seq, position, time_ms, created_ms;
     uint8_t create_hash[16]; /* of the creating command, to know it again */
+    struct msg_id id_max;    /* largest of all messages accepted here */
     struct user_id creator;
     struct kith_slice name; /* lent on decode */
 };
@@ -93,7 +94,6 @@ struct row_device {
     struct user_id user;
     uint64_t cursor;
     uint8_t has_cursor;
-    struct msg_id last_id; /* newest accepted, nil: none */
 };
 
 enum row_message_type {
