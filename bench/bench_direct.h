@@ -19,6 +19,13 @@ int bench_direct(int argc, char **argv);
  */
 int bench_idle(int argc, char **argv);
 
+/**
+ * What a durable relay costs that does nothing else, for reading the figure of `direct` beside it.
+ *
+ *   kith-bench floor [--pairs 1000] [--bytes 600] [--seconds 5] [--runs 5] [--warm-up 2]
+ */
+int bench_floor(int argc, char **argv);
+
 /** --name VALUE pairs; names is NULL-terminated, values[i] is a double. False: said how on stderr. */
 struct bench_option {
     const char *name;

@@ -11,6 +11,7 @@ static const struct {
     const char *doc;
 } benches[] = {
     {"direct", bench_direct, "messages between pairs of people, durable: per CPU-second of the server, latencies"},
+    {"floor", bench_floor, "what a bare relay that syncs costs, to read `direct` beside it"},
     {"idle", bench_idle, "memory of the server per idle connection"},
     {"log", bench_log, "the command log alone"},
 };
