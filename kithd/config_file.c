@@ -1,6 +1,7 @@
 #include <cyaml/cyaml.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <yaml.h>
 
 #include "kithd/config_value.h"
 
@@ -85,8 +86,6 @@ static void schema_make(struct schema *schema)
     }
 }
 
-/* What `message` cannot hold is left out: it is for people, and bounded. */
-
 /* libcyaml explains itself in its log; the lines are kept, and the unknown key is given its nearest neighbour. */
 struct heard {
     char lines[2048];
@@ -103,41 +102,103 @@ static void hear(cyaml_log_t level, void *ctx, const char *fmt, va_list args)
     if (heard->len >= sizeof heard->lines) heard->len = sizeof heard->lines - 1;
 }
 
-/* libcyaml names the line where the mapping begins; the key is on it or below. 0: not found. */
-static int line_of_key(const char *path, int from, const char *key, size_t key_len)
+/* A key of a mapping, by its name; lent by the document, or NULL. */
+static yaml_node_t *pair_find(yaml_document_t *document, const yaml_node_t *mapping, struct kith_slice name,
+                              yaml_node_t **value)
 {
-    FILE *file = fopen(path, "re");
-    char line[1024];
-    int number = 0, found = 0;
+    const yaml_node_pair_t *pair, *end;
 
-    while (file != NULL && found == 0 && fgets(line, sizeof line, file) != NULL) {
-        const char *word = line + strspn(line, " \t");
-        number++;
-        if (number >= from && strncmp(word, key, key_len) == 0 && word[key_len + strspn(word + key_len, " \t")] == ':')
-            found = number;
+    if (mapping == NULL || mapping->type != YAML_MAPPING_NODE) return NULL;
+    end = mapping->data.mapping.pairs.top;
+    for (pair = mapping->data.mapping.pairs.start; pair < end; pair++) {
+        yaml_node_t *key = yaml_document_get_node(document, pair->key);
+
+        if (key == NULL || key->type != YAML_SCALAR_NODE) continue;
+        if (!kith_slice_eq(kith_slice_of(key->data.scalar.value, key->data.scalar.length), name)) continue;
+        *value = yaml_document_get_node(document, pair->value);
+        return key;
     }
-    if (file != NULL) (void)fclose(file);
-    return found;
+    return NULL;
 }
 
+static int line_in(FILE *file, struct kith_slice section, struct kith_slice name)
+{
+    yaml_parser_t parser;
+    yaml_document_t document;
+    yaml_node_t *mapping, *value = NULL, *key = NULL;
+    int line = 0;
+
+    if (yaml_parser_initialize(&parser) == 0) return 0;
+    yaml_parser_set_input_file(&parser, file);
+    if (yaml_parser_load(&parser, &document) != 0) {
+        mapping = yaml_document_get_root_node(&document);
+        if (section.len > 0) {
+            (void)pair_find(&document, mapping, section, &value);
+            mapping = value;
+        }
+        key = pair_find(&document, mapping, name, &value);
+        if (key != NULL) line = (int)key->start_mark.line + 1;
+        yaml_document_delete(&document);
+    }
+    yaml_parser_delete(&parser);
+    return line;
+}
+
+/*
+ * Where a key stands; section: what it is in, empty at the top. libcyaml names the line of the mapping only, and the
+ * same name may stand elsewhere, so the file is read as YAML once more. 0: not found.
+ */
+static int line_of_key(const char *path, struct kith_slice section, struct kith_slice name)
+{
+    FILE *file = fopen(path, "re");
+    int line = 0;
+
+    if (file == NULL) return 0;
+    line = line_in(file, section, name);
+    (void)fclose(file);
+    return line;
+}
+
+/* A value that the key does not take: what is wrong has been said, where has not. */
+static void explain_value(const char *path, unsigned id, struct kith_buf *message)
+{
+    struct kith_slice name = kith_slice_str(config_keys[id].name), section = {0};
+    const uint8_t *dot = memchr(name.ptr, '.', name.len);
+    int line;
+
+    if (dot != NULL) {
+        section = kith_slice_of(name.ptr, (size_t)(dot - name.ptr));
+        name = kith_slice_of(dot + 1, name.len - section.len - 1);
+    }
+    line = line_of_key(path, section, name);
+    kith_ignore(kith_buf_printf(message, " (from %s", path));
+    if (line > 0) kith_ignore(kith_buf_printf(message, ":%d", line));
+    kith_ignore(kith_buf_append_str(message, ")"));
+}
+
+/* What `message` cannot hold is left out: it is for people, and bounded. */
 static void explain(const struct heard *heard, const char *path, cyaml_err_t code, struct kith_buf *message)
 {
     const char *line = strstr(heard->lines, "line: ");
     const char *key = strstr(heard->lines, "key: ");
     size_t key_len = key == NULL ? 0 : strcspn(key + 5, "\n");
     const char *in = strstr(heard->lines, "mapping field '");
+    struct kith_slice section = {0};
     const char *nearest;
     char full[128];
     int line_number = line == NULL ? 0 : (int)strtol(line + 6, NULL, 10);
 
-    if (code == CYAML_ERR_INVALID_KEY && key != NULL) line_number = line_of_key(path, line_number, key + 5, key_len);
+    if (in != NULL)
+        section = kith_slice_of(in + strlen("mapping field '"), strcspn(in + strlen("mapping field '"), "'"));
+    if (code == CYAML_ERR_INVALID_KEY && key != NULL)
+        line_number = line_of_key(path, section, kith_slice_of(key + 5, key_len));
     kith_ignore(kith_buf_printf(message, "%s", path));
     if (line_number > 0) kith_ignore(kith_buf_printf(message, ":%d", line_number));
     if (code == CYAML_ERR_INVALID_KEY && key != NULL) {
         /* The section makes `kep` in `log` nearer to log.keep than to any other. */
-        if (in != NULL) in += strlen("mapping field '");
-        (void)snprintf(full, sizeof full, "%.*s%s%.*s", in == NULL ? 0 : (int)strcspn(in, "'"), in == NULL ? "" : in,
-                       in == NULL ? "" : ".", (int)key_len, key + 5);
+        (void)snprintf(full, sizeof full, "%.*s%s%.*s", (int)section.len,
+                       section.len == 0 ? "" : (const char *)section.ptr, section.len == 0 ? "" : ".", (int)key_len,
+                       key + 5);
         nearest = config_key_nearest(full, strlen(full));
         kith_ignore(kith_buf_printf(message, ": unknown key '%.*s'", (int)key_len, key + 5));
         if (nearest != NULL) kith_ignore(kith_buf_printf(message, "; did you mean '%s'?", nearest));
@@ -190,6 +251,7 @@ kith_err config_file_read(struct config *config, const char *path, struct kith_b
             err = take_list(config, id, &raw->list[id], message);
         else if (raw->text[id] != NULL)
             err = config_value_set(&config->values[id], &config_keys[id], raw->text[id], ORIGIN_FILE, message);
+        if (err == KITH_E_MALFORMED) explain_value(path, id, message);
     }
     (void)cyaml_free(&settings, &top, raw, 0);
     return err;

@@ -37,11 +37,12 @@ kith_err serving_owner_open(struct server *server, unsigned index)
         .shards = shards,
         .positions = status.positions,
         .cache_bytes_max = (size_t)(config_number(server->config, CONFIG_memory_chats_max) / server->loop_count),
-        .members_max = (uint32_t)config_number(server->config, CONFIG_group_members_max),
+        .rules = chat_rules_default,
         .fatal = owner_failed,
         .arg = serving,
     };
 
+    config.rules.members_max = (uint32_t)config_number(server->config, CONFIG_group_members_max);
     server->store->ops->status(server->store, &status);
     for (uint16_t shard = 0; shard < KITH_SHARDS; shard++) shards[shard] = shard % server->loop_count == serving->index;
     serving->owner = shard_owner_new(&config);
@@ -70,6 +71,7 @@ kith_err serving_open(struct server *server, unsigned index)
                                      .store = server->store,
                                      .accounts = server->accounts,
                                      .check = account_check,
+                                     .stale = account_stale,
                                      .server = "kithd/" KITH_VERSION,
                                      .log = &server->log_sink};
     struct api_config api = {.loop = serving->loop,

@@ -7,6 +7,7 @@
 #include "ports/tables.h"
 #include "shard/asker.h"
 #include "wire/code.h"
+#include "wire/row.h"
 
 /**
  * People, devices, sessions: the rules, over any directory. One `struct accounts` serves all loops. Each operation is
@@ -42,10 +43,14 @@ struct account_check {
 };
 void account_check(struct accounts *accounts, struct account_check *op);
 
-/** Told, on its loop, of every device that was signed out (logout, removal, password change, account deletion, theft). */
+/**
+ * Told, on its loop, of every device that was signed out (logout, removal, password change, account deletion, theft), and
+ * of read receipts that were switched.
+ */
 struct account_watcher {
     struct loop *loop;
     void (*revoked)(struct account_watcher *watcher, struct user_id user, struct device_id device);
+    void (*receipts)(struct account_watcher *watcher, struct user_id user, bool on);
     struct account_watcher *next; /* the module's */
 };
 /** Before the first operation. */
@@ -384,7 +389,7 @@ struct account_device_ref {
     struct device_id device;
 };
 
-/** The devices of some people, for STALE_DEVICES. code: OK. */
+/** The devices of some people, those of one after those of the other. code: OK. */
 struct account_device_sets {
     struct account_call call;
     struct account_person *people; /* lent; list_seq and known are filled */
@@ -393,5 +398,29 @@ struct account_device_sets {
     size_t ref_count, ref_cap;
 };
 void account_device_sets(struct accounts *accounts, struct account_device_sets *op);
+
+/**
+ * For STALE_DEVICES: who is in a chat, and their devices, against those a message has bodies for. Twice as many people as
+ * a chat may have members are never there, so what is read is bounded. code: OK.
+ */
+struct account_stale {
+    struct account_call call;
+    struct chat_id chat;
+    struct device_id sender;      /* needs no body                 */
+    const struct device_id *sent; /* lent; ascending               */
+    size_t sent_count;
+    struct account_device_sets sets; /* the module's, as what follows */
+    struct msgstore_scan scan;
+    struct row_key at;
+    size_t people_cap;
+};
+void account_stale(struct accounts *accounts, struct account_stale *op);
+/**
+ * After code OK: what differs, as members of a JSON object, without its braces: `missing` and `removed` (device ids), and
+ * if wanted `device_lists` (user_id, list_seq, devices). KITH_E_TOOBIG or KITH_E_NOMEM: `out` has a part of it.
+ */
+KITH_MUST_USE kith_err account_stale_write(const struct account_stale *op, bool with_lists, struct kith_buf *out);
+/** What it holds; also of one that never began, if it is zeroed. */
+void account_stale_free(struct account_stale *op);
 
 #endif

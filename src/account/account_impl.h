@@ -89,13 +89,14 @@ struct revocation_notice {
     struct account_watcher *watcher;
 };
 
-/** Who was signed out, on the way to the watchers. */
+/** Who was signed out, and whether receipts were switched, on the way to the watchers. */
 struct revocation {
     struct account_parcel parcel; /* first */
     atomic_uint left;             /* watchers that were not told yet */
     struct account_call *call;
     struct loop_task back;
     size_t count;
+    bool has_receipts, receipts_on;
     struct user_id user;
     struct device_id devices[KITH_DEVICES_PER_USER_MAX + 1];
     struct revocation_notice notices[];
@@ -109,6 +110,8 @@ KITH_MUST_USE kith_err revocation_add(struct account_call *call, struct director
 /** In the transaction: ends all sessions of the person but that of `except` (nil: of all). */
 KITH_MUST_USE kith_err revocation_add_all(struct account_call *call, struct directory_tx *tx, struct user_id user,
                                           struct device_id except);
+/** In the transaction: the person's read receipts are switched so. */
+void revocation_receipts(struct account_call *call, struct user_id user, bool on);
 /** After the transaction: tells all watchers, then goes on. */
 void revocation_tell(struct account_call *call, account_next next);
 

@@ -43,8 +43,10 @@ static kith_err update_fields(struct account_call *call, struct directory_tx *tx
     if (op->has_password) account_text_copy(user->password_hash, sizeof user->password_hash, op->hash.encoded);
     err = directory_put(tx, &table_users, user);
     /* Asked again, it is told to the chats again: the first time may not have come through. */
-    if (err == KITH_OK && op->has_read_receipts)
+    if (err == KITH_OK && op->has_read_receipts) {
+        revocation_receipts(call, op->who.user, op->read_receipts);
         err = account_outbox_put(call, tx, OUTBOX_FACTS, user->user_id, (struct kith_uuid){0}, OUTBOX_RECEIPTS);
+    }
     if (err == KITH_OK && op->has_password) err = revocation_add_all(call, tx, op->who.user, op->who.device);
     return err;
 }

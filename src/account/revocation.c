@@ -56,6 +56,13 @@ kith_err revocation_add_all(struct account_call *call, struct directory_tx *tx, 
     return err;
 }
 
+void revocation_receipts(struct account_call *call, struct user_id user, bool on)
+{
+    call->revocation->user = user;
+    call->revocation->has_receipts = true;
+    call->revocation->receipts_on = on;
+}
+
 static void told_all(struct loop_task *task)
 {
     struct revocation *revocation = (struct revocation *)((char *)task - offsetof(struct revocation, back));
@@ -73,6 +80,7 @@ static void notice_run(struct loop_task *task)
     struct account_watcher *watcher = notice->watcher;
 
     for (size_t i = 0; i < revocation->count; i++) watcher->revoked(watcher, revocation->user, revocation->devices[i]);
+    if (revocation->has_receipts) watcher->receipts(watcher, revocation->user, revocation->receipts_on);
     if (atomic_fetch_sub_explicit(&revocation->left, 1, memory_order_acq_rel) > 1) return;
     revocation->back.run = told_all;
     loop_post(revocation->call->loop, &revocation->back);
@@ -83,8 +91,9 @@ void revocation_tell(struct account_call *call, account_next next)
     struct accounts *accounts = call->accounts;
     struct revocation *revocation = call->revocation;
     size_t at = 0;
+    bool is_empty = revocation == NULL || (revocation->count == 0 && !revocation->has_receipts);
 
-    if (revocation == NULL || revocation->count == 0 || accounts->watcher_count == 0) {
+    if (is_empty || accounts->watcher_count == 0) {
         next(call);
         return;
     }

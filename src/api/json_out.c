@@ -1,7 +1,5 @@
 #include "api/json_out.h"
 
-#include <sodium.h>
-
 void json_out_init(struct json_out *out, size_t bytes_max)
 {
     *out = (struct json_out){.err = KITH_OK};
@@ -78,10 +76,15 @@ void json_out_u64(struct json_out *out, uint64_t number)
     if (out->err == KITH_OK) out->err = kith_buf_printf(&out->buf, "%llu", (unsigned long long)number);
 }
 
-static void put_raw(struct json_out *out, const char *text)
+void json_out_written(struct json_out *out, struct kith_slice json)
 {
     separate(out);
-    if (out->err == KITH_OK) out->err = kith_buf_append_str(&out->buf, text);
+    if (out->err == KITH_OK) out->err = kith_buf_append(&out->buf, json);
+}
+
+static void put_raw(struct json_out *out, const char *text)
+{
+    json_out_written(out, kith_slice_str(text));
 }
 
 void json_out_bool(struct json_out *out, bool truth)
@@ -96,15 +99,8 @@ void json_out_null(struct json_out *out)
 
 void json_out_base64(struct json_out *out, struct kith_slice bytes)
 {
-    size_t len = sodium_base64_encoded_len(bytes.len, sodium_base64_VARIANT_ORIGINAL);
-    uint8_t *at = NULL;
-
-    put_raw(out, "\"");
-    if (out->err == KITH_OK) out->err = kith_buf_reserve(&out->buf, len + 1, &at);
-    if (out->err != KITH_OK) return;
-    sodium_bin2base64((char *)at, len, bytes.ptr, bytes.len, sodium_base64_VARIANT_ORIGINAL);
-    at[len - 1] = '"'; /* where the NUL was */
-    kith_buf_commit(&out->buf, len);
+    separate(out);
+    if (out->err == KITH_OK) out->err = json_put_base64(&out->buf, bytes);
 }
 
 void json_put_text_at(struct json_out *out, const char *name, struct kith_slice text)

@@ -30,6 +30,8 @@ void json_out_time(struct json_out *out, uint64_t ms);
 void json_out_u64(struct json_out *out, uint64_t number);
 void json_out_bool(struct json_out *out, bool truth);
 void json_out_null(struct json_out *out);
+/** One value, or members with commas between them, that are JSON already. */
+void json_out_written(struct json_out *out, struct kith_slice json);
 void json_out_base64(struct json_out *out, struct kith_slice bytes);
 
 /* A key and its value. */

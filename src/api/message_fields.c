@@ -232,7 +232,6 @@ void message_state_release(void *arg)
     free(state->list_rows);
     free(state->decoded);
     kith_buf_deinit(&state->encoded);
-    kith_buf_deinit(&state->scan.rows);
-    free(state->sets.people);
-    free(state->sets.refs);
+    account_stale_free(&state->stale);
+    free(state->sent);
 }

@@ -6,7 +6,8 @@
 
 /* A message on its way from a request's body into a command; and what tells a refused one of the devices there are. */
 struct message_state {
-    struct account_device_sets sets; /* first */
+    struct account_stale stale; /* first */
+    struct device_id *sent;     /* of `stale` */
     struct api_request *request;
     struct cmd cmd;
     bool has_encrypted, encrypted;
@@ -17,9 +18,6 @@ struct message_state {
     uint8_t **item_bytes;
     size_t list_count, item_count;
     struct kith_buf encoded;
-    struct msgstore_scan scan;
-    struct row_key any;
-    size_t people_cap;
 };
 
 /** All fields but the body, whose form depends on the chat. False: answered. */

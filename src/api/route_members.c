@@ -27,7 +27,7 @@ bool fields_signed_op(struct api_fields *fields, uint8_t **bytes, struct kith_sl
     size_t len = 0;
 
     *out = (struct kith_slice){0};
-    if (!fields_base64(fields, "signed_op", false, API_SIGNED_OP_BYTES_MAX, bytes, &len)) return false;
+    if (!fields_base64(fields, "signed_op", false, KITH_SIGNED_OP_BYTES_MAX, bytes, &len)) return false;
     *out = kith_slice_of(*bytes, len);
     return true;
 }

@@ -58,7 +58,6 @@ void api_answer_tokens(struct api_request *request, unsigned status, const struc
 void api_put_person(struct json_out *out, const struct account_profile *profile);
 
 /** `signed_op` of the body, as a command's body: malloc'ed. */
-#define API_SIGNED_OP_BYTES_MAX (16 * 1024)
 bool fields_signed_op(struct api_fields *fields, uint8_t **bytes, struct kith_slice *out);
 
 #endif

@@ -17,6 +17,7 @@
 #define KITH_NAME_BYTES_MAX         64    /* the login name                                   */
 #define KITH_DISPLAY_NAME_BYTES_MAX 128   /* names of people, chats and devices               */
 #define KITH_CONTENT_TYPE_BYTES_MAX 128
+#define KITH_SIGNED_OP_BYTES_MAX    (16 * 1024) /* of a group operation, opaque: signed_op */
 #define KITH_PASSWORD_BYTES_MIN     8
 #define KITH_PASSWORD_BYTES_MAX     1024
 

@@ -6,14 +6,6 @@
 #include "base/mutant.h"
 #include "chat/chat_internal.h"
 
-const struct chat_rules chat_rules_default = {
-    .logic = 1,
-    .members_max = KITH_MEMBERS_MAX,
-    .id_age_ms_max = KITH_ID_AGE_MS_MAX,
-    .id_ahead_ms_max = KITH_ID_AHEAD_MS_MAX,
-    .key_keep_ms = KITH_KEY_KEEP_MS,
-};
-
 typedef void (*apply_fn)(struct chat_step *step);
 
 static const apply_fn apply_by_verb[CMD_VERBS] = {

@@ -54,13 +54,21 @@ struct chat {
     struct chat_roster *roster; /* NULL: made again when next asked for */
 };
 
-/** What the log's control records say at this position. */
+/** What the log's control records say at this position: nothing that chat_apply() reads comes from a configuration. */
 struct chat_rules {
     uint32_t logic; /* version of chat_apply's behaviour, for mixed builds */
     uint32_t members_max;
     uint64_t id_age_ms_max, id_ahead_ms_max, key_keep_ms;
 };
-extern const struct chat_rules chat_rules_default;
+extern const struct chat_rules chat_rules_default; /* before the first control record */
+#define CHAT_LOGIC        1                        /* the newest that this build has */
+#define CHAT_LOGIC_OLDEST 1
+#define CHAT_RULES_BYTES  33
+/** The body of a LOG_CONTROL record. */
+void chat_rules_encode(const struct chat_rules *rules, uint8_t out[static CHAT_RULES_BYTES]);
+/** KITH_E_MALFORMED: not ours, or a logic that this build does not have. */
+KITH_MUST_USE kith_err chat_rules_decode(struct kith_slice in, struct chat_rules *out);
+bool chat_rules_equal(const struct chat_rules *a, const struct chat_rules *b);
 
 /** One row that a command needs to see. */
 struct chat_lookup {

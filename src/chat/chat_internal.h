@@ -56,6 +56,8 @@ void chat_put_inbox(struct chat_step *step, const struct chat_member *member);
 
 /** Takes the next seq, stores the message row, adds the event, answers with it. NULL on error. */
 struct chat_event *chat_number(struct chat_step *step, const struct row_message *message);
+/** A further member of an event's JSON: what the actor's device signed, as it came. Nothing, if it is empty. */
+KITH_MUST_USE kith_err chat_put_signed_op(struct kith_buf *body, struct kith_slice signed_op);
 /** As chat_number(), for an event whose JSON content is in `body`. */
 struct chat_event *chat_number_json(struct chat_step *step, uint8_t type, const struct kith_buf *body);
 

@@ -106,7 +106,7 @@ void chat_apply_create(struct chat_step *step)
     create(step, count);
 }
 
-/* {"op":"name","name":"…"}, {"op":"history","open":true} */
+/* {"op":"name","name":"…","signed_op":"…"}, {"op":"settings","history_open":true} */
 static void update_json(struct chat_step *step, struct kith_buf *body)
 {
     const struct cmd *cmd = step->cmd;
@@ -120,6 +120,7 @@ static void update_json(struct chat_step *step, struct kith_buf *body)
     if (err == KITH_OK && (cmd->flags & CMD_HAS_HISTORY) != 0)
         err = kith_buf_printf(body, "%s\"history_open\":%s", named ? "," : "{\"op\":\"settings\",",
                               (cmd->flags & CMD_HISTORY_OPEN) ? "true" : "false");
+    if (err == KITH_OK) err = chat_put_signed_op(body, cmd->body);
     if (err == KITH_OK) err = kith_buf_append_str(body, "}");
     step->fx->err = err;
 }
@@ -138,6 +139,10 @@ void chat_apply_update(struct chat_step *step)
         chat_answer(step, CODE_FORBIDDEN);
         return;
     }
+    if (cmd->body.len > KITH_SIGNED_OP_BYTES_MAX) {
+        chat_answer(step, CODE_TOO_BIG);
+        return;
+    }
     /* A server that may not read an encrypted chat is not told its name either. */
     if ((cmd->flags & (CMD_HAS_NAME | CMD_HAS_HISTORY)) == 0 || cmd->name.len > KITH_DISPLAY_NAME_BYTES_MAX ||
         (chat->head.encrypted && cmd->name.len > 0)) {
@@ -149,7 +154,7 @@ void chat_apply_update(struct chat_step *step)
         chat->head.name.len = cmd->name.len;
     }
     if (cmd->flags & CMD_HAS_HISTORY) chat->head.history_open = (cmd->flags & CMD_HISTORY_OPEN) != 0;
-    kith_buf_init(&body, 128 + KITH_DISPLAY_NAME_BYTES_MAX * 6);
+    kith_buf_init(&body, 128 + KITH_DISPLAY_NAME_BYTES_MAX * 6 + KITH_SIGNED_OP_BYTES_MAX / 3 * 4 + 8);
     update_json(step, &body);
     if (step->fx->err == KITH_OK && chat_number_json(step, MESSAGE_CHAT, &body) != NULL) chat_remember(step);
     kith_buf_deinit(&body);

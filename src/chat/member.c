@@ -2,19 +2,30 @@
 #include "chat/chat_internal.h"
 #include "wire/json_text.h"
 
-/* {"op":"add","user_id":"…","by":"…","role":"member"}: the content of a member event. */
-static struct chat_event *number_member_event(struct chat_step *step, const char *op, struct user_id user, uint8_t role)
+kith_err chat_put_signed_op(struct kith_buf *body, struct kith_slice signed_op)
+{
+    kith_err err;
+
+    if (signed_op.len == 0) return KITH_OK;
+    err = kith_buf_append_str(body, ",\"signed_op\":");
+    return err == KITH_OK ? json_put_base64(body, signed_op) : err;
+}
+
+/* {"op":"add","user_id":"…","by":"…","role":"member","signed_op":"…"}: the content of a member event. */
+static struct chat_event *number_member_event(struct chat_step *step, const char *op, struct user_id user, uint8_t role,
+                                              struct kith_slice signed_op)
 {
     struct chat_event *event = NULL;
     struct kith_buf body;
 
-    kith_buf_init(&body, 512);
+    kith_buf_init(&body, 512 + KITH_SIGNED_OP_BYTES_MAX / 3 * 4 + 8);
     step->fx->err = kith_buf_printf(&body, "{\"op\":\"%s\",\"user_id\":", op);
     if (step->fx->err == KITH_OK) step->fx->err = json_put_uuid(&body, user.id);
     if (step->fx->err == KITH_OK) step->fx->err = kith_buf_append_str(&body, ",\"by\":");
     if (step->fx->err == KITH_OK) step->fx->err = json_put_uuid(&body, step->cmd->actor.id);
     if (step->fx->err == KITH_OK && role != 0)
         step->fx->err = kith_buf_printf(&body, ",\"role\":\"%s\"", row_role_name(role));
+    if (step->fx->err == KITH_OK) step->fx->err = chat_put_signed_op(&body, signed_op);
     if (step->fx->err == KITH_OK) step->fx->err = kith_buf_append_str(&body, "}");
     if (step->fx->err == KITH_OK) event = chat_number_json(step, MESSAGE_MEMBER, &body);
     kith_buf_deinit(&body);
@@ -67,8 +78,12 @@ static struct chat_member *actor_with_role(struct chat_step *step, uint8_t role)
     struct chat_member *actor = chat_actor(step);
 
     if (actor == NULL) return NULL;
-    if (step->chat->head.type == CHAT_GROUP && actor->row.role >= role) return actor;
-    chat_answer(step, CODE_FORBIDDEN);
+    if (step->cmd->body.len > KITH_SIGNED_OP_BYTES_MAX)
+        chat_answer(step, CODE_TOO_BIG);
+    else if (step->chat->head.type == CHAT_GROUP && actor->row.role >= role)
+        return actor;
+    else
+        chat_answer(step, CODE_FORBIDDEN);
     return NULL;
 }
 
@@ -105,7 +120,7 @@ void chat_apply_member_add(struct chat_step *step)
         return;
     }
     member = chat_member_put(step, cmd->subject);
-    if (member == NULL || number_member_event(step, "add", cmd->subject, role) == NULL) return;
+    if (member == NULL || number_member_event(step, "add", cmd->subject, role, cmd->body) == NULL) return;
     member->row.role = role;
     member->row.list_seq = cmd->value > member->row.list_seq ? cmd->value : member->row.list_seq;
     member->row.flags |= MEMBER_ACCEPTED;
@@ -136,7 +151,7 @@ void chat_apply_member_remove(struct chat_step *step)
         chat_answer(step, CODE_FORBIDDEN);
         return;
     }
-    event = number_member_event(step, "remove", cmd->subject, 0);
+    event = number_member_event(step, "remove", cmd->subject, 0, cmd->body);
     if (event == NULL) return;
     event->has_extra = true;
     event->extra = cmd->subject;
@@ -171,7 +186,7 @@ void chat_apply_member_leave(struct chat_step *step)
     actor = actor_with_role(step, ROLE_MEMBER);
     if (actor == NULL) return;
     if (actor->row.role == ROLE_OWNER) next = heir(step->chat, actor);
-    event = number_member_event(step, "leave", actor->user, 0);
+    event = number_member_event(step, "leave", actor->user, 0, step->cmd->body);
     if (event == NULL) return;
     event->has_extra = true;
     event->extra = actor->user;
@@ -182,7 +197,7 @@ void chat_apply_member_leave(struct chat_step *step)
     answer = step->fx->answer;
     next->row.role = ROLE_OWNER;
     chat_touch_member(step, next);
-    (void)number_member_event(step, "role", next->user, ROLE_OWNER);
+    (void)number_member_event(step, "role", next->user, ROLE_OWNER, (struct kith_slice){0}); /* nobody signed this */
     step->fx->answer = answer; /* the caller is told of the leaving, not of who inherits */
 }
 
@@ -212,7 +227,7 @@ void chat_apply_member_role(struct chat_step *step)
         chat_answer(step, CODE_FORBIDDEN);
         return;
     }
-    if (number_member_event(step, "role", cmd->subject, cmd->role) == NULL) return;
+    if (number_member_event(step, "role", cmd->subject, cmd->role, cmd->body) == NULL) return;
     member->row.role = cmd->role;
     chat_touch_member(step, member);
     chat_remember(step);

@@ -1,6 +1,5 @@
 #include "gateway/frames.h"
 #include "gateway/inbox.h"
-#include "wire/utf8.h"
 
 static bool kind_of(struct kith_slice destination, enum subscription_kind *kind)
 {
@@ -40,7 +39,7 @@ static enum kith_code prefetch_of(const struct session *session, const struct st
 static bool id_of(const struct stomp_frame *frame, struct kith_slice *id)
 {
     if (!stomp_header(frame, "id", id)) return false;
-    return id->len > 0 && id->len <= GATEWAY_SUBSCRIPTION_ID_BYTES_MAX && utf8_is_valid(*id);
+    return id->len > 0 && id->len <= GATEWAY_SUBSCRIPTION_ID_BYTES_MAX;
 }
 
 static enum frame_result start(struct session *session, const struct stomp_frame *frame, enum subscription_kind kind,

@@ -1,7 +1,5 @@
 #include "gateway/frames.h"
 
-#include "wire/utf8.h"
-
 enum { IN_NEW = 1 << SESSION_NEW, IN_OPEN = 1 << SESSION_OPEN };
 
 static const struct frame_row {
@@ -25,8 +23,7 @@ struct kith_slice frame_receipt(const struct stomp_frame *frame)
 {
     struct kith_slice receipt = {0};
 
-    if (!stomp_header(frame, "receipt", &receipt) || receipt.len > GATEWAY_RECEIPT_BYTES_MAX || !utf8_is_valid(receipt))
-        receipt.len = 0;
+    if (!stomp_header(frame, "receipt", &receipt) || receipt.len > GATEWAY_RECEIPT_BYTES_MAX) receipt.len = 0;
     return receipt;
 }
 
@@ -58,7 +55,6 @@ enum frame_result frame_refuse(struct session *session, const struct stomp_frame
     return FRAME_LATER;
 }
 
-/* What is echoed goes out as text, so it must be one. */
 static bool receipt_is_well_formed(const struct stomp_frame *frame)
 {
     struct kith_slice receipt = {0};
@@ -86,7 +82,7 @@ void frames_take(struct session *session, const struct stomp_frame *frame)
         return;
     }
     if (!receipt_is_well_formed(frame)) {
-        (void)frame_refuse(session, frame, CODE_BAD_REQUEST, "The receipt header is empty, too long or not UTF-8.");
+        (void)frame_refuse(session, frame, CODE_BAD_REQUEST, "The receipt header is empty or too long.");
         return;
     }
     if (row->take != frame_transaction && stomp_header(frame, "transaction", &transaction)) {

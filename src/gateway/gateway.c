@@ -45,6 +45,13 @@ static void revoked(struct account_watcher *watcher, struct user_id user, struct
     gateway_drop_device(gateway, user, device, CODE_UNAUTHORIZED);
 }
 
+static void receipts_switched(struct account_watcher *watcher, struct user_id user, bool on)
+{
+    struct gateway *gateway = (struct gateway *)((char *)watcher - offsetof(struct gateway, watcher));
+
+    gateway_receipts_changed(gateway, user, on);
+}
+
 static void maps_init(struct gateway *gateway)
 {
     uint8_t seed[16];
@@ -87,7 +94,8 @@ struct gateway *gateway_new(const struct gateway_config *config)
     cursor_init(gateway);
     typing_init(gateway);
     receipts_init(gateway);
-    gateway->watcher = (struct account_watcher){.loop = config->loop, .revoked = revoked};
+    gateway->watcher = (struct account_watcher){
+        .loop = config->loop, .revoked = revoked, .receipts = receipts_switched};
     asker_on_news(config->asker, news, gateway);
     return gateway;
 }
@@ -97,6 +105,7 @@ static void free_parts(struct gateway *gateway)
     reader_free_all(gateway);
     cursor_free_all(gateway);
     check_free_all(gateway);
+    stale_free_all(gateway);
     typing_free_all(gateway);
     receipts_free_all(gateway);
     leftover_free_all(gateway);
@@ -134,7 +143,7 @@ void gateway_crash(struct gateway *gateway)
 
 size_t gateway_pending(const struct gateway *gateway)
 {
-    return (size_t)(gateway->stats.connections + gateway->stats.readers) + check_count(gateway);
+    return (size_t)(gateway->stats.connections + gateway->stats.readers) + check_count(gateway) + stale_count(gateway);
 }
 
 static void visit(struct wheel_link *link)

@@ -32,7 +32,7 @@
 #define GATEWAY_HEART_BEAT_MS             10000 /* offered both ways                                       */
 #define GATEWAY_PING_MS                   20000 /* WebSocket pings where a side has no heart-beat          */
 #define GATEWAY_CONNECT_TIMEOUT_MS        15000 /* from the connection's start to a good CONNECT           */
-#define GATEWAY_CURSOR_MS                 100    /* acknowledgements of this long become one command a chat */
+#define GATEWAY_CURSOR_MS                 100   /* acknowledgements of this long become one command a chat */
 #define GATEWAY_HEADS_MS                  60000 /* heads are read again this often, with jitter            */
 #define GATEWAY_TYPING_MS                 8000  /* typing ends by itself                                   */
 
@@ -61,6 +61,7 @@ struct gateway_config {
     struct msgstore *store;
     struct accounts *accounts;
     void (*check)(struct accounts *accounts, struct account_check *op); /* account_check() */
+    void (*stale)(struct accounts *accounts, struct account_stale *op); /* account_stale(); NULL: is not said */
     struct gateway_limits limits;
     bool mailboxes;                  /* the shards' owners apply CMD_MAIL_*; false: NOT_SUPPORTED */
     const char *server;              /* `server` header of CONNECTED, "kithd/0.1.0"; lives as long */
@@ -91,9 +92,9 @@ void gateway_session_abandon(struct conn_user *user);
 /** Ends a device's, or all of a person's, connections of this loop: ERROR with `code`, close. Nothing is sent after. */
 void gateway_drop_device(struct gateway *gateway, struct user_id user, struct device_id device, enum kith_code code);
 void gateway_drop_user(struct gateway *gateway, struct user_id user, enum kith_code code);
-/** For accounts_watch(), one of each gateway: revoked devices lose their connections (I-A2). */
+/** For accounts_watch(), one of each gateway: revoked devices lose their connections (I-A2); receipts are switched. */
 struct account_watcher *gateway_watcher(struct gateway *gateway);
-/** A person's read receipts were switched; also found out by itself within GATEWAY_HEADS_MS. */
+/** A person's read receipts were switched: the watcher says so. Also found out by itself within GATEWAY_HEADS_MS. */
 void gateway_receipts_changed(struct gateway *gateway, struct user_id user, bool receipts_on);
 
 /** Tells every client to come back later, each at another time (ERROR UNAVAILABLE with retry-after-ms), closes 1012. */

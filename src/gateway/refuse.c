@@ -35,6 +35,8 @@ static kith_err problem_json(struct kith_buf *out, const struct refusal *refusal
             out, ",\"status\":%u,\"code\":\"%s\",\"retryable\":%s,\"detail\":", kith_code_status(refusal->code),
             kith_code_name(refusal->code), kith_code_retryable(refusal->code) ? "true" : "false");
     if (err == KITH_OK) err = json_put_string(out, kith_slice_str(text));
+    if (err == KITH_OK && refusal->more.len > 0) err = kith_buf_append_str(out, ",");
+    if (err == KITH_OK) err = kith_buf_append(out, refusal->more);
     if (err == KITH_OK) err = kith_buf_append_str(out, "}");
     return err;
 }
@@ -115,7 +117,7 @@ static void refuse(struct session *session, const struct refusal *refusal, bool 
 
     if (session->state == SESSION_CLOSING) return;
     gateway->stats.errors_by_code[refusal->code]++;
-    kith_buf_init(&body, 2048);
+    kith_buf_init(&body, 2048 + refusal->more.len);
     if (problem_json(&body, refusal) != KITH_OK) kith_buf_reset(&body);
     if (always_ends || !send_on_errors(session, refusal, kith_buf_peek(&body)))
         end_with_error(session, refusal, kith_buf_peek(&body));

@@ -119,6 +119,7 @@ enum frame_result send_message(struct session *session, const struct stomp_frame
     if (waiting == NULL) return frame_refuse(session, frame, CODE_UNAVAILABLE, NULL);
     waiting->is_message = waiting->has_client_id = true;
     waiting->client_id = cmd.id;
+    stale_note(waiting, &cmd);
     session->gateway->stats.messages_in++;
     if (!is_known) return look_up(session, waiting, &cmd);
     waiting_ask(waiting, &cmd);

@@ -46,6 +46,8 @@ struct subscriptions {
 struct inbox;
 struct reader;
 struct check;
+struct stale;
+struct sent_devices;
 
 /* A frame whose answer is not known yet. */
 enum waiting_kind { WAITING_ASK, WAITING_ACK, WAITING_LOOKUP, WAITING_CHECK, WAITING_BYE };
@@ -62,6 +64,8 @@ struct waiting {
     uint64_t at_ms;
     struct reader *reader;      /* LOOKUP */
     struct check *check;        /* CHECK */
+    struct sent_devices *sent;  /* ASK: the devices that the message is for; NULL: it is for all, or no message */
+    struct stale *stale;        /* ASK, refused with STALE_DEVICES: what differs is being looked up */
     struct cursor_ask *cursors; /* ACK, BYE: what must become durable */
     enum kith_code code;        /* ACK: the first refusal */
     void *held;                 /* LOOKUP: what goes on then; freed with this */
@@ -124,6 +128,7 @@ struct gateway {
     struct inbox *flush_list;
     struct cursor_ask *cursor_asks;
     struct check *checks;
+    struct stale *stales;
     struct stream *rest_first, *rest_last; /* the one at rest for longest first */
     struct leftover *leftover_first, *leftover_last;
     uint32_t leftover_chats;
@@ -177,6 +182,8 @@ void waiting_end(struct waiting *waiting);
 void waiting_ask(struct waiting *waiting, const struct cmd *cmd);
 /** Refuses or receipts by `answer`, then ends. */
 void waiting_answer(struct waiting *waiting, const struct chat_answer *answer);
+/** Refuses, then ends. more: further members of the problem, as JSON, or empty. */
+void waiting_refuse(struct waiting *waiting, enum kith_code code, struct kith_slice more);
 /** The session goes away: nothing more is told to anybody. */
 void waiting_cancel_all(struct session *session);
 static inline struct kith_slice waiting_receipt(const struct waiting *waiting)
@@ -191,6 +198,7 @@ struct refusal {
     struct kith_slice receipt; /* empty: none was asked for */
     const struct msg_id *client_id;
     const struct chat_id *chat;
+    struct kith_slice more; /* further members of the problem, as JSON */
 };
 /** On /errors; or ERROR and close for a client that did not subscribe to it. */
 void session_refuse(struct session *session, const struct refusal *refusal);
@@ -233,6 +241,16 @@ void group_typing(struct gateway *gateway, struct chat_id chat, struct user_id u
 
 /* send_message.c */
 void chats_remember(struct gateway *gateway, struct chat_id chat, bool encrypted);
+
+/* stale.c */
+/** Keeps what the refusal of a message with a body for each device will need. */
+void stale_note(struct waiting *waiting, const struct cmd *cmd);
+/** Looks up what differs, then refuses with it. False: there is nothing to be said beyond the code. */
+bool stale_start(struct waiting *waiting);
+/** The session goes away. */
+void stale_orphan(struct stale *stale);
+size_t stale_count(const struct gateway *gateway);
+void stale_free_all(struct gateway *gateway);
 
 /* check.c */
 /** Looks a token up; the session goes on by itself. waiting NULL: this is CONNECT. KITH_E_NOMEM. */

@@ -33,7 +33,9 @@ static void unlink_waiting(struct waiting *waiting)
     if (waiting->next != NULL) waiting->next->prev = waiting->prev;
     session->in_flight--;
     free(waiting->held);
+    free(waiting->sent);
     waiting->held = NULL;
+    waiting->sent = NULL;
 }
 
 /* DISCONNECT was the last frame: when all before it is answered, it is too. */
@@ -70,6 +72,19 @@ static void count_latency(struct gateway *gateway, const struct waiting *waiting
     gateway->stats.ack_us_sum += us;
 }
 
+void waiting_refuse(struct waiting *waiting, enum kith_code code, struct kith_slice more)
+{
+    struct session *session = waiting->session;
+    struct refusal refusal = {.code = code,
+                              .receipt = waiting_receipt(waiting),
+                              .client_id = waiting->has_client_id ? &waiting->client_id : NULL,
+                              .more = more};
+
+    session_refuse(session, &refusal);
+    if (session->state == SESSION_CLOSING) return; /* all that waited is gone, this too */
+    waiting_end(waiting);
+}
+
 void waiting_answer(struct waiting *waiting, const struct chat_answer *answer)
 {
     struct session *session = waiting->session;
@@ -78,12 +93,10 @@ void waiting_answer(struct waiting *waiting, const struct chat_answer *answer)
     if (waiting->is_message) count_latency(session->gateway, waiting);
     if (answer->code == CODE_OK || answer->code == CODE_CREATED) {
         session_receipt(session, waiting_receipt(waiting), answer, id);
-    } else {
-        struct refusal refusal = {.code = answer->code, .receipt = waiting_receipt(waiting), .client_id = id};
-        session_refuse(session, &refusal);
-        if (session->state == SESSION_CLOSING) return; /* all that waited is gone, this too */
+        waiting_end(waiting);
+    } else if (answer->code != CODE_STALE_DEVICES || !stale_start(waiting)) {
+        waiting_refuse(waiting, answer->code, (struct kith_slice){0});
     }
-    waiting_end(waiting);
 }
 
 static void asked(struct ask *ask)
@@ -124,6 +137,7 @@ void waiting_cancel_all(struct session *session)
         unlink_waiting(waiting);
         if (waiting->reader != NULL) reader_orphan(waiting->reader);
         if (waiting->check != NULL) check_orphan(waiting->check);
+        if (waiting->stale != NULL) stale_orphan(waiting->stale);
         cursor_forget(waiting);
         if (!cancel_ask(session->gateway, waiting)) free(waiting);
     }

@@ -13,6 +13,13 @@ void owner_fatal(struct shard_owner *owner, const char *why)
     owner->config.fatal(owner->config.arg, why);
 }
 
+void owner_run_soon(struct shard_owner *owner)
+{
+    if (owner->run_deferred) return;
+    owner->run_deferred = true;
+    loop_defer(owner->config.loop, &owner->run);
+}
+
 void owner_ready(struct shard_owner *owner, struct slot *slot)
 {
     if (slot->first == NULL) return;
@@ -23,9 +30,7 @@ void owner_ready(struct shard_owner *owner, struct slot *slot)
     else
         owner->run_first = slot;
     owner->run_last = slot;
-    if (owner->run_deferred) return;
-    owner->run_deferred = true;
-    loop_defer(owner->config.loop, &owner->run);
+    owner_run_soon(owner);
 }
 
 static void work_free(struct work *work)
@@ -44,6 +49,7 @@ static void shard_advance(struct shard_owner *owner, uint16_t shard)
         queue->position = work->entry->position;
         queue->first = work->next_in_shard;
         if (queue->first == NULL) queue->last = NULL;
+        if (work->entry->type == LOG_CONTROL) owner_rules_store(owner, work->entry);
         work_free(work);
     }
 }
@@ -71,7 +77,7 @@ static void work_apply(struct shard_owner *owner, struct work *work)
     struct chat_effects fx = {.rows = &batch->bytes};
 
     if (!slot->looked) memset(slot->lookups, 0, sizeof slot->lookups);
-    chat_apply(slot->chat, &work->cmd, work->entry->position, &owner->rules, slot->lookups, &fx);
+    chat_apply(slot->chat, &work->cmd, work->entry->position, &work->rules, slot->lookups, &fx);
     if (fx.err == KITH_OK) fx.err = emit_effects(owner, work, &fx);
     if (fx.err != KITH_OK) {
         owner_fatal(owner, fx.err == KITH_E_DAMAGED ? "a row of the store is damaged" : "no memory to apply a command");
@@ -256,16 +262,16 @@ static void take_entry(struct shard_owner *owner, struct log_entry *entry)
             owner_fatal(owner, "no memory for a chat");
             return;
         }
+        work->rules = queue->rules;
         slot_add(slot, work);
         return;
     }
-    owner_work_done(owner, work);
+    if (entry->type == LOG_CONTROL) owner_rules_take(owner, entry);
+    if (!owner->failed) owner_work_done(owner, work);
 }
 
-static void follower_deliver(struct log_follower *follower, struct log_entry *list)
+void owner_take(struct shard_owner *owner, struct log_entry *list)
 {
-    struct shard_owner *owner = (struct shard_owner *)((char *)follower - offsetof(struct shard_owner, follower));
-
     while (list != NULL) {
         struct log_entry *next = list->next;
         list->next = NULL;
@@ -277,16 +283,26 @@ static void follower_deliver(struct log_follower *follower, struct log_entry *li
     }
 }
 
-static void follower_caught_up(struct log_follower *follower)
+static void follower_deliver(struct log_follower *follower, struct log_entry *list)
 {
     struct shard_owner *owner = (struct shard_owner *)((char *)follower - offsetof(struct shard_owner, follower));
 
-    owner->caught_up = true;
+    if (owner->rules_left == 0) {
+        owner_take(owner, list);
+        return;
+    }
+    *owner->held_last = list;
+    while (*owner->held_last != NULL) owner->held_last = &(*owner->held_last)->next;
+}
+
+static void follower_caught_up(struct log_follower *follower)
+{
+    owner_rules_caught_up((struct shard_owner *)((char *)follower - offsetof(struct shard_owner, follower)));
 }
 
 bool shard_owner_caught_up(const struct shard_owner *owner)
 {
-    return owner->caught_up && owner->stats.waiting == 0 && !owner->committing;
+    return owner->caught_up && owner->rules_left == 0 && owner->stats.waiting == 0 && !owner->committing;
 }
 
 struct shard_owner *shard_owner_new(const struct shard_owner_config *config)
@@ -296,8 +312,7 @@ struct shard_owner *shard_owner_new(const struct shard_owner_config *config)
 
     if (owner == NULL) return NULL;
     owner->config = *config;
-    owner->rules = chat_rules_default;
-    owner->rules.members_max = config->members_max;
+    owner->held_last = &owner->held_first;
     owner->batch_gathering = 1;
     owner->run.run = owner_run;
     owner->retry.fire = commit_retry;
@@ -320,7 +335,9 @@ struct shard_owner *shard_owner_new(const struct shard_owner_config *config)
     }
     owner->config.shards = NULL; /* copied: the caller's may go */
     owner->config.positions = NULL;
-    return owner;
+    if (owner_rules_load(owner) == KITH_OK) return owner;
+    shard_owner_free(owner);
+    return NULL;
 }
 
 void shard_owner_free(struct shard_owner *owner)
@@ -339,6 +356,11 @@ void shard_owner_crash(struct shard_owner *owner)
             work_free(work);
         }
     }
+    for (struct log_entry *held = owner->held_first, *next; held != NULL; held = next) {
+        next = held->next;
+        log_entry_free(held);
+    }
+    owner_rules_free(owner);
     while (owner->oldest != NULL) slot_free(owner->oldest);
     kith_map_deinit(&owner->slots);
     for (unsigned i = 0; i < 2; i++) {

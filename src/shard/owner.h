@@ -15,6 +15,7 @@ struct work {
     struct cmd cmd; /* slices lent from the entry */
     struct slot *slot;
     struct work *next_in_slot, *next_in_shard;
+    struct chat_rules rules; /* at its place in the log */
     bool applied;
 };
 
@@ -55,6 +56,7 @@ struct slot {
 
 struct shard_queue {
     struct work *first, *last;
+    struct chat_rules rules;  /* as of the newest entry taken */
     uint64_t position;        /* all up to here is in batches that were handed to the store */
     uint64_t position_stored; /* all up to here is committed */
 };
@@ -76,7 +78,9 @@ struct shard_owner {
     struct shard_queue shards[KITH_SHARDS];
     bool owned[KITH_SHARDS];
     bool caught_up, failed;
-    struct chat_rules rules;
+    struct rules_read *rules_reads; /* NULL when done */
+    unsigned rules_left; /* shards whose rules still come from the store; until then the log's entries are held */
+    struct log_entry *held_first, **held_last;
 
     /* Two batches: one gathers while the other is being committed. Numbers count up from 1. */
     struct msgstore_batch batches[2];
@@ -104,6 +108,16 @@ static inline unsigned owner_gathering(const struct shard_owner *owner)
 void owner_fatal(struct shard_owner *owner, const char *why);
 void owner_ready(struct shard_owner *owner, struct slot *slot); /* run it soon */
 void owner_work_done(struct shard_owner *owner, struct work *work);
+void owner_run_soon(struct shard_owner *owner);
+void owner_take(struct shard_owner *owner, struct log_entry *list);
+
+/* rules.c */
+KITH_MUST_USE kith_err owner_rules_load(struct shard_owner *owner);
+void owner_rules_free(struct shard_owner *owner); /* the reads, done or not; their callbacks must not run any more */
+void owner_rules_caught_up(struct shard_owner *owner);
+void owner_rules_take(struct shard_owner *owner, const struct log_entry *entry);
+/* All before it is applied. */
+void owner_rules_store(struct shard_owner *owner, const struct log_entry *entry);
 
 /* slot.c */
 struct slot *slot_find(struct shard_owner *owner, struct kith_uuid stream); /* or makes; NULL: no memory */

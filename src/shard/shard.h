@@ -70,7 +70,9 @@ struct shard_owner_config {
     const bool *shards;        /* KITH_SHARDS: which are owned; copied */
     const uint64_t *positions; /* KITH_SHARDS: what the store has applied; copied */
     size_t cache_bytes_max;    /* chat states kept in memory */
-    uint32_t members_max;      /* group.members_max */
+    /* What the configuration wants; copied. Once the log was replayed, each shard that has other rules gets a control
+     * record, so what is in the log by then is applied again as it was at first. */
+    struct chat_rules rules;
     /* The store or the core failed in a way that only a restart mends: the process must end, nothing more is told. */
     void (*fatal)(void *arg, const char *why);
     void *arg;

@@ -1,5 +1,6 @@
 #include "wire/json_text.h"
 
+#include <sodium.h>
 #include <stdio.h>
 
 kith_err json_put_string(struct kith_buf *out, struct kith_slice text)
@@ -30,6 +31,20 @@ kith_err json_put_uuid(struct kith_buf *out, struct kith_uuid id)
 
     kith_uuid_format(id, text);
     return kith_buf_printf(out, "\"%s\"", text);
+}
+
+kith_err json_put_base64(struct kith_buf *out, struct kith_slice bytes)
+{
+    size_t len = sodium_base64_encoded_len(bytes.len, sodium_base64_VARIANT_ORIGINAL); /* with its NUL */
+    uint8_t *at = NULL;
+    kith_err err = kith_buf_reserve(out, len + 1, &at);
+
+    if (err != KITH_OK) return err;
+    at[0] = '"';
+    sodium_bin2base64((char *)at + 1, len, bytes.ptr, bytes.len, sodium_base64_VARIANT_ORIGINAL);
+    at[len] = '"';
+    kith_buf_commit(out, len + 1);
+    return KITH_OK;
 }
 
 kith_err json_put_time(struct kith_buf *out, uint64_t ms)

@@ -11,6 +11,8 @@
 /** A quoted string; `text` is valid UTF-8. Escapes quotes, backslash and control characters (RFC 8259, 7). */
 KITH_MUST_USE kith_err json_put_string(struct kith_buf *out, struct kith_slice text);
 KITH_MUST_USE kith_err json_put_uuid(struct kith_buf *out, struct kith_uuid id);
+/** Quoted, padded (RFC 4648, 4). */
+KITH_MUST_USE kith_err json_put_base64(struct kith_buf *out, struct kith_slice bytes);
 /** "2026-01-31T12:00:00.123Z", quoted: RFC 3339 with milliseconds, UTC. */
 KITH_MUST_USE kith_err json_put_time(struct kith_buf *out, uint64_t ms);
 

@@ -20,6 +20,7 @@
  *   'X'   mailbox   user                     head of a mailbox
  *   'Y'   mail      user, n                  item in it
  *   'Z'   mail_ack  user, device             how far a device has emptied it
+ *   'R'   rules     shard                    body of its newest control record that is applied
  *   'S'   shard     shard                    log position (the store's own)
  *
  * Every value begins with expires_ms (ports/msgstore.h). Decoders check every byte: KITH_E_MALFORMED means damage.
@@ -46,6 +47,7 @@ struct row_key row_key_inbox(struct user_id user, struct chat_id chat);
 struct row_key row_key_mailbox(struct user_id user);
 struct row_key row_key_mail(struct user_id user, uint64_t n);
 struct row_key row_key_mail_ack(struct user_id user, struct device_id device);
+struct row_key row_key_rules(uint16_t shard);
 /** The first `len` bytes: all members of a chat are the 17-byte prefix of any of its member keys. */
 struct kith_slice row_key_prefix(const struct row_key *key, size_t len);
 #define ROW_PREFIX_STREAM 17 /* table byte and the first id */

@@ -17,6 +17,13 @@ static struct row_key key_of(char table, struct kith_uuid first)
     return key;
 }
 
+struct row_key row_key_rules(uint16_t shard)
+{
+    struct row_key key = {.bytes = {'R', (uint8_t)(shard >> 8), (uint8_t)shard}, .len = 3};
+
+    return key;
+}
+
 static void key_add_u64(struct row_key *key, uint64_t v)
 {
     uint8_t raw[8];

@@ -4,8 +4,6 @@
 
 #include "wire/stomp_scan.h"
 
-#define LINE_BYTES_MAX (STOMP_NAME_BYTES_MAX + 1 + STOMP_VALUE_BYTES_MAX)
-
 struct command_row {
     const char *name;
     uint8_t len;
@@ -72,26 +70,20 @@ static kith_err line_ends_skip(struct stomp_reader *reader, const uint8_t *bytes
 }
 
 /*
- * The maxima that a line of which `seen` bytes of the frame are known (its LF not counted) is past. Whichever is passed
- * first counts, so that it makes no difference in how large pieces the bytes came. A CR at the end is not the line's.
+ * Whether a line that begins so can be a command; with its LF it must be one. Of a line that comes in pieces no more than
+ * the longest command is looked at again.
  */
-static kith_err line_size_check(struct stomp_reader *reader, size_t seen)
+static kith_err command_take(struct stomp_reader *reader, const uint8_t *line, size_t len, bool is_whole)
 {
-    size_t line_bytes_max = reader->has_command ? LINE_BYTES_MAX : STOMP_COMMAND_BYTES_MAX;
-    size_t line_limit = reader->line_at + line_bytes_max + 2;
+    size_t text_len = len > 0 && line[len - 1] == '\r' ? len - 1 : len;
 
-    if (seen < line_limit && seen < reader->frame_bytes_max) return KITH_OK;
-    if (line_limit >= reader->frame_bytes_max) return fail(reader, KITH_E_TOOBIG, "frame too big");
-    if (!reader->has_command) return malformed(reader, "unknown command");
-    return fail(reader, KITH_E_TOOBIG, "header too long");
-}
-
-static kith_err command_take(struct stomp_reader *reader, const uint8_t *line, size_t len)
-{
     for (unsigned i = 0; i < STOMP_COMMAND_COUNT; i++) {
-        if (commands[i].len != len || memcmp(commands[i].name, line, len) != 0) continue;
+        bool ends = is_whole || text_len < len;
+
+        if (commands[i].len < text_len || (ends && commands[i].len != text_len)) continue;
+        if (memcmp(commands[i].name, line, text_len) != 0) continue;
         reader->command = (uint8_t)i;
-        reader->has_command = true;
+        reader->has_command = is_whole;
         return KITH_OK;
     }
     return malformed(reader, "unknown command");
@@ -108,29 +100,84 @@ static kith_err content_length_take(struct stomp_reader *reader, struct kith_sli
     return KITH_OK;
 }
 
-/* One header line, but for the bytes that rare_check() looks at. */
-static kith_err header_take(struct stomp_reader *reader, const uint8_t *line, size_t len, struct stomp_header *out)
+/*
+ * The next byte of a header line, at that offset of it; LF too. Nothing is put off to a later byte that this one tells:
+ * so what cannot become a frame ends at once, and it makes no difference in what pieces the bytes came.
+ */
+static kith_err header_byte_take(struct stomp_reader *reader, uint8_t b, size_t at)
 {
-    const uint8_t *colon = memchr(line, ':', len);
-    struct kith_slice value;
+    if (reader->has_cr && b != '\n') return malformed(reader, "stray CR in a header");
+    if (utf8_feed(&reader->utf8, kith_slice_of(&b, 1)) != KITH_OK) return malformed(reader, "header is not UTF-8");
+    if (reader->in_escape) {
+        if (memchr("rnc\\", b, 4) == NULL) return malformed(reader, "undefined escape");
+        reader->in_escape = false;
+        reader->has_escape = true;
+    } else if (b == '\n' || b == '\r') {
+        if (at > 0 && !reader->has_colon && !reader->has_cr) return malformed(reader, "header without a colon");
+        reader->has_cr = b == '\r';
+        return KITH_OK;
+    } else if (b == ':' && !reader->has_colon) {
+        if (at == 0) return malformed(reader, "header without a name");
+        reader->has_colon = true;
+        return KITH_OK;
+    } else if (b == '\0') {
+        return malformed(reader, "NUL in a header");
+    } else {
+        reader->in_escape = b == '\\' && commands[reader->command].is_escaped;
+    }
+    if (!reader->has_colon && at >= STOMP_NAME_BYTES_MAX) return fail(reader, KITH_E_TOOBIG, "header name too long");
+    if (!reader->has_colon) reader->name_len = (uint16_t)(at + 1);
+    if (reader->has_colon && at - reader->name_len > STOMP_VALUE_BYTES_MAX)
+        return fail(reader, KITH_E_TOOBIG, "header value too long");
+    return KITH_OK;
+}
+
+/* Nearly every line: it has come whole, and has nothing in it that a byte-by-byte look would find. */
+static bool header_is_plain(struct stomp_reader *reader, const uint8_t *line, size_t len)
+{
+    size_t text_len = len > 0 && line[len - 1] == '\r' ? len - 1 : len;
+    const uint8_t *colon = memchr(line, ':', text_len);
     size_t name_len;
 
-    if (colon == NULL) return malformed(reader, "header without a colon");
+    if (colon == NULL || colon == line || stomp_has_rare(line, text_len)) return false;
     name_len = (size_t)(colon - line);
-    value = kith_slice_of(colon + 1, len - name_len - 1);
-    if (name_len == 0) return malformed(reader, "header without a name");
-    if (name_len > STOMP_NAME_BYTES_MAX) return fail(reader, KITH_E_TOOBIG, "header name too long");
-    if (value.len > STOMP_VALUE_BYTES_MAX) return fail(reader, KITH_E_TOOBIG, "header value too long");
+    if (name_len > STOMP_NAME_BYTES_MAX || text_len - name_len - 1 > STOMP_VALUE_BYTES_MAX) return false;
+    reader->name_len = (uint16_t)name_len;
+    return true;
+}
+
+/* A header line, or the blank one, of which `len` bytes have come; whole: and its LF. */
+static kith_err header_line_check(struct stomp_reader *reader, const uint8_t *line, size_t len, bool is_whole)
+{
+    size_t at = reader->scan_at - reader->line_at;
+
+    if (is_whole && at == 0 && header_is_plain(reader, line, len)) return KITH_OK;
+    for (; at < len + is_whole; at++) {
+        kith_err err = header_byte_take(reader, line[at], at);
+
+        if (err != KITH_OK) return err;
+    }
+    return KITH_OK;
+}
+
+/* A checked header line, without its line end. */
+static kith_err header_take(struct stomp_reader *reader, const uint8_t *line, size_t len, struct stomp_header *out)
+{
+    struct kith_slice name = kith_slice_of(line, reader->name_len);
+    struct kith_slice value = kith_slice_of(line + name.len + 1, len - name.len - 1);
+
     if (reader->headers_count == STOMP_HEADERS_MAX) return fail(reader, KITH_E_TOOBIG, "too many headers");
     reader->headers_count++;
-    *out = (struct stomp_header){.name = kith_slice_of(line, name_len), .value = value};
-    if (reader->has_length || name_len != 14 || memcmp(line, "content-length", 14) != 0) return KITH_OK;
+    *out = (struct stomp_header){.name = name, .value = value};
+    reader->name_len = 0;
+    reader->has_colon = reader->has_cr = false;
+    if (reader->has_length || name.len != 14 || memcmp(line, "content-length", 14) != 0) return KITH_OK;
     return content_length_take(reader, value);
 }
 
 /*
- * Checks the lines that have come whole since the last call, up to the blank one. Headers go to `out` where this call
- * sees the frame from its beginning; else they are taken again when the frame is whole.
+ * Checks the lines up to the blank one, as far as they have come. Headers go to `out` where this call sees the frame from
+ * its beginning; else they are taken again when the frame is whole.
  */
 static kith_err lines_take(struct stomp_reader *reader, const uint8_t *bytes, size_t len, struct stomp_frame *out)
 {
@@ -139,71 +186,33 @@ static kith_err lines_take(struct stomp_reader *reader, const uint8_t *bytes, si
     for (;;) {
         const uint8_t *line = bytes + reader->line_at;
         const uint8_t *lf = memchr(bytes + reader->scan_at, '\n', len - reader->scan_at);
-        size_t seen = lf == NULL ? len : (size_t)(lf - bytes);
-        size_t line_len = seen - reader->line_at;
+        size_t line_len = (size_t)((lf == NULL ? bytes + len : lf) - line);
+        bool is_command = !reader->has_command;
         struct stomp_header again;
-        kith_err err = line_size_check(reader, seen);
+        kith_err err = is_command ? command_take(reader, line, line_len, lf != NULL)
+                                  : header_line_check(reader, line, line_len, lf != NULL);
 
         if (err != KITH_OK) return err;
-        if (lf == NULL) {
-            reader->scan_at = (uint32_t)len;
-            return KITH_E_AGAIN;
-        }
+        reader->scan_at = (uint32_t)(lf == NULL ? len : (size_t)(lf - bytes) + 1);
+        if (lf == NULL) return KITH_E_AGAIN;
+        reader->line_at = reader->scan_at;
+        if (is_command) continue;
         if (line_len > 0 && line[line_len - 1] == '\r') line_len--;
         if (line_len == 0) {
-            reader->body_at = reader->scan_at = (uint32_t)seen + 1;
+            reader->body_at = reader->scan_at;
             return KITH_OK;
         }
-        if (!reader->has_command) {
-            err = command_take(reader, line, line_len);
-        } else {
-            err = header_take(reader, line, line_len, from_start ? &out->headers[reader->headers_count] : &again);
-        }
+        err = header_take(reader, line, line_len, from_start ? &out->headers[reader->headers_count] : &again);
         if (err != KITH_OK) return err;
-        reader->line_at = reader->scan_at = (uint32_t)seen + 1;
     }
-}
-
-/* Backslashes, CRs and NULs of one header line (with its LF). */
-static kith_err rare_line_check(struct stomp_reader *reader, const uint8_t *line, const uint8_t *lf)
-{
-    bool is_escaped = commands[reader->command].is_escaped;
-
-    for (const uint8_t *at = line; at < lf; at++) {
-        if (!stomp_byte_is_rare(*at)) continue;
-        if (*at == '\0') return malformed(reader, "NUL in a header");
-        if (*at == '\r' && at + 1 != lf) return malformed(reader, "stray CR in a header");
-        if (*at != '\\' || !is_escaped) continue;
-        at++;
-        if (at == lf || strchr("rnc\\", *at) == NULL || *at == '\0') return malformed(reader, "undefined escape");
-        reader->has_escape = true;
-    }
-    return KITH_OK;
-}
-
-static kith_err rare_check(struct stomp_reader *reader, const uint8_t *bytes, size_t from, size_t to)
-{
-    const uint8_t *line = bytes + from;
-
-    if (!reader->has_command || from >= to || !stomp_has_rare(line, to - from)) return KITH_OK;
-    while (line < bytes + to) {
-        const uint8_t *lf = memchr(line, '\n', (size_t)(bytes + to - line));
-        kith_err err = rare_line_check(reader, line, lf);
-
-        if (err != KITH_OK) return err;
-        line = lf + 1;
-    }
-    return KITH_OK;
 }
 
 static kith_err head_take(struct stomp_reader *reader, const uint8_t *bytes, size_t len, struct stomp_frame *out)
 {
-    size_t from = reader->line_at;
-    kith_err err = lines_take(reader, bytes, len, out);
-    /* A rare byte in a line before the one that failed came first, and is what was wrong. */
-    kith_err rare_err = rare_check(reader, bytes, from, reader->line_at);
+    size_t room = reader->frame_bytes_max - 1; /* a NUL comes behind it */
+    kith_err err = lines_take(reader, bytes, len < room ? len : room, out);
 
-    if (rare_err != KITH_OK) return rare_err;
+    if (err == KITH_E_AGAIN && len > room) return fail(reader, KITH_E_TOOBIG, "frame too big");
     if (err != KITH_OK) return err;
     if (!commands[reader->command].has_body && reader->has_length && reader->content_length > 0) {
         return malformed(reader, "this command has no body");
@@ -225,7 +234,6 @@ static kith_err body_take(struct stomp_reader *reader, const uint8_t *bytes, siz
         if (bytes[*nul_at] != '\0') return malformed(reader, "no NUL after content-length bytes");
         return KITH_OK;
     }
-    if (reader->body_at >= max) return fail(reader, KITH_E_TOOBIG, "frame too big");
     if (!commands[reader->command].has_body && len > reader->body_at && bytes[reader->body_at] != '\0') {
         return malformed(reader, "this command has no body");
     }

@@ -2,6 +2,7 @@
 #define KITH_WIRE_STOMP_H
 
 #include "base/buf.h"
+#include "wire/utf8.h"
 
 /*
  * STOMP 1.2 frames, for both sides. Pure; a reader or writer belongs to one thread.
@@ -58,14 +59,17 @@ struct stomp_frame {
 /** 40 bytes, no heap: what is known of a frame that has not come whole. Offsets count from the frame's first byte. */
 struct stomp_reader {
     uint32_t frame_bytes_max;
-    uint32_t line_at;        /* start of the first line not checked yet        */
-    uint32_t scan_at;        /* no LF (in the body: NUL) before it since there */
-    uint32_t body_at;        /* 0 while in the head                            */
-    uint32_t content_length; /* only with has_length                           */
+    uint32_t line_at;        /* start of the line that has not come whole       */
+    uint32_t scan_at;        /* what is before it was looked at                 */
+    uint32_t body_at;        /* 0 while in the head                             */
+    uint32_t content_length; /* only with has_length                            */
+    struct utf8 utf8;        /* of the header line that has not come whole, as: */
+    uint16_t name_len;
     uint16_t headers_count;
     uint16_t err; /* the kith_err that ended it, or 0 */
     uint8_t command;
-    bool has_command : 1, has_length : 1, has_escape : 1;
+    bool has_command : 1, has_length : 1, has_escape : 1; /* of the frame */
+    bool has_colon : 1, has_cr : 1, in_escape : 1;        /* of the line  */
     const char *reason; /* after KITH_E_MALFORMED or KITH_E_TOOBIG: static, fit for the `message` header of an ERROR */
 };
 
@@ -86,11 +90,12 @@ void stomp_reader_init(struct stomp_reader *reader, size_t frame_bytes_max);
  * KITH_E_MALFORMED  reader->reason says what; the connection cannot go on
  * KITH_E_TOOBIG     frame above its maximum (as soon as content-length or the bytes so far tell), or a header count,
  *                   name or value above the maxima named here
- * After an error the same error comes again.
+ * After an error the same error comes again. It comes with the first byte of the head behind which no frame can follow
+ * any more, not with the end of its line; in what pieces the bytes came makes no difference.
  *
  * Line ends are LF or CRLF. A raw ":" in a value is taken. The first of repeated headers counts; an escape other than
  * \r \n \c \\ is refused; so is a body on a frame that must not have one, a byte other than NUL after content-length
- * bytes, a NUL or a stray CR in the head, a header without ":" or without a name.
+ * bytes, a NUL or a stray CR in the head, a header without ":", without a name or not in UTF-8.
  */
 KITH_MUST_USE kith_err stomp_next(struct stomp_reader *reader, uint8_t *bytes, size_t len, size_t *used,
                                   struct stomp_frame *out);

@@ -11,19 +11,17 @@
 typedef uint8_t stomp_block __attribute__((vector_size(16)));
 typedef uint64_t stomp_halves __attribute__((vector_size(16)));
 
-static inline bool stomp_byte_is_rare(uint8_t b)
-{
-    return b == '\\' || b == '\r' || b == '\0';
-}
-
-/* with_ends: ":" and LF count too. A constant at each call, so that the compiler makes two functions of it. */
-static inline __attribute__((always_inline)) bool stomp_block_hits(stomp_block block, bool with_ends)
+/*
+ * to_write: ":" and LF count too; else what is not ASCII. A constant at each call, so that the compiler makes two
+ * functions of it.
+ */
+static inline __attribute__((always_inline)) bool stomp_block_hits(stomp_block block, bool to_write)
 {
     stomp_block hits;
     uint64_t halves[2];
 
     hits = (stomp_block)(block == '\\') | (stomp_block)(block == '\r') | (stomp_block)(block == '\0');
-    if (with_ends) hits |= (stomp_block)(block == ':') | (stomp_block)(block == '\n');
+    hits |= to_write ? (stomp_block)(block == ':') | (stomp_block)(block == '\n') : (stomp_block)(block > 0x7f);
     memcpy(halves, &hits, sizeof halves);
     return (halves[0] | halves[1]) != 0;
 }
@@ -56,19 +54,19 @@ static inline stomp_block stomp_block_of_short(const uint8_t *at, size_t len)
     return (stomp_block)(stomp_halves){halves[0], halves[1]};
 }
 
-static inline __attribute__((always_inline)) bool stomp_text_hits(const uint8_t *at, size_t len, bool with_ends)
+static inline __attribute__((always_inline)) bool stomp_text_hits(const uint8_t *at, size_t len, bool to_write)
 {
     const uint8_t *last;
 
     if (len == 0) return false;
-    if (len < sizeof(stomp_block)) return stomp_block_hits(stomp_block_of_short(at, len), with_ends);
+    if (len < sizeof(stomp_block)) return stomp_block_hits(stomp_block_of_short(at, len), to_write);
     for (last = at + len - sizeof(stomp_block); at < last; at += sizeof(stomp_block)) {
-        if (stomp_block_hits(stomp_block_at(at), with_ends)) return true;
+        if (stomp_block_hits(stomp_block_at(at), to_write)) return true;
     }
-    return stomp_block_hits(stomp_block_at(last), with_ends);
+    return stomp_block_hits(stomp_block_at(last), to_write);
 }
 
-/** Holds a backslash, a CR or a NUL: not to be taken as it is when decoding. */
+/** Holds a backslash, a CR, a NUL or a byte that is not ASCII: not to be taken as it is when decoding. */
 static inline bool stomp_has_rare(const uint8_t *at, size_t len)
 {
     return stomp_text_hits(at, len, false);

@@ -115,12 +115,31 @@ def test_a_frame_above_its_maximum_is_too_big(chatting: tuple[Kithd, str, str]) 
     pytest.param(b"MESSAGE\ndestination:/x\n\n\0", id="a command of servers"),
     pytest.param(b"CONNECT\naccept-version:1.2\n\n\0", id="a second CONNECT"),
     pytest.param(b"\0\n\n\0", id="a NUL for a command"),
+    # Not whole, and nothing that comes behind could mend it: ended at once.
+    pytest.param(b"\0", id="a bare NUL"),
+    pytest.param(b"GET", id="bytes that no command has"),
+    pytest.param(b"UNSUBSCRIBED", id="longer than any command"),
+    pytest.param(b"SEND\rdestination", id="a bare CR behind a command"),
+    pytest.param(b"SEND\ndestination:/x\n\0", id="a NUL for the blank line"),
+    pytest.param(b"SEND\nno colon\n", id="a line without colon"),
+    pytest.param(b"SEND\ndestination:/x\ry", id="a bare CR in a header"),
+    pytest.param(b"SEND\ndestination:\xff", id="a value that is no UTF-8"),
+    pytest.param(b"SEND\ndest\xc3:", id="a name that is no UTF-8"),
 ])
 def test_a_broken_frame_is_malformed_and_ends_the_connection(chatting: tuple[Kithd, str, str], broken: bytes) -> None:
     kithd, token, chat = chatting
     with Stomp(kithd.ws_url, token) as client:
         client.subscribe("/errors")
         client.raw(broken.replace(b"{chat}", chat.encode()).replace(b"{id}", uuid7().encode()))
+        assert ends_with(client, "MALFORMED", 1002).headers["message"]
+
+
+@pytest.mark.parametrize("broken", [b"SEND\ndestination:/x\n\0", b"SEND\nno colon\n", b"SEND\nreceipt:\xe2\x82\n"])
+def test_in_pieces_a_broken_frame_ends_the_same_way(chatting: tuple[Kithd, str, str], broken: bytes) -> None:
+    kithd, token, _ = chatting
+    with Stomp(kithd.ws_url, token) as client:
+        for byte in broken:
+            client.raw(bytes([byte]))
         assert ends_with(client, "MALFORMED", 1002).headers["message"]
 
 
@@ -146,7 +165,7 @@ def test_noise_never_ends_the_server(chatting: tuple[Kithd, str, str]) -> None:
     assert kithd.process is not None
     for i in range(100):
         with Stomp(kithd.ws_url, token if i % 2 else None) as client:
-            client.raw(os.urandom(1 + i * 7) + b"\n\n\0")  # the line end makes it a whole command line, which none is
+            client.raw(os.urandom(2 + i * 7) + b"\n\0")  # even where all of it were line ends: the NUL is no command
             client.until_closed()
     assert kithd.process.poll() is None
     kithd.rest("GET", "/readyz")

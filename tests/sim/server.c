@@ -79,6 +79,8 @@ static void open_services(struct sim *sim)
     struct msgstore_status store;
     struct log_status log;
     bool shards[KITH_SHARDS];
+    /* Another configuration than before the crash: what is replayed must not notice. */
+    uint32_t members_max = kith_prng_chance(&sim->prng, 1, 3) ? 3 : KITH_MEMBERS_MAX;
 
     server->store->ops->status(server->store, &store);
     log_status(server->log, &log);
@@ -97,9 +99,10 @@ static void open_services(struct sim *sim)
                                            .shards = shards,
                                            .positions = store.positions,
                                            .cache_bytes_max = kith_prng_chance(&sim->prng, 1, 3) ? 1 : 1 << 20,
-                                           .members_max = KITH_MEMBERS_MAX,
+                                           .rules = chat_rules_default,
                                            .fatal = owner_failed,
                                            .arg = sim};
+        owner.rules.members_max = members_max;
         for (uint16_t shard = 0; shard < KITH_SHARDS; shard++) shards[shard] = shard % server->loop_count == i;
         server->owners[i] = shard_owner_new(&owner);
     }

@@ -19,6 +19,15 @@ static void revoked(struct account_watcher *watcher, struct user_id user, struct
     at->devices[at->count++] = device;
 }
 
+static void receipts_switched(struct account_watcher *watcher, struct user_id user, bool on)
+{
+    struct afx_watcher *at = (struct afx_watcher *)watcher;
+
+    at->receipts_count++;
+    at->receipts_user = user;
+    at->receipts_on = on;
+}
+
 static size_t checks(void *arg, struct api_check out[static API_CHECKS_MAX])
 {
     struct afx *fx = arg;
@@ -64,8 +73,9 @@ static void open_owners(struct afx *fx)
                                            .shards = shards,
                                            .positions = status.positions,
                                            .cache_bytes_max = 1 << 20,
-                                           .members_max = fx->members_max,
+                                           .rules = chat_rules_default,
                                            .fatal = owner_failed};
+        owner.rules.members_max = fx->members_max;
         for (uint16_t shard = 0; shard < KITH_SHARDS; shard++) shards[shard] = shard % AFX_LOOPS == i;
         fx->owners[i] = shard_owner_new(&owner);
         assert_non_null(fx->owners[i]);
@@ -94,7 +104,8 @@ static void open_api(struct afx *fx)
     fx->accounts = accounts_new(&accounts);
     assert_non_null(fx->accounts);
     for (unsigned i = 0; i < AFX_LOOPS; i++) {
-        fx->watchers[i] = (struct afx_watcher){.base = {.loop = fx->loops[i], .revoked = revoked}};
+        fx->watchers[i] = (struct afx_watcher){
+            .base = {.loop = fx->loops[i], .revoked = revoked, .receipts = receipts_switched}};
         accounts_watch(fx->accounts, &fx->watchers[i].base);
     }
     api.accounts = fx->accounts;

@@ -27,6 +27,9 @@ struct afx_watcher {
     struct account_watcher base; /* first */
     struct device_id devices[64];
     size_t count;
+    size_t receipts_count; /* how often receipts were switched; last: whose, to what */
+    struct user_id receipts_user;
+    bool receipts_on;
 };
 
 struct afx {

@@ -91,7 +91,7 @@ static void server_open(struct fx *fx)
                                                              .shards = shards,
                                                              .positions = store_status.positions,
                                                              .cache_bytes_max = 1u << 20,
-                                                             .members_max = KITH_MEMBERS_MAX,
+                                                             .rules = chat_rules_default,
                                                              .fatal = fatal});
     assert_non_null(fx->owner);
     log_status(fx->log, &log_now);
@@ -103,6 +103,7 @@ static void server_open(struct fx *fx)
                                                                .asker = fx->askers[i],
                                                                .store = fx->store,
                                                                .check = check,
+                                                               .stale = fx->stale,
                                                                .limits = fx->limits,
                                                                .server = "kithd/test"});
         assert_non_null(fx->gateways[i]);
@@ -116,13 +117,15 @@ void fx_open(struct fx *fx, unsigned loops, uint64_t seed)
 {
     struct gateway_limits limits = fx->limits;
     uint32_t store_delay_ms = fx->store_delay_ms;
+    void (*stale)(struct accounts *accounts, struct account_stale *op) = fx->stale;
     static const char *const names[FX_LOOPS_MAX] = {"gateway 0", "gateway 1", "gateway 2"};
 
     *fx = (struct fx){.loop_count = loops,
                       .token_ms = 3600 * 1000,
                       .check_code = CODE_OK,
                       .limits = limits,
-                      .store_delay_ms = store_delay_ms};
+                      .store_delay_ms = store_delay_ms,
+                      .stale = stale};
     fx_now = fx;
     fx->world = sim_world_new(seed);
     assert_non_null(fx->world);

@@ -84,6 +84,7 @@ struct fx {
     struct gateway *gateways[FX_LOOPS_MAX];
     struct gateway_limits limits; /* set before fx_open(), as the next */
     uint32_t store_delay_ms;      /* reads and commits take up to this */
+    void (*stale)(struct accounts *accounts, struct account_stale *op);
     struct fx_peer *peers[FX_PEERS_MAX];
     unsigned peer_count;
     uint64_t ids;

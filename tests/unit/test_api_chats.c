@@ -178,6 +178,10 @@ static void test_api_chats__members_come_go_and_change_roles(void **state)
     reply = expect_kept(member_call(fx, "POST", &ann, chat, "/members", "k1", add), 200, NULL);
     assert_int_equal(reply_int(reply, "seq"), seq); /* the same key: the same answer */
     reply_free(reply);
+    (void)snprintf(target, sizeof target, "/messages?chat_id=%s&limit=1", chat);
+    reply = expect_kept(afx_ask(fx, "GET", target, bob.access, NULL), 200, NULL);
+    assert_non_null(strstr(reply_str(reply, "messages/0/content"), "\"signed_op\":\"b3A=\""));
+    reply_free(reply);
     expect(member_call(fx, "PATCH", &ann, chat, tail, "k1", "{\"role\":\"admin\"}"), 409, "CONFLICT");
     expect(member_call(fx, "PATCH", &bob, chat, tail, NULL, "{\"role\":\"admin\"}"), 403, "FORBIDDEN");
     expect(member_call(fx, "PATCH", &ann, chat, tail, NULL, "{\"role\":\"king\"}"), 400, "BAD_REQUEST");

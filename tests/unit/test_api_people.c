@@ -317,6 +317,37 @@ static void test_api_people__read_receipts_off_is_off_for_both(void **state)
     afx_free(fx);
 }
 
+static void expect_switched(const struct afx *fx, size_t count, const struct person *whose, bool on)
+{
+    for (size_t i = 0; i < AFX_LOOPS; i++) {
+        const struct afx_watcher *watcher = &fx->watchers[i];
+        char user[KITH_UUID_TEXT_LEN + 1];
+
+        assert_int_equal(watcher->receipts_count, count);
+        assert_int_equal(watcher->count, 0); /* nobody was signed out */
+        if (count == 0) continue;
+        kith_uuid_format(watcher->receipts_user.id, user);
+        assert_string_equal(user, whose->user);
+        assert_true(watcher->receipts_on == on);
+    }
+}
+
+static void test_api_people__every_loop_is_told_of_switched_read_receipts(void **state)
+{
+    struct afx *fx = afx_new(6, REGISTRATION_OPEN, 0);
+    struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob");
+
+    (void)state;
+    expect(afx_ask(fx, "PUT", "/users/me", bob.access, "{\"read_receipts\":false}"), 200, NULL);
+    expect_switched(fx, 1, &bob, false);
+    expect(afx_ask(fx, "PUT", "/users/me", ann.access, "{\"display_name\":\"A\"}"), 200, NULL);
+    expect(afx_ask(fx, "PUT", "/users/me", ann.access, "{\"read_receipts\":7}"), 400, "BAD_REQUEST");
+    expect_switched(fx, 1, &bob, false);
+    expect(afx_ask(fx, "PUT", "/users/me", bob.access, "{\"read_receipts\":true}"), 200, NULL);
+    expect_switched(fx, 2, &bob, true);
+    afx_free(fx);
+}
+
 static void test_api_people__a_deleted_account_is_gone_everywhere(void **state)
 {
     struct afx *fx = afx_new(7, REGISTRATION_OPEN, 0);
@@ -369,6 +400,7 @@ int main(void)
         cmocka_unit_test(test_api_people__a_profile_changes_and_is_found_by_exact_name),
         cmocka_unit_test(test_api_people__the_blocked_are_heard_by_nobody_and_told_nothing),
         cmocka_unit_test(test_api_people__read_receipts_off_is_off_for_both),
+        cmocka_unit_test(test_api_people__every_loop_is_told_of_switched_read_receipts),
         cmocka_unit_test(test_api_people__a_deleted_account_is_gone_everywhere),
     };
 

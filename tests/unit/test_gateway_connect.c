@@ -226,7 +226,7 @@ static void test_gateway_connect__silence_before_connect_ends_in_time(void **sta
     fx_open(&fx, 1, 1);
     peer = fx_peer(&fx, 0, NULL);
     assert_int_equal(peer->keepalive_ms, GATEWAY_PING_MS);
-    fx_send(peer, "%s", "\n");
+    fx_bytes(peer, "\n", 1);
     fx_run(&fx, GATEWAY_CONNECT_TIMEOUT_MS - 1000);
     fx_expect_nothing(peer);
     fx_run(&fx, 2000);

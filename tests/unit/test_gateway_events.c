@@ -125,6 +125,7 @@ static void test_gateway_events__i_r3_switched_off_means_off_both_ways(void **st
 static void test_gateway_events__the_setting_may_change_while_connected(void **state)
 {
     struct fx fx = {0};
+    struct account_watcher *watcher;
     struct fx_peer *bob;
 
     (void)state;
@@ -134,10 +135,16 @@ static void test_gateway_events__the_setting_may_change_while_connected(void **s
     events(bob);
     (void)mark(&fx, CMD_READ, 1, 1, 1);
     expect_receipt(bob, 1, 1, 1, 1);
-    gateway_receipts_changed(fx.gateways[0], USER(2), false);
+    watcher = gateway_watcher(fx.gateways[0]);
+    watcher->receipts(watcher, USER(1), false); /* somebody else's, who is not here */
+    watcher->receipts(watcher, USER(2), false);
     (void)fx_say(&fx, 1, 2, 2, "x");
     (void)mark(&fx, CMD_READ, 1, 1, 2);
     expect_receipt(bob, 1, 1, 2, -1);
+    watcher->receipts(watcher, USER(2), true);
+    (void)fx_say(&fx, 1, 2, 2, "x");
+    (void)mark(&fx, CMD_READ, 1, 1, 3);
+    expect_receipt(bob, 1, 1, 3, 3);
     fx_close(&fx);
 }
 

@@ -27,6 +27,24 @@ static void test_json_text__escapes_what_must_be_escaped(void **state)
     string_is("gr\xc3\xbc\xc3\x9f", "\"gr\xc3\xbc\xc3\x9f\"");
 }
 
+static void test_json_text__writes_padded_base64(void **state)
+{
+    static const char *const expected[] = {"\"\"", "\"/w==\"", "\"/wA=\"", "\"/wD+\""};
+    struct kith_buf out;
+
+    (void)state;
+    for (size_t len = 0; len < 4; len++) {
+        kith_buf_init(&out, 16);
+        assert_int_equal(json_put_base64(&out, kith_slice_of("\xff\x00\xfe", len)), KITH_OK);
+        assert_true(kith_slice_is(kith_buf_peek(&out), expected[len]));
+        kith_buf_deinit(&out);
+    }
+    kith_buf_init(&out, 5);
+    assert_int_equal(json_put_base64(&out, kith_slice_str("x")), KITH_E_TOOBIG);
+    assert_int_equal(kith_buf_len(&out), 0);
+    kith_buf_deinit(&out);
+}
+
 static void time_is(uint64_t ms, const char *expected)
 {
     char text[KITH_TIME_TEXT_LEN + 1];
@@ -139,6 +157,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_json_text__escapes_what_must_be_escaped),
+        cmocka_unit_test(test_json_text__writes_padded_base64),
         cmocka_unit_test(test_time__formats_and_parses_rfc_3339),
         cmocka_unit_test(test_time__takes_offsets_and_any_fraction),
         cmocka_unit_test(test_time__refuses_what_is_no_time),
