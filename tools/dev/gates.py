@@ -155,8 +155,7 @@ def pytest_item(name, paths, keys, preset=None, select=None):
         env = {"PYTHONDONTWRITEBYTECODE": "1"}
         if preset:
             env |= {"KITH_BUILD": str(BUILD / preset)}
-            # The programs under test are also run under strace, where the leak checker cannot work; unit tests look for leaks.
-            env["ASAN_OPTIONS"] = SANITIZER_ENV["ASAN_OPTIONS"] + ":detect_leaks=0"
+            env["ASAN_OPTIONS"] = SANITIZER_ENV["ASAN_OPTIONS"]
         workers = str(min(len(paths), max(2, os.cpu_count() or 2)))
         result = run([sys.executable, "-m", "pytest", "-q", "-n", workers, "--dist", "worksteal", f"--junitxml={report}", *paths],
                      folder, PYTEST_SECONDS, env)
