@@ -216,10 +216,10 @@ def delivered_above_head(edit: Edit) -> None:
     _receipt(line, delivered=edit.heads[line["c"]] + 1)
 
 
-def _sent_until(edit: Edit, f: str, line: Fields) -> int:
+def _sent_until(edit: Edit, line: Fields, *kinds: str) -> int:
     """How far the devices of a receipt's person had gone when it was seen; joining counts."""
     c, user = line["c"], line["extra"]["user"]
-    gone = [other["s"] for _, other in edit.each(f, "invoke")
+    gone = [other["s"] for f in kinds for _, other in edit.each(f, "invoke")
             if other["c"] == c and other["user"] == user and other["t0"] < line["t1"]]  # fmt: skip
     return int(max([edit.intervals(c)[user][-1][0], *gone]))
 
@@ -227,14 +227,15 @@ def _sent_until(edit: Edit, f: str, line: Fields) -> int:
 @kind(v.RECEIPTS)
 def delivered_that_nobody_acknowledged(edit: Edit) -> None:
     lines = [line for _, line in edit.rng.sample(list(edit.each("receipt_in")), 20)]
-    line = edit.pick([line for line in lines if _sent_until(edit, "ackpos", line) < edit.heads[line["c"]]])
-    _receipt(line, delivered=_sent_until(edit, "ackpos", line) + 1)
+    gone = {id(line): _sent_until(edit, line, "ackpos", "receipt_out") for line in lines}
+    line = edit.pick([line for line in lines if gone[id(line)] < edit.heads[line["c"]]])
+    _receipt(line, delivered=gone[id(line)] + 1)
 
 
 @kind(v.RECEIPTS)
 def read_that_nobody_sent(edit: Edit) -> None:
     lines = [line for _, line in edit.rng.sample(list(edit.each("receipt_in")), 40)]
-    line = edit.pick([line for line in lines if line["extra"]["delivered"] > _sent_until(edit, "receipt_out", line)])
+    line = edit.pick([line for line in lines if line["extra"]["delivered"] > _sent_until(edit, line, "receipt_out")])
     _receipt(line, read=line["extra"]["delivered"])
 
 

@@ -46,7 +46,7 @@ def _receipts(model: Model, found: Findings) -> None:
                     found.add(v.RECEIPTS, why, [before.ref, seen.ref])
             joined = _joined(seen.chat, seen.user)
             if seen.delivered > joined:
-                _founded(dev, seen, seen.delivered, "acknowledged", delivered.get(key), found)
+                _founded(dev, seen, seen.delivered, "acknowledged or sent as read", delivered.get(key), found)
             if seen.read > joined:
                 _founded(dev, seen, seen.read, "sent as read", read.get(key), found)
 
@@ -64,7 +64,7 @@ def _founded(dev: Device, seen: ReceiptSeen, value: int, how: str, floor: Floor 
 
 
 def _grounds(model: Model) -> tuple[dict[tuple[str, str], Floor], dict[tuple[str, str], Floor]]:
-    """By person and chat: how far their devices had acknowledged, and said read, at a time."""
+    """By person and chat: how far their devices had a message, and had said read, at a time. Who says read has it."""
     acked: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
     read: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
     for dev, stream in model.streams():
@@ -72,7 +72,9 @@ def _grounds(model: Model) -> tuple[dict[tuple[str, str], Floor], dict[tuple[str
         points.extend((ack.t0, ack.s, ack.ref) for ack in stream.acks)
     for dev in model.devices.values():
         for mark in dev.reads:
-            read.setdefault((dev.user, mark.chat.name), []).append((mark.t0, mark.s, mark.ref))
+            point = (mark.t0, mark.s, mark.ref)
+            acked.setdefault((dev.user, mark.chat.name), []).append(point)
+            read.setdefault((dev.user, mark.chat.name), []).append(point)
     return {key: Floor(points) for key, points in acked.items()}, {key: Floor(points) for key, points in read.items()}
 
 

@@ -12,6 +12,7 @@
 #include "adapters/directory/sqlite_tx.h"
 
 #define BUSY_TIMEOUT_MS 5000
+#define BUSY_STEP_MS    10
 #define GROUP_MAX       256 /* calls that share a COMMIT: bounds how long the first of them waits for the last */
 
 struct lite {
@@ -221,10 +222,21 @@ static kith_err file_prepare(const char *path, char problem[static 256])
     return error == ENOSPC || error == EDQUOT ? KITH_E_NOSPACE : KITH_E_IO;
 }
 
+/* Two that make a new file a WAL file at once would wait for each other, so SQLite's own timeout does not wait here. */
+static kith_err wal_begin(struct lite *lite)
+{
+    int code = SQLITE_BUSY;
+
+    for (int waited_ms = 0; (code & 0xff) == SQLITE_BUSY && waited_ms < BUSY_TIMEOUT_MS; waited_ms += BUSY_STEP_MS) {
+        if (waited_ms > 0) (void)sqlite3_sleep(BUSY_STEP_MS);
+        code = sqlite3_exec(lite->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
+    }
+    return sqlite_err(code);
+}
+
 static kith_err lite_prepare(struct lite *lite, const struct directory_sqlite_config *config, char problem[static 256])
 {
     static const char *const pragmas[] = {
-        "PRAGMA journal_mode = WAL",
         "PRAGMA synchronous = FULL", /* in WAL mode: one sync a COMMIT, before it returns */
         "PRAGMA foreign_keys = ON",
         "PRAGMA secure_delete = ON", /* what is deleted is overwritten */
@@ -236,6 +248,7 @@ static kith_err lite_prepare(struct lite *lite, const struct directory_sqlite_co
 
     if (err == KITH_OK) err = sqlite_err(sqlite3_extended_result_codes(lite->db, 1));
     if (err == KITH_OK) err = sqlite_err(sqlite3_busy_timeout(lite->db, BUSY_TIMEOUT_MS));
+    if (err == KITH_OK) err = wal_begin(lite);
     for (size_t i = 0; i < sizeof pragmas / sizeof pragmas[0] && err == KITH_OK; i++) err = lite_exec(lite, pragmas[i]);
     if (err != KITH_OK) (void)snprintf(what, sizeof what, "%.160s", sqlite3_errmsg(lite->db));
     if (err == KITH_OK) err = sqlite_schema_migrate(lite->db, what);
