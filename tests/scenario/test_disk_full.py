@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import time
@@ -26,8 +27,11 @@ def small_disk(path: Path) -> list[str]:
     unshare = shutil.which("unshare")
     assert unshare is not None, "unshare is needed for this test (Debian: util-linux)"
     path.mkdir()
-    script = f'mount -t tmpfs -o size={DISK} tmpfs "$0" || {{ echo "this test has to mount a tmpfs (root, CAP_SYS_ADMIN)"; exit 1; }}; exec "$@"'
-    return [unshare, "-r", "-m", "sh", "-c", script, str(path)]
+    # What is mounted stays in here. In a chroot "/" is no mount, and there is nothing to be done, nor needed.
+    script = f'mount --make-rprivate / 2>/dev/null; mount -t tmpfs -o size={DISK} tmpfs "$0" || {{ ' \
+             'echo "this test has to mount a tmpfs (root, CAP_SYS_ADMIN)"; exit 1; }; exec "$@"'
+    user = [] if os.geteuid() == 0 else ["-r"]  # a chroot may make mount namespaces, but no users
+    return [unshare, *user, "-m", "--propagation", "unchanged", "sh", "-c", script, str(path)]
 
 
 def fill(folder: Path) -> Path:
