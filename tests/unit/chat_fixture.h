@@ -136,7 +136,8 @@ static inline void chats_equal(const struct chat *a, const struct chat *b)
     assert_true(kith_slice_eq(a->head.name, b->head.name));
     for (size_t i = 0; i < a->member_count; i++) {
         assert_memory_equal(&a->members[i].user, &b->members[i].user, sizeof a->members[i].user);
-        assert_true(kith_uuid_cmp(b->members[i].id_max.id, a->members[i].id_max.id) >= 0); /* looks up more, never less */
+        assert_true(kith_uuid_cmp(b->members[i].id_max.id, a->members[i].id_max.id) >=
+                    0); /* looks up more, never less */
         assert_int_equal(a->members[i].row.role, b->members[i].row.role);
         assert_int_equal(a->members[i].row.flags, b->members[i].row.flags);
         assert_int_equal(a->members[i].row.delivered_up_to, b->members[i].row.delivered_up_to);
