@@ -107,7 +107,9 @@ def program_item(name, preset, program, arguments, seconds, keys, env=None):
         if not is_built(preset, program):
             return Result(False, f"{program} was not built: see build {preset}")
         expanded = [str(a).replace("{folder}", str(folder)) for a in arguments]
-        return run([BUILD / preset / "bin" / program, *expanded], folder, seconds, env)
+        result = run([BUILD / preset / "bin" / program, *expanded], folder, seconds, env)
+        result.note = vectors_note(result.output)
+        return result
     return Item(name, action, after=[f"build {preset}"], keys=keys, preset=preset, program=program)
 
 
@@ -134,6 +136,45 @@ def uses_threads(item):
 def vectors_read_by(path):
     text = path.read_text(errors="replace")
     return {v.stem for v in glob("tests/vectors/*") if v.name in text}
+
+
+def vectors_note(output):
+    """Programs that read known answers print `NAME.json: N of M`."""
+    counts = re.findall(r"(\w+\.json): (\d+) of \d+", output)
+    return f"{sum(int(n) for _, n in counts)} known answers of {len(counts)} files" if counts else ""
+
+
+def wasm_items():
+    """Builds the WebAssembly module and runs its tests in Node: the same vectors as the native ones, and the module's own."""
+    paths = glob("tests/wasm/test_*.mjs")
+    module = BUILD / "wasm" / "kith.wasm"
+
+    def action(folder):
+        result = run(["tools/dev/wasm.sh", os.environ["KITH_LIBSODIUM_WASM_DIR"], module], folder, 300)
+        if result.failed:
+            return result
+        result = run([os.environ["KITH_NODE"], "--test", "--test-reporter=tap", *paths], folder, 300, {"KITH_WASM": str(module)})
+        return read_tap(result)
+    keys = {"wasm"} | {k for p in paths for k in (p.stem, str(p.relative_to(ROOT)))}
+    return [Item("wasm", action, keys=keys)] if paths else []
+
+
+def read_tap(result):
+    passed, failed = (sum(int(n) for n in re.findall(rf"^# {word} (\d+)", result.output, re.M)) for word in ("pass", "fail"))
+    if result.failed and not failed or not passed:
+        return result
+    size = re.search(r"kith\.wasm: (.*)", result.output)
+    note = ", ".join(filter(None, [size and size.group(1), vectors_note(result.output)]))
+    return Result(failed == 0, result.output, note, cases=(passed, failed))
+
+
+def secrets_items():
+    """Valgrind looks for branches on secrets in the crypto core, as each compiler makes it."""
+    def item(compiler):
+        def action(folder):
+            return run(["tools/dev/secrets.sh", compiler, os.environ["KITH_LIBSODIUM_DIR"], folder], folder, 300)
+        return Item(f"secrets {compiler}", action, keys={"secrets", f"secrets {compiler}"})
+    return [item(compiler) for compiler in ("gcc", "clang-19")] if glob("tests/secret/*.c") else []
 
 
 def fuzz_items():
@@ -242,7 +283,7 @@ def candidates(mode, names):
     items += pytest_items(names, "debug" if names else "asan")
     if has_main("tests/sim"):
         items.append(sim_item())
-    items += fuzz_items() + threaded_items()
+    items += wasm_items() + secrets_items() + fuzz_items() + threaded_items()
     items.append(lint[2])
     return items
 

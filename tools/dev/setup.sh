@@ -95,6 +95,7 @@ cargo_need() {
 
 third_party=tools/third_party
 libsodium_dir() { echo "$cache/libsodium-$(hash_of $third_party/libsodium.sh $third_party/libsodium/Cargo.*)"; }
+libsodium_wasm_dir() { echo "$cache/libsodium-wasm-$(hash_of $third_party/libsodium_wasm.sh $third_party/libsodium/Cargo.*)"; }
 llhttp_dir() { echo "$cache/llhttp-$(hash_of $third_party/llhttp.sh $third_party/llhttp*.txt)"; }
 venv_dir() { echo "$cache/venv-$(hash_of tests/requirements.txt)"; }
 node_modules_dir() { echo "$cache/node-$(hash_of tests/package-lock.json tests/requirements.txt)"; }
@@ -126,8 +127,16 @@ node_modules_make() {
     "$1/bin/node" "$npm" ci --prefix "$2" --ignore-scripts --no-audit --no-fund
 }
 
+libsodium_wasm_need() {
+    local libsodium
+    libsodium=$(libsodium_wasm_dir)
+    if [ ! -e "$libsodium/.whole" ]; then cargo_need; fi
+    cached "$libsodium" "building libsodium 1.0.22 for WebAssembly (about a minute)" $third_party/libsodium_wasm.sh "$libsodium"
+}
+
 test_tools_need() {
     local venv modules
+    libsodium_wasm_need
     venv=$(venv_dir)
     modules=$(node_modules_dir)
     cached "$venv" "installing Python packages and Node 24 for the tests" venv_make "$venv"
@@ -140,6 +149,9 @@ test_tools_use() {
     local venv
     venv=$(venv_dir)
     export PATH="$venv/bin:$PATH" VIRTUAL_ENV="$venv" KITH_NODE="$venv/bin/node" KITH_CACHE_DIR="$cache" KITH_LLVM_NM=llvm-nm-19
+    export KITH_LIBSODIUM_DIR KITH_LIBSODIUM_WASM_DIR
+    KITH_LIBSODIUM_DIR=$(libsodium_dir)
+    KITH_LIBSODIUM_WASM_DIR=$(libsodium_wasm_dir)
 }
 
 # ------------------------------------------------------------------------------------------ levels
@@ -166,5 +178,5 @@ setup() {
 # The stamp remembers what was installed; the cache may have been emptied since.
 stamped_things_exist() {
     [ -e build/deps.cmake ] && [ -e "$(libsodium_dir)/.whole" ] && [ -e "$(llhttp_dir)/.whole" ] || return 1
-    [ "$1" != test ] || { [ -e "$(venv_dir)/.whole" ] && [ -e tests/node_modules/. ]; }
+    [ "$1" != test ] || { [ -e "$(venv_dir)/.whole" ] && [ -e tests/node_modules/. ] && [ -e "$(libsodium_wasm_dir)/.whole" ]; }
 }

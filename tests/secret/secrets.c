@@ -1,0 +1,194 @@
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <valgrind/memcheck.h>
+
+#include "libkith/crypto/aead.h"
+#include "libkith/crypto/dh.h"
+#include "libkith/crypto/kem.h"
+#include "libkith/crypto/secret.h"
+#include "libkith/crypto/sign.h"
+
+/*
+ * Run under valgrind by tools/dev/secrets.sh: secrets are marked as undefined memory, so valgrind reports each branch and
+ * each index that depends on one. Results that everybody may see are marked as defined again before they are looked at.
+ * `secrets NAME` runs one case; `secrets planted` branches on a secret and must be reported; without a name: all but that.
+ */
+static void mark(const void *secret, size_t len)
+{
+    (void)VALGRIND_MAKE_MEM_UNDEFINED(secret, len);
+}
+
+static void unmark(const void *bytes, size_t len)
+{
+    (void)VALGRIND_MAKE_MEM_DEFINED(bytes, len);
+}
+
+static void need(bool good, const char *what)
+{
+    if (good) return;
+    (void)fprintf(stderr, "secrets: %s\n", what);
+    exit(2);
+}
+
+static struct kith_slice slice(const void *bytes, size_t len)
+{
+    return kith_slice_of(bytes, len);
+}
+
+static void compare(void)
+{
+    uint8_t a[32] = {1}, b[32] = {1}, c[32] = {2};
+
+    mark(a, sizeof a);
+    need(e2e_ct_eq(slice(a, 32), slice(b, 32)), "same is not equal");
+    need(!e2e_ct_eq(slice(a, 32), slice(c, 32)), "another is equal");
+    need(!e2e_ct_is_zero(a, 32), "not zero is zero");
+}
+
+static void hex(void)
+{
+    uint8_t secret[256], back[256];
+    char text[E2E_CT_HEX_BYTES(256)];
+    size_t len = 0;
+
+    for (int i = 0; i < 256; i++) secret[i] = (uint8_t)i;
+    mark(secret, sizeof secret);
+    e2e_ct_hex_encode(slice(secret, 256), text);
+    need(e2e_ct_hex_decode(slice(text, sizeof text), back, &len) == KITH_OK && len == 256, "hex");
+    unmark(back, sizeof back);
+    unmark(secret, sizeof secret);
+    need(memcmp(back, secret, 256) == 0, "hex came back as another");
+    mark(text, sizeof text);
+    text[7] = 'x';
+    need(e2e_ct_hex_decode(slice(text, sizeof text), back, &len) == KITH_E_MALFORMED, "bad hex");
+}
+
+static void base64url(void)
+{
+    uint8_t secret[256], back[257];
+    char text[E2E_CT_BASE64URL_BYTES(256)];
+    size_t len = 0;
+
+    for (int i = 0; i < 256; i++) secret[i] = (uint8_t)(i * 37);
+    mark(secret, sizeof secret);
+    e2e_ct_base64url_encode(slice(secret, 256), text);
+    need(e2e_ct_base64url_decode(slice(text, sizeof text), back, &len) == KITH_OK && len == 256, "base64url");
+    unmark(back, sizeof back);
+    unmark(secret, sizeof secret);
+    need(memcmp(back, secret, 256) == 0, "base64url came back as another");
+}
+
+static void mac_and_derive(void)
+{
+    uint8_t key[32] = {3}, message[100] = {4}, tag[32], out[96];
+    struct kith_slice parts[2] = {slice(message, 50), slice(message + 50, 50)};
+
+    mark(key, sizeof key);
+    mark(message, sizeof message);
+    e2e_hmac(slice(key, 32), parts, 2, tag);
+    unmark(tag, sizeof tag);
+    need(e2e_hmac_verify(slice(key, 32), parts, 2, tag) == KITH_OK, "tag");
+    tag[0] ^= 1;
+    need(e2e_hmac_verify(slice(key, 32), parts, 2, tag) == KITH_E_DENIED, "another tag");
+    e2e_hkdf(slice(key, 32), slice(message, 100), slice("info", 4), out, sizeof out);
+    e2e_derive(slice(key, 32), slice(message, 100), E2E_LABEL_MK, slice(tag, 32), out, sizeof out);
+    e2e_sha256(parts, 2, out);
+    e2e_sha512(parts, 2, out);
+    e2e_blake2b(slice(key, 32), parts, 2, out);
+    e2e_wipe(key, sizeof key);
+}
+
+static void aead(void)
+{
+    uint8_t key[32] = {5}, nonce[24] = {6}, plain[1000] = {7}, sealed[1016], back[1000];
+
+    mark(key, sizeof key);
+    mark(plain, sizeof plain);
+    need(e2e_aead_seal(key, nonce, slice("ad", 2), slice(plain, 1000), sealed) == KITH_OK, "seal");
+    unmark(sealed, sizeof sealed);
+    need(e2e_aead_open(key, nonce, slice("ad", 2), slice(sealed, 1016), back) == KITH_OK, "open");
+    unmark(back, sizeof back);
+    unmark(plain, sizeof plain);
+    need(memcmp(back, plain, sizeof back) == 0, "opened to another");
+    sealed[500] ^= 1;
+    need(e2e_aead_open(key, nonce, slice("ad", 2), slice(sealed, 1016), back) == KITH_E_DENIED, "a forgery");
+}
+
+static void dh(void)
+{
+    uint8_t a[32] = {8, 1}, b[32] = {9, 2}, public_a[32], public_b[32], shared_a[32], shared_b[32], zero[32] = {0};
+
+    mark(a, sizeof a);
+    mark(b, sizeof b);
+    e2e_dh_keypair_from(a, public_a);
+    e2e_dh_keypair_from(b, public_b);
+    unmark(public_a, sizeof public_a);
+    unmark(public_b, sizeof public_b);
+    need(e2e_dh(a, public_b, shared_a) == KITH_OK && e2e_dh(b, public_a, shared_b) == KITH_OK, "agree");
+    need(e2e_ct_eq(slice(shared_a, 32), slice(shared_b, 32)), "agree on the same");
+    need(e2e_dh(a, zero, shared_a) == KITH_E_MALFORMED, "small order");
+}
+
+static void sign(void)
+{
+    uint8_t seed[32] = {10}, secret[64], public[32], signature[64];
+
+    mark(seed, sizeof seed);
+    e2e_sign_keypair_from(seed, secret, public);
+    unmark(public, sizeof public);
+    unmark(secret + 32, 32);
+    need(e2e_sign(secret, E2E_LABEL_GOP, slice("bytes", 5), signature) == KITH_OK, "sign");
+    unmark(signature, sizeof signature);
+    need(e2e_verify(public, E2E_LABEL_GOP, slice("bytes", 5), signature) == KITH_OK, "verify");
+}
+
+/* Of a long form s and z are secret; the public key and its hash, between them, are not. */
+static void kem(void)
+{
+    uint8_t seed[64] = {11}, secret[2400], public[1184], coins[32] = {12}, cipher[1088], sent[32], got[32];
+
+    e2e_kem_keypair_from(seed, secret, public);
+    mark(coins, sizeof coins);
+    need(e2e_kem_encaps_from(coins, public, cipher, sent) == KITH_OK, "encaps");
+    unmark(cipher, sizeof cipher);
+    mark(secret, 1152);
+    mark(secret + 1152 + 1184 + 32, 32);
+    need(e2e_kem_decaps(secret, cipher, got) == KITH_OK, "decaps");
+    need(e2e_ct_eq(slice(sent, 32), slice(got, 32)), "the same secret");
+    /* A ciphertext that was not made for this key takes the same way. */
+    cipher[0] ^= 1;
+    need(e2e_kem_decaps(secret, cipher, got) == KITH_OK, "decaps of another's");
+    need(!e2e_ct_eq(slice(sent, 32), slice(got, 32)), "another secret");
+}
+
+static void planted(void)
+{
+    uint8_t secret[4] = {13};
+
+    mark(secret, sizeof secret);
+    if (secret[0] == 13) (void)fprintf(stderr, "secrets: a branch on a secret\n");
+}
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+} cases[] = {
+    {"compare", compare}, {"hex", hex}, {"base64url", base64url}, {"mac_and_derive", mac_and_derive},
+    {"aead", aead},       {"dh", dh},   {"sign", sign},           {"kem", kem},
+    {"planted", planted},
+};
+
+int main(int argc, char **argv)
+{
+    unsigned long found;
+
+    need(sodium_init() >= 0, "libsodium does not start");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const bool is_planted = cases[i].run == planted;
+        if (argc > 1 ? strcmp(argv[1], cases[i].name) == 0 : !is_planted) cases[i].run();
+    }
+    found = VALGRIND_COUNT_ERRORS;
+    (void)printf("secrets: %lu branches or indexes on a secret\n", found);
+    return found == 0 ? 0 : 1;
+}

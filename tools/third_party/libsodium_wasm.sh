@@ -1,0 +1,23 @@
+#!/bin/sh
+# libsodium_wasm.sh PREFIX: install libsodium 1.0.22 for wasm32-wasi (static, scalar) into PREFIX, from the same archive as libsodium.sh.
+set -eu
+prefix=$1
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+cp -R "$here/libsodium" "$work/stub"
+(cd "$work/stub" && cargo vendor --locked --versioned-dirs "$work/vendor" >/dev/null)
+
+crate=$work/vendor/libsodium-sys-stable-1.24.3
+echo "eb9873cc5ccd7b26ef058394264663c99e9c047b423be1ffd484071774198f26  $crate/LATEST.tar.gz" | sha256sum -c --quiet -
+minisign -V -q -P RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3 -m "$crate/LATEST.tar.gz" -x "$crate/LATEST.tar.gz.minisig"
+
+mkdir "$work/src"
+tar xzf "$crate/LATEST.tar.gz" -C "$work/src" --strip-components=1
+cd "$work/src"
+./configure --quiet --host=wasm32-wasi --prefix="$prefix" --disable-shared --enable-static --disable-ssp --disable-pie --disable-asm \
+    --without-pthreads --disable-dependency-tracking CC="clang-19 --target=wasm32-wasi" AR=llvm-ar-19 RANLIB=llvm-ranlib-19 \
+    NM=llvm-nm-19 CFLAGS="-O3 -ffunction-sections -fdata-sections -ffile-prefix-map=$work/src=libsodium" >/dev/null
+make -s -j2 -C src/libsodium install >/dev/null
+cp LICENSE "$prefix/LICENSE"
