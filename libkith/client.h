@@ -29,7 +29,7 @@ struct outbox_entry {
     uint8_t bytes[]; /* content type, body */
 };
 
-/* What is known of a chat: the record 'C'. */
+/* What is known of a chat, or with the nil id of the mailbox: the record 'C'. */
 struct chat_sync {
     struct chat_id chat;
     uint64_t applied_up_to; /* every numbered event up to here was shown; 0: none came yet */
@@ -114,6 +114,8 @@ void record_put_marks(struct kith_client *client, struct chat_id chat, struct us
                       const struct receipt_marks *marks);
 void record_put_state(struct kith_client *client);
 void record_put_message(struct kith_client *client, const struct kith_message *message);
+void record_put_mail(struct kith_client *client, const struct kith_message *message);
+void record_delete_mail(struct kith_client *client, uint64_t seq);
 
 /* outbox.c */
 struct chat_sync *chat_sync_of(struct kith_client *client, struct chat_id chat); /* found or made; NULL: no memory */

@@ -78,10 +78,10 @@ static struct kith_slice copy_to(uint8_t **at, struct kith_slice bytes)
     return copy;
 }
 
-static void show(struct kith_client *client, const struct kith_message *message)
+static void show(struct kith_client *client, enum kith_effect_kind kind, const struct kith_message *message)
 {
     uint8_t *bytes = NULL;
-    struct kith_effect *effect = effect_add(client, KITH_EFFECT_MESSAGE,
+    struct kith_effect *effect = effect_add(client, kind,
                                             message->type.len + message->content_type.len + message->body.len, &bytes);
 
     effect->message = *message;
@@ -89,14 +89,11 @@ static void show(struct kith_client *client, const struct kith_message *message)
     effect->message.content_type = copy_to(&bytes, message->content_type);
     effect->message.body = copy_to(&bytes, message->body);
     effect->chat = message->chat;
-    if (client->config.shows_history) record_put_message(client, message);
 }
 
-/* The stream's promise: per chat ascending without a hole, what is gone is announced as a gap (docs/wire/inbox.md). */
-static void numbered(struct kith_client *client, const struct stomp_frame *frame, struct chat_id chat)
+static struct kith_message message_of(const struct stomp_frame *frame, struct chat_id chat)
 {
-    struct chat_sync *sync = chat_sync_of(client, chat);
-    struct kith_message message = {
+    return (struct kith_message){
         .chat = chat,
         .seq = header_u64(frame, "seq"),
         .gap_from = header_u64(frame, "gap-from"),
@@ -111,15 +108,27 @@ static void numbered(struct kith_client *client, const struct stomp_frame *frame
         .content_type = header(frame, "content-type"),
         .body = frame->body,
     };
+}
+
+/* Came before, was stored, and its acknowledgement got lost: said again. */
+static bool is_repeat(struct kith_client *client, const struct chat_sync *sync, const struct stomp_frame *frame,
+                      uint64_t seq)
+{
+    if (seq > sync->applied_up_to || kith_mutant(CLIENT_NO_DEDUP)) return false;
+    client->stats.duplicates++;
+    if (!kith_slice_is(header(frame, "redelivered"), "true")) client->stats.unflagged++;
+    remember_ack(client, frame);
+    return true;
+}
+
+/* The stream's promise: per chat ascending without a hole, what is gone is announced as a gap (docs/wire/inbox.md). */
+static void numbered(struct kith_client *client, const struct stomp_frame *frame, struct chat_id chat)
+{
+    struct chat_sync *sync = chat_sync_of(client, chat);
+    struct kith_message message = message_of(frame, chat);
     uint64_t first = message.gap_from > 0 ? message.gap_from : message.seq;
 
-    if (sync == NULL || message.seq == 0) return;
-    if (message.seq <= sync->applied_up_to && !kith_mutant(CLIENT_NO_DEDUP)) {
-        client->stats.duplicates++;
-        if (!kith_slice_is(header(frame, "redelivered"), "true")) client->stats.unflagged++;
-        remember_ack(client, frame);
-        return;
-    }
+    if (sync == NULL || message.seq == 0 || is_repeat(client, sync, frame, message.seq)) return;
     if (sync->applied_up_to > 0 && first > sync->applied_up_to + 1) {
         /* Not acknowledged, so not lost: a new connection streams from the cursor. */
         client->stats.holes++;
@@ -128,10 +137,31 @@ static void numbered(struct kith_client *client, const struct stomp_frame *frame
     }
     sync->applied_up_to = message.seq;
     record_put_chat(client, sync);
-    show(client, &message);
+    show(client, KITH_EFFECT_MESSAGE, &message);
+    if (client->config.shows_history) record_put_message(client, &message);
     if (message.gap_from > 0) client->stats.gaps++;
     client->stats.applied++;
     if (kith_uuid_eq(message.device.id, client->config.device.id)) outbox_accepted(client, message.id, message.seq);
+    remember_ack(client, frame);
+}
+
+/*
+ * What other devices say to this one. Stored with the mailbox's place (the record of a chat with the nil id) before it is
+ * acknowledged and gone from the server: what takes a ciphertext apart does so here, and its keys go into the same PERSIST.
+ * Numbers may jump where the mailbox was empty for long, so a jump is no hole.
+ */
+static void mail(struct kith_client *client, const struct stomp_frame *frame)
+{
+    struct chat_sync *sync = chat_sync_of(client, (struct chat_id){0});
+    struct kith_message message = message_of(frame, (struct chat_id){0});
+
+    if (sync == NULL || message.seq == 0 || is_repeat(client, sync, frame, message.seq)) return;
+    sync->applied_up_to = message.seq;
+    record_put_chat(client, sync);
+    show(client, KITH_EFFECT_MAIL, &message);
+    if (client->config.keeps_mail && message.gap_from == 0) record_put_mail(client, &message);
+    if (message.gap_from > 0) client->stats.gaps++;
+    client->stats.mail++;
     remember_ack(client, frame);
 }
 
@@ -211,8 +241,12 @@ void inbox_message(struct kith_client *client, const struct stomp_frame *frame)
         refusal(client, frame);
         return;
     }
+    if (kith_slice_is(destination, "/mailbox")) {
+        mail(client, frame);
+        return;
+    }
     if (!chat_of(destination, &chat, &what)) {
-        remember_ack(client, frame); /* the mailbox, or a kind that this build does not know: taken, not shown */
+        remember_ack(client, frame); /* a kind that this build does not know: taken, not shown */
         return;
     }
     if (what.len == 0)
@@ -221,4 +255,10 @@ void inbox_message(struct kith_client *client, const struct stomp_frame *frame)
         receipt(client, frame, chat);
     else if (kith_slice_is(what, "/typing"))
         typing(client, frame, chat);
+}
+
+void kith_client_mail_done(struct kith_client *client, uint64_t seq)
+{
+    record_delete_mail(client, seq);
+    step_end(client);
 }

@@ -33,6 +33,7 @@ struct kith_client_config {
     struct device_id device;
     uint32_t in_flight_max; /* messages on the wire and unanswered; 0: 16 */
     bool shows_history;     /* keep a record of every message that was shown */
+    bool keeps_mail;        /* keep a record of every item of the mailbox until kith_client_mail_done() */
     void (*random)(void *arg, void *out, size_t len);
     void *random_arg;
 };
@@ -67,6 +68,8 @@ KITH_MUST_USE kith_err kith_client_send(struct kith_client *client, struct kith_
 /** Everything up to seq was read. Sent when connected; only ever raised. */
 KITH_MUST_USE kith_err kith_client_read(struct kith_client *client, struct chat_id chat, uint64_t seq);
 KITH_MUST_USE kith_err kith_client_typing(struct kith_client *client, struct chat_id chat);
+/** The host has done with an item of the mailbox: its record goes. */
+void kith_client_mail_done(struct kith_client *client, uint64_t seq);
 
 enum kith_outbox_state {
     KITH_OUTBOX_QUEUED = 1, /* will be sent, or sent again, until it is answered */
@@ -108,6 +111,7 @@ enum kith_effect_kind {
     KITH_EFFECT_RECEIPT, /* show: somebody's watermarks                                                             */
     KITH_EFFECT_TYPING,  /* show: somebody types, or stopped                                                        */
     KITH_EFFECT_STATE,   /* show: connection state                                                                  */
+    KITH_EFFECT_MAIL,    /* an item of the mailbox came, the first and only time: for the device, not for the person */
 };
 
 enum kith_connection { KITH_OFFLINE = 1, KITH_CONNECTING, KITH_ONLINE, KITH_REPLACED };
@@ -127,7 +131,7 @@ struct kith_effect {
     enum kith_effect_kind kind;
     struct kith_slice bytes; /* SEND; PERSIST: records in the form of kith_record_next(); lent until the next call */
     uint64_t at_ms;          /* TIMER */
-    struct kith_message message;          /* MESSAGE */
+    struct kith_message message;          /* MESSAGE; MAIL, with the nil chat and the mailbox's numbers */
     struct chat_id chat;                  /* SENT, FAILED, RECEIPT, TYPING */
     struct msg_id id;                     /* SENT, FAILED */
     uint64_t seq;                         /* SENT */
@@ -148,12 +152,15 @@ KITH_MUST_USE kith_err kith_record_next(struct kith_slice *records, bool *is_put
                                         struct kith_slice *value);
 /** The message in a record of a host with shows_history. KITH_E_NOTFOUND: another kind of record. */
 KITH_MUST_USE kith_err kith_record_message(struct kith_slice key, struct kith_slice value, struct kith_message *out);
+/** The item of the mailbox in a record of a host with keeps_mail. KITH_E_NOTFOUND: another kind of record. */
+KITH_MUST_USE kith_err kith_record_mail(struct kith_slice key, struct kith_slice value, struct kith_message *out);
 
 struct kith_client_stats {
     uint64_t sent, resent, accepted, refused, failed; /* outbox */
     uint64_t applied, duplicates, gaps, holes,
         acks;           /* inbox; holes: breaks of the stream's promise, healed by reconnecting */
     uint64_t unflagged; /* of the duplicates: without redelivered:true */
+    uint64_t mail;      /* items of the mailbox that came the first time */
     uint64_t connects, persists;
 };
 void kith_client_stats(const struct kith_client *client, struct kith_client_stats *out);

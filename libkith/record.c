@@ -5,8 +5,9 @@
 /*
  * Records, the host's to keep: version byte, then fixed big-endian fields.
  *   'O' order (u64)        an outbox entry
- *   'C' chat (16)          a chat's cursor and chain
+ *   'C' chat (16)          a chat's cursor and chain; with the nil id, the mailbox's
  *   'M' chat (16) seq      a shown message (shows_history)
+ *   'B' seq                an item of the mailbox (keeps_mail)
  *   'R' chat (16) user     somebody's watermarks there
  *   'S'                    the device's id stamp and order
  */
@@ -156,7 +157,7 @@ void record_put_state(struct kith_client *client)
     put_value(client, key_of('S', NULL, NULL), &value);
 }
 
-void record_put_message(struct kith_client *client, const struct kith_message *message)
+static void put_message(struct kith_client *client, struct key key, const struct kith_message *message)
 {
     struct kith_buf value;
     unsigned flags = (message->encrypted ? 1u : 0u) | (message->has_body ? 2u : 0u);
@@ -172,7 +173,24 @@ void record_put_message(struct kith_client *client, const struct kith_message *m
     put_slice(&value, message->type);
     put_slice(&value, message->content_type);
     put_slice(&value, message->body);
-    put_value(client, key_of('M', &message->chat.id, &message->seq), &value);
+    put_value(client, key, &value);
+}
+
+void record_put_message(struct kith_client *client, const struct kith_message *message)
+{
+    put_message(client, key_of('M', &message->chat.id, &message->seq), message);
+}
+
+void record_put_mail(struct kith_client *client, const struct kith_message *message)
+{
+    put_message(client, key_of('B', NULL, &message->seq), message);
+}
+
+void record_delete_mail(struct kith_client *client, uint64_t seq)
+{
+    struct key key = key_of('B', NULL, &seq);
+
+    record_delete(client, kith_slice_of(key.bytes, key.len));
 }
 
 /* Reading: a chain of eats that stops at the first error. */
@@ -298,19 +316,17 @@ kith_err kith_client_load(struct kith_client *client, struct kith_slice key, str
     }
     if (key.len == 33 && key.ptr[0] == 'R') return load_marks(client, key, value);
     if (key.len == 1 && key.ptr[0] == 'S') return load_state(client, value);
-    if (key.len == 25 && key.ptr[0] == 'M') return KITH_OK; /* the host's to show, nothing to remember */
+    /* The host's to show, nothing to remember. */
+    if ((key.len == 25 && key.ptr[0] == 'M') || (key.len == 9 && key.ptr[0] == 'B')) return KITH_OK;
     return KITH_E_MALFORMED;
 }
 
-kith_err kith_record_message(struct kith_slice key, struct kith_slice value, struct kith_message *out)
+static kith_err message_of(struct chat_id chat, uint64_t seq, struct kith_slice value, struct kith_message *out)
 {
     struct eater e = eater_of(value);
-    struct kith_message message = {0};
+    struct kith_message message = {.chat = chat, .seq = seq};
     uint8_t flags = 0;
 
-    if (key.len != 25 || key.ptr[0] != 'M') return KITH_E_NOTFOUND;
-    memcpy(message.chat.id.raw, key.ptr + 1, 16);
-    message.seq = kith_get_u64_be(key.ptr + 17);
     eat_u64(&e, &message.gap_from);
     eat(&e, message.id.id.raw, 16);
     eat(&e, message.sender.id.raw, 16);
@@ -326,4 +342,19 @@ kith_err kith_record_message(struct kith_slice key, struct kith_slice value, str
     message.has_body = (flags & 2) != 0;
     *out = message;
     return KITH_OK;
+}
+
+kith_err kith_record_message(struct kith_slice key, struct kith_slice value, struct kith_message *out)
+{
+    struct chat_id chat;
+
+    if (key.len != 25 || key.ptr[0] != 'M') return KITH_E_NOTFOUND;
+    memcpy(chat.id.raw, key.ptr + 1, 16);
+    return message_of(chat, kith_get_u64_be(key.ptr + 17), value, out);
+}
+
+kith_err kith_record_mail(struct kith_slice key, struct kith_slice value, struct kith_message *out)
+{
+    if (key.len != 9 || key.ptr[0] != 'B') return KITH_E_NOTFOUND;
+    return message_of((struct chat_id){0}, kith_get_u64_be(key.ptr + 1), value, out);
 }

@@ -26,6 +26,8 @@
     X(FSYNC_RETRIED, "a failed sync is tried again as if nothing happened")                                         \
     X(LIVE_GAP_IGNORED, "a live event beyond the next sequence number is sent at once")                             \
     X(OUTBOX_FORGETS, "the client drops a message from its outbox when it is written, not when it is acknowledged") \
+    X(MAIL_STAYS, "an item of a mailbox is not deleted when it was acknowledged")                                   \
+    X(MAIL_ACK_GREEDY, "an acknowledgement deletes one item of a mailbox more than it names")                       \
     X(CLIENT_NO_DEDUP, "the client shows a redelivered message again")
 
 #define KITH_MUTANT_ENUM(name, text) KITH_MUTANT_##name,

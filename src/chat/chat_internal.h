@@ -63,7 +63,13 @@ struct chat_event *chat_number_json(struct chat_step *step, uint8_t type, const 
 
 /** 16 bytes over everything that makes two commands with one id the same. */
 void chat_content_hash(const struct cmd *cmd, uint8_t out[static 16]);
-/** Answers from the key row when the command's id was seen before; true: answered. */
+/** CODE_OK; BAD_ID or TOO_OLD: of a message's id. */
+enum kith_code chat_key_judge(const struct cmd *cmd, const struct chat_rules *rules);
+/** Answers from the key row when the command's id was seen before; true: answered, or the row is damaged (fx->err). */
+bool chat_key_repeated(const struct cmd *cmd, const struct chat_lookup *lookup, struct chat_effects *fx);
+/** Remembers fx->answer under the command's id until then. */
+void chat_key_remember(const struct cmd *cmd, uint64_t expires_ms, struct chat_effects *fx);
+/** The same two for a command to a chat. */
 bool chat_repeated(struct chat_step *step);
 /** Remembers the answer under the command's id, if it has one. */
 void chat_remember(struct chat_step *step);

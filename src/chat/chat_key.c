@@ -26,42 +26,66 @@ void chat_content_hash(const struct cmd *cmd, uint8_t out[static 16])
     (void)crypto_shorthash_siphashx24(out, head, (size_t)(at - head), hash_key);
 }
 
-bool chat_repeated(struct chat_step *step)
+/* Judged by the time the command was appended, not by the stream's clamped time: one server clock that once ran ahead must
+ * not make every later id too old (docs/decisions/0003). */
+enum kith_code chat_key_judge(const struct cmd *cmd, const struct chat_rules *rules)
 {
-    const struct chat_lookup *lookup = &step->lookups[CHAT_LOOKUP_KEY];
+    uint64_t id_ms = kith_uuid_v7_ms(cmd->id.id);
+
+    if (!kith_uuid_is_version(cmd->id.id, 7) || id_ms > cmd->time_ms + rules->id_ahead_ms_max) return CODE_BAD_ID;
+    return id_ms + rules->id_age_ms_max < cmd->time_ms ? CODE_TOO_OLD : CODE_OK;
+}
+
+bool chat_key_repeated(const struct cmd *cmd, const struct chat_lookup *lookup, struct chat_effects *fx)
+{
     struct row_idempotency row = {0};
     uint8_t hash[16];
 
     if (!lookup->found) return false;
     if (row_idempotency_decode(lookup->value, &row) != KITH_OK) {
-        step->fx->err = KITH_E_DAMAGED;
+        fx->err = KITH_E_DAMAGED;
         return true;
     }
-    chat_content_hash(step->cmd, hash);
+    chat_content_hash(cmd, hash);
     if (memcmp(hash, row.content_hash, sizeof hash) != 0 && !kith_mutant(KEY_IGNORES_CONTENT)) {
-        chat_answer(step, CODE_CONFLICT);
+        fx->answer = (struct chat_answer){.code = CODE_CONFLICT, .epoch = 1};
         return true;
     }
-    step->fx->answer = (struct chat_answer){
+    fx->answer = (struct chat_answer){
         .code = CODE_OK, .repeated = true, .seq = row.seq, .epoch = row.epoch, .created_ms = row.created_ms};
     return true;
+}
+
+bool chat_repeated(struct chat_step *step)
+{
+    return chat_key_repeated(step->cmd, &step->lookups[CHAT_LOOKUP_KEY], step->fx);
+}
+
+void chat_key_remember(const struct cmd *cmd, uint64_t expires_ms, struct chat_effects *fx)
+{
+    const struct chat_answer *answer = &fx->answer;
+    struct row_idempotency row = {.expires_ms = expires_ms,
+                                  .seq = answer->seq,
+                                  .created_ms = answer->created_ms,
+                                  .epoch = answer->epoch,
+                                  .device = cmd->device};
+    struct row_key key = row_key_key(cmd->stream, cmd->actor, cmd->id);
+    struct kith_buf value;
+
+    if (kith_uuid_is_nil(cmd->id.id) || kith_mutant(KEY_NOT_STORED)) return;
+    chat_content_hash(cmd, row.content_hash);
+    kith_buf_init(&value, 128);
+    fx->err = row_idempotency_encode(&row, &value);
+    if (fx->err == KITH_OK) fx->err = row_put(fx->rows, &key, kith_buf_peek(&value));
+    if (fx->err == KITH_OK) fx->row_count++;
+    kith_buf_deinit(&value);
 }
 
 void chat_remember(struct chat_step *step)
 {
     const struct cmd *cmd = step->cmd;
-    const struct chat_answer *answer = &step->fx->answer;
-    struct row_idempotency row = {
-        .seq = answer->seq, .created_ms = answer->created_ms, .epoch = answer->epoch, .device = cmd->device};
-    struct row_key key = row_key_key(cmd->stream, cmd->actor, cmd->id);
-    struct kith_buf value;
-
-    if (kith_uuid_is_nil(cmd->id.id) || kith_mutant(KEY_NOT_STORED)) return;
     /* A message's key lives by the time inside its id, so that no clock of ours decides when a repeat becomes new. */
-    row.expires_ms = (cmd->verb == CMD_SEND ? kith_uuid_v7_ms(cmd->id.id) : step->time_ms) + step->rules->key_keep_ms;
-    chat_content_hash(cmd, row.content_hash);
-    kith_buf_init(&value, 128);
-    step->fx->err = row_idempotency_encode(&row, &value);
-    if (step->fx->err == KITH_OK) chat_put_row(step, &key, &value);
-    kith_buf_deinit(&value);
+    uint64_t from_ms = cmd->verb == CMD_SEND ? kith_uuid_v7_ms(cmd->id.id) : step->time_ms;
+
+    chat_key_remember(cmd, from_ms + step->rules->key_keep_ms, step->fx);
 }

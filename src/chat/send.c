@@ -2,22 +2,12 @@
 #include "chat/chat_internal.h"
 #include "wire/bodies.h"
 
-/* BAD_ID and TOO_OLD are judged by the time the command was appended, not by the chat's clamped time: one server clock
- * that once ran ahead must not make every later id too old (docs/decisions/0003). */
 static bool id_is_timely(struct chat_step *step)
 {
-    const struct cmd *cmd = step->cmd;
-    uint64_t id_ms = kith_uuid_v7_ms(cmd->id.id);
+    enum kith_code code = chat_key_judge(step->cmd, step->rules);
 
-    if (!kith_uuid_is_version(cmd->id.id, 7) || id_ms > cmd->time_ms + step->rules->id_ahead_ms_max) {
-        chat_answer(step, CODE_BAD_ID);
-        return false;
-    }
-    if (id_ms + step->rules->id_age_ms_max < cmd->time_ms) {
-        chat_answer(step, CODE_TOO_OLD);
-        return false;
-    }
-    return true;
+    if (code != CODE_OK) chat_answer(step, code);
+    return code == CODE_OK;
 }
 
 static bool predecessor_is_here(struct chat_step *step)

@@ -54,7 +54,7 @@ static kith_err ask(struct stream *stream, uint32_t flags, struct waiting *waiti
 {
     struct session *session = stream->inbox->session;
     struct gateway *gateway = session->gateway;
-    struct cmd cmd = {.verb = CMD_CURSOR,
+    struct cmd cmd = {.verb = stream->is_mail ? CMD_MAIL_ACK : CMD_CURSOR,
                       .flags = flags,
                       .stream = stream->chat.id,
                       .actor = session->user_id,

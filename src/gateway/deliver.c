@@ -27,10 +27,14 @@ static void put_time(struct stomp_writer *writer, const char *name, uint64_t ms)
     stomp_put(writer, name, kith_slice_of(text, KITH_TIME_TEXT_LEN));
 }
 
-static void put_destination(struct stomp_writer *writer, struct chat_id chat)
+static void put_destination(struct stomp_writer *writer, struct chat_id chat, bool is_mail)
 {
     char text[6 + KITH_UUID_TEXT_LEN + 1] = "/chat/";
 
+    if (is_mail) {
+        stomp_put_str(writer, "destination", "/mailbox");
+        return;
+    }
     kith_uuid_format(chat.id, text + 6);
     stomp_put(writer, "destination", kith_slice_of(text, 6 + KITH_UUID_TEXT_LEN));
 }
@@ -41,7 +45,7 @@ kith_err deliver_block(struct gateway *gateway, struct chat_id chat, uint64_t se
 
     kith_buf_reset(&gateway->block);
     stomp_block_begin(&writer, &gateway->block);
-    put_destination(&writer, chat);
+    put_destination(&writer, chat, row->type == MESSAGE_MAIL);
     stomp_put_u64(&writer, "seq", seq);
     stomp_put_u64(&writer, "epoch", row->epoch);
     stomp_put_str(&writer, "type", row_message_type_name(row->type));
@@ -59,7 +63,7 @@ kith_err deliver_block(struct gateway *gateway, struct chat_id chat, uint64_t se
 
 static void put_gap(struct stomp_writer *writer, const struct stream *stream, uint64_t seq)
 {
-    put_destination(writer, stream->chat);
+    put_destination(writer, stream->chat, stream->is_mail);
     stomp_put_u64(writer, "seq", seq);
     stomp_put_u64(writer, "gap-from", stream->sent + 1);
     stomp_put_u64(writer, "epoch", 1);

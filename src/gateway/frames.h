@@ -59,4 +59,13 @@ enum frame_result send_mailbox(struct session *session, const struct stomp_frame
  * *cmd's slices may point to besides the frame. CODE_OK, or the refusal and its text. */
 enum kith_code frame_message(const struct stomp_frame *frame, struct cmd *cmd, const char **text);
 
+/* look_up.c: a SEND that must read something of the store first. The next frame waits too: the order of a session's frames
+ * is the order of its commands (I-O3). */
+/** Keeps a copy of the command. The caller starts the read; NULL: it was refused, all is done. */
+struct reader *look_up_begin(struct waiting *waiting, const struct cmd *cmd);
+/** The command that waits; may be changed. */
+struct cmd *look_up_command(const struct reader *reader);
+/** Everything was read: asks the core with CODE_OK, or refuses. Takes the reader. */
+void look_up_end(struct reader *reader, enum kith_code code);
+
 #endif

@@ -32,7 +32,7 @@ static void news(void *arg, const struct shard_news *item)
     switch (item->kind) {
     case NEWS_EVENT: inbox_live(gateway, item->event); return;
     case NEWS_RECEIPT: events_receipt(gateway, item); return;
-    case NEWS_MAIL: /* mailboxes have no stream yet */
+    case NEWS_MAIL: inbox_mail_news(gateway, (struct user_id){item->stream}); return;
     case NEWS_ANSWER: /* the asker's */ return;
     }
 }

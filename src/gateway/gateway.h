@@ -63,7 +63,6 @@ struct gateway_config {
     void (*check)(struct accounts *accounts, struct account_check *op); /* account_check() */
     void (*stale)(struct accounts *accounts, struct account_stale *op); /* account_stale(); NULL: is not said */
     struct gateway_limits limits;
-    bool mailboxes;                  /* the shards' owners apply CMD_MAIL_*; false: NOT_SUPPORTED */
     const char *server;              /* `server` header of CONNECTED, "kithd/0.1.0"; lives as long */
     const struct log_line_sink *log; /* may be NULL */
 };
@@ -116,7 +115,7 @@ struct gateway_stats {
     uint64_t live;         /* of them straight from an event, without a read      */
     uint64_t gaps;         /* of them type:gap                                    */
     uint64_t acks, nacks;  /* deliveries, not frames                              */
-    uint64_t cursors;      /* CMD_CURSOR                                          */
+    uint64_t cursors;      /* CMD_CURSOR, CMD_MAIL_ACK                            */
     uint64_t events_out;   /* MESSAGE of /events                                  */
     uint64_t store_reads, heads_read;
     uint64_t errors_by_code[CODE_COUNT];                      /* refusals and ERROR frames                 */

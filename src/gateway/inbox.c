@@ -65,7 +65,11 @@ void inbox_rescan(struct session *session)
 
 void inbox_retry_soon(struct inbox *inbox)
 {
-    struct session *session = inbox->session;
+    inbox_retry_soon_of(inbox->session);
+}
+
+void inbox_retry_soon_of(struct session *session)
+{
     uint32_t soon = heads_due(session->gateway, 2000);
 
     if (session->subs == NULL || session->subs->heads_tick <= soon) return;

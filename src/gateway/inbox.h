@@ -4,9 +4,9 @@
 #include "gateway/session.h"
 
 /*
- * The stream of /inbox (docs/wire/inbox.md): push as a hint, pull as the truth. A stream is one chat of one session that
- * is not at rest: behind its head, or with deliveries that are not acknowledged, or seen a moment ago. A chat without a
- * stream is wholly delivered and acknowledged, and its cursor in the store says so; its next event makes the stream
+ * The stream of /inbox (docs/wire/inbox.md): push as a hint, pull as the truth. A stream is one chat, or the mailbox, of one
+ * session that is not at rest: behind its head, or with deliveries that are not acknowledged, or seen a moment ago. A chat
+ * without a stream is wholly delivered and acknowledged, and its cursor in the store says so; its next event makes the stream
  * again from there.
  */
 struct stream {
@@ -26,6 +26,7 @@ struct stream {
     uint64_t nacked;  /* lowest refused seq, 0: none. The cursor stays before it */
     uint32_t unacked; /* in the window                                  */
     uint32_t rest_tick;
+    bool is_mail; /* not a chat: this device's items in the person's mailbox, `chat` is the person's id */
     bool loaded, queued, reading, dirty, resting;
     bool recheck; /* the head is to be read again */
     bool begin;   /* cursor_begin() is not durable yet */
@@ -94,6 +95,8 @@ void inbox_forget(struct session *session);
 void inbox_work(struct inbox *inbox);
 /** A read went wrong: tried again in about two seconds. */
 void inbox_retry_soon(struct inbox *inbox);
+/** The same for a session without an inbox. */
+void inbox_retry_soon_of(struct session *session);
 /** Reads the heads of all chats again. */
 void inbox_rescan(struct session *session);
 /** Frees the inbox when nothing is in it any more. */
@@ -133,8 +136,17 @@ void inbox_scan_chats(struct inbox *inbox);
 void inbox_load(struct inbox *inbox, struct stream *stream);
 void inbox_pull(struct inbox *inbox, struct stream *stream);
 void inbox_read_done(struct inbox *inbox);
+/** Where a stream is cannot be read: tried again in a while. */
+void inbox_load_failed(struct reader *reader);
 /** All chats were seen once: decides about the parked. */
 void inbox_first_scan_done(struct inbox *inbox);
+
+/* inbox_mail.c */
+/** Found, to be read again, or made. NULL: as stream_new(). */
+struct stream *inbox_mail_stream(struct inbox *inbox);
+/** Something came into that person's mailbox. */
+void inbox_mail_news(struct gateway *gateway, struct user_id user);
+void inbox_mail_load(struct inbox *inbox, struct stream *stream);
 
 /* deliver.c */
 struct parcel {

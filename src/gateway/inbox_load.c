@@ -14,7 +14,7 @@
  * a ciphertext too many does no harm, one too few is a lost message.
  */
 
-static void fail(struct reader *reader)
+void inbox_load_failed(struct reader *reader)
 {
     struct inbox *inbox = reader->inbox;
 
@@ -104,7 +104,7 @@ static void got_member(struct reader *reader)
     uint64_t head;
 
     if (reader->get.err != KITH_OK && reader->get.err != KITH_E_NOTFOUND) {
-        fail(reader);
+        inbox_load_failed(reader);
         return;
     }
     if (reader->get.err == KITH_E_NOTFOUND || row_member_decode(kith_buf_peek(&reader->get.value), member) != KITH_OK ||
@@ -143,7 +143,7 @@ static void got_device(struct reader *reader)
     if (err == KITH_OK || err == KITH_E_NOTFOUND)
         get_member(reader);
     else
-        fail(reader);
+        inbox_load_failed(reader);
 }
 
 static void got_chat(struct reader *reader)
@@ -156,7 +156,7 @@ static void got_chat(struct reader *reader)
     if (err == KITH_E_NOTFOUND) {
         drop(reader);
     } else if (err != KITH_OK) {
-        fail(reader);
+        inbox_load_failed(reader);
     } else {
         chats_remember(reader->gateway, stream->chat, reader->chat.encrypted != 0);
         if (stream->loaded) {
@@ -172,6 +172,10 @@ void inbox_load(struct inbox *inbox, struct stream *stream)
 {
     struct reader *reader = inbox->reader;
 
+    if (stream->is_mail) {
+        inbox_mail_load(inbox, stream);
+        return;
+    }
     reader->key = row_key_chat(stream->chat);
     reader_get(reader, 1024, got_chat);
 }

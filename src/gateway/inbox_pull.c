@@ -15,7 +15,10 @@ static void fail(struct reader *reader)
 
     /* Loud, not shorter (I-D5): nothing after the hole is delivered. */
     reader->stream->failed = true;
-    refusal.chat = &reader->stream->chat;
+    if (reader->stream->is_mail)
+        refusal.text = "The mailbox cannot be read; it is tried again.";
+    else
+        refusal.chat = &reader->stream->chat;
     inbox_retry_soon(inbox);
     if (session->subs->has_errors)
         session_refuse(session, &refusal);
@@ -172,6 +175,11 @@ static void got_rows(struct reader *reader)
         return;
     }
     reader->rest = kith_buf_peek(&reader->scan.rows);
+    if (reader->stream->is_mail) { /* one's own, from the first to the last */
+        reader->member = (struct row_member){.interval_count = 1, .intervals = {{.from = 1}}};
+        walk(reader);
+        return;
+    }
     reader->key = row_key_member(reader->stream->chat, reader->inbox->session->user_id);
     reader_get(reader, 1024, got_member);
 }
@@ -184,8 +192,9 @@ void inbox_pull(struct inbox *inbox, struct stream *stream)
     reader->head = stream->head;
     reader->seq_last = stream->sent;
     reader->earlier_life = stream->sent < stream->flag_to;
-    reader->key = row_key_message(stream->chat, stream->sent + 1);
+    reader->key = stream->is_mail ? row_key_mail(inbox->session->user_id, inbox->session->device, stream->sent + 1)
+                                  : row_key_message(stream->chat, stream->sent + 1);
     reader->prefix = reader->key;
-    reader->prefix.len = ROW_PREFIX_STREAM;
+    reader->prefix.len = stream->is_mail ? ROW_PREFIX_MAIL_DEVICE : ROW_PREFIX_STREAM;
     reader_scan(reader, rows < PULL_ROWS ? rows : PULL_ROWS, got_rows);
 }

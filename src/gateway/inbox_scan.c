@@ -47,6 +47,8 @@ void inbox_scan_chats(struct inbox *inbox)
 {
     struct reader *reader = inbox->reader;
 
+    /* The mailbox first: what it holds may be needed to read what the chats hold. */
+    if (!inbox->scan_begun) (void)inbox_mail_stream(inbox);
     reader->key = row_key_inbox(inbox->session->user_id, inbox->scan_at);
     reader->prefix = reader->key;
     reader->prefix.len = ROW_PREFIX_STREAM;

@@ -22,11 +22,14 @@ struct reader {
     struct row_member member;
     struct row_device device;
     bool has_member, has_device;
-    struct kith_slice rest; /* of scan.rows, not looked at yet */
-    uint64_t head;          /* pull: the stream's when the page was read: nothing else is stored up to there */
-    uint64_t seq_last;      /* pull: of the last row that was looked at */
-    bool has_body;          /* pull: get.value is the body of the row at the front of `rest` */
-    bool earlier_life;      /* pull: the row before was made before this process started */
+    struct kith_slice rest;   /* of scan.rows, not looked at yet */
+    uint64_t head;            /* pull: the stream's when the page was read: nothing else is stored up to there */
+    uint64_t seq_last;        /* pull: of the last row that was looked at */
+    bool has_body;            /* pull: get.value is the body of the row at the front of `rest` */
+    bool earlier_life;        /* pull: the row before was made before this process started */
+    struct chat_id walk_chat; /* send_mailbox.c: where the walk over two people's chats is */
+    uint8_t walk_side;
+    bool walk_begun;
 };
 
 #define READER_PAGE_BYTES_MAX (MSGSTORE_VALUE_BYTES_MAX + 4096) /* one row of any size, or a page of small ones */

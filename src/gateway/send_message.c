@@ -1,71 +1,28 @@
-#include <stdlib.h>
-
 #include "gateway/frames.h"
 #include "gateway/inbox.h"
 #include "gateway/reader.h"
 
-/* A message that waits until it is known whether its chat is encrypted: its command, and copies of what that points to. */
-struct held_message {
-    struct cmd cmd;
-    uint8_t bytes[];
-};
-
-static struct held_message *hold(const struct cmd *cmd)
-{
-    struct held_message *held = malloc(sizeof *held + cmd->content_type.len + cmd->body.len);
-
-    if (held == NULL) return NULL;
-    held->cmd = *cmd;
-    memcpy(held->bytes, cmd->content_type.ptr, cmd->content_type.len);
-    if (cmd->body.len > 0) memcpy(held->bytes + cmd->content_type.len, cmd->body.ptr, cmd->body.len);
-    held->cmd.content_type = kith_slice_of(held->bytes, cmd->content_type.len);
-    held->cmd.body = kith_slice_of(held->bytes + cmd->content_type.len, cmd->body.len);
-    return held;
-}
-
 static void looked_up(struct reader *reader)
 {
-    struct waiting *waiting = reader->waiting;
-    struct session *session = waiting->session;
-    struct gateway *gateway = session->gateway;
-    struct held_message *held = waiting->held;
+    struct gateway *gateway = reader->gateway;
+    struct cmd *cmd = look_up_command(reader);
     enum kith_code code = CODE_OK;
 
     if (reader->get.err == KITH_OK && row_chat_decode(kith_buf_peek(&reader->get.value), &reader->chat) == KITH_OK) {
-        chats_remember(gateway, (struct chat_id){held->cmd.stream}, reader->chat.encrypted != 0);
-        if (reader->chat.encrypted != 0) held->cmd.flags |= CMD_ENCRYPTED;
+        chats_remember(gateway, (struct chat_id){cmd->stream}, reader->chat.encrypted != 0);
+        if (reader->chat.encrypted != 0) cmd->flags |= CMD_ENCRYPTED;
     } else if (reader->get.err != KITH_E_NOTFOUND) { /* not found: the core says so, in its own order */
         code = CODE_UNAVAILABLE;
     }
-    waiting->reader = NULL;
-    reader_free(reader);
-    session->blocked = false;
-    if (code == CODE_OK) {
-        waiting->kind = WAITING_ASK;
-        waiting_ask(waiting, &held->cmd);
-        free(held);
-        waiting->held = NULL;
-        session_resume(session);
-    } else {
-        waiting_answer(waiting, &(struct chat_answer){.code = code});
-    }
+    look_up_end(reader, code);
 }
 
-/* The next frame waits too: the order of a session's frames is the order of its commands (I-O3). */
-static enum frame_result look_up(struct session *session, struct waiting *waiting, const struct cmd *cmd)
+/* It must be known whether the chat is encrypted. */
+static enum frame_result look_up(struct waiting *waiting, const struct cmd *cmd)
 {
-    struct reader *reader = reader_new(session->gateway, true);
+    struct reader *reader = look_up_begin(waiting, cmd);
 
-    waiting->held = hold(cmd);
-    if (reader == NULL || waiting->held == NULL) {
-        if (reader != NULL) reader_free(reader);
-        waiting_answer(waiting, &(struct chat_answer){.code = CODE_UNAVAILABLE});
-        return FRAME_LATER;
-    }
-    waiting->kind = WAITING_LOOKUP;
-    waiting->reader = reader;
-    reader->waiting = waiting;
-    session->blocked = true;
+    if (reader == NULL) return FRAME_LATER;
     reader->key = row_key_chat((struct chat_id){cmd->stream});
     reader_get(reader, 1024, looked_up);
     return FRAME_LATER;
@@ -121,7 +78,7 @@ enum frame_result send_message(struct session *session, const struct stomp_frame
     waiting->client_id = cmd.id;
     stale_note(waiting, &cmd);
     session->gateway->stats.messages_in++;
-    if (!is_known) return look_up(session, waiting, &cmd);
+    if (!is_known) return look_up(waiting, &cmd);
     waiting_ask(waiting, &cmd);
     return FRAME_LATER;
 }

@@ -159,6 +159,19 @@ static kith_err emit_receipt(struct shard_owner *owner, const struct work *work,
     return KITH_OK;
 }
 
+/* To all: nobody here knows on which loops the person's devices are. */
+static kith_err emit_mail(struct shard_owner *owner, const struct work *work, const struct chat_answer *answer)
+{
+    for (size_t i = 0; i < owner->config.listener_count; i++) {
+        struct shard_news *news = news_add(&owner->news[owner_gathering(owner)][i]);
+        if (news == NULL) return KITH_E_NOMEM;
+        news->kind = NEWS_MAIL;
+        news->stream = work->cmd.stream;
+        news->mail_n = answer->seq;
+    }
+    return KITH_OK;
+}
+
 kith_err emit_effects(struct shard_owner *owner, struct work *work, const struct chat_effects *fx)
 {
     struct chat_roster *roster;
@@ -167,6 +180,8 @@ kith_err emit_effects(struct shard_owner *owner, struct work *work, const struct
     /* The answer before the events: the sender's RECEIPT and its own MESSAGE share a write, in this order. */
     err = emit_answer(owner, work, &fx->answer);
     /* A replay tells nobody: whoever was connected then is not now, and streams from the store. */
+    if (err == KITH_OK && !work->entry->replayed && work->slot->mailbox != NULL && fx->answer.code == CODE_CREATED)
+        return emit_mail(owner, work, &fx->answer);
     if (err != KITH_OK || work->entry->replayed || (fx->event_count == 0 && !fx->has_receipt)) return err;
     roster = chat_roster_peek(work->slot->chat);
     if (roster == NULL) return KITH_E_NOMEM;

@@ -77,7 +77,7 @@ static void work_apply(struct shard_owner *owner, struct work *work)
     struct chat_effects fx = {.rows = &batch->bytes};
 
     if (!slot->looked) memset(slot->lookups, 0, sizeof slot->lookups);
-    chat_apply(slot->chat, &work->cmd, work->entry->position, &work->rules, slot->lookups, &fx);
+    state_apply(slot, work, &fx);
     if (fx.err == KITH_OK) fx.err = emit_effects(owner, work, &fx);
     if (fx.err != KITH_OK) {
         owner_fatal(owner, fx.err == KITH_E_DAMAGED ? "a row of the store is damaged" : "no memory to apply a command");
@@ -257,7 +257,7 @@ static void take_entry(struct shard_owner *owner, struct log_entry *entry)
             owner_fatal(owner, "the log holds a command that this build does not know");
             return;
         }
-        slot = slot_find(owner, work->cmd.stream);
+        slot = slot_find(owner, &work->cmd);
         if (slot == NULL) {
             owner_fatal(owner, "no memory for a chat");
             return;
@@ -319,7 +319,7 @@ struct shard_owner *shard_owner_new(const struct shard_owner_config *config)
     owner->follower = (struct log_follower){
         .loop = config->loop, .deliver = follower_deliver, .caught_up = follower_caught_up};
     loop_random(config->loop, seed, sizeof seed);
-    kith_map_init(&owner->slots, sizeof(struct kith_uuid), sizeof(struct slot *), CHATS_CACHED_MAX, seed);
+    kith_map_init(&owner->slots, sizeof(struct slot_key), sizeof(struct slot *), CHATS_CACHED_MAX, seed);
     for (unsigned i = 0; i < 2; i++) {
         msgstore_batch_init(&owner->batches[i]);
         owner->news[i] = calloc(config->listener_count, sizeof *owner->news[i]);

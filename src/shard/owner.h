@@ -2,11 +2,12 @@
 #define KITH_SHARD_OWNER_H
 
 #include "base/map.h"
+#include "chat/mailbox.h"
 #include "shard/shard.h"
 
 /*
- * The inside of a shard owner. A slot is one chat in memory with the commands that wait for it; a work is one durable
- * command. Works hang in two queues: their slot's (order per chat) and their shard's (to know the position).
+ * The inside of a shard owner. A slot is one chat or mailbox in memory with the commands that wait for it; a work is one
+ * durable command. Works hang in two queues: their slot's (order per chat) and their shard's (to know the position).
  */
 struct slot;
 
@@ -38,15 +39,23 @@ struct slot_read {
     unsigned step;
 };
 
+/* A person's id and a chat's are never mixed up, whatever a client writes into a destination. */
+struct slot_key {
+    struct kith_uuid stream;
+    uint8_t is_mailbox;
+};
+
 struct slot {
-    struct chat *chat;
+    struct slot_key key;
+    struct chat *chat; /* one of the two; what differs between them is in state.c */
+    struct mailbox *mailbox;
     struct shard_owner *owner;
     struct slot *prev, *next; /* in the cache's order of use, newest first */
     struct slot *next_run;    /* in the run list or the parked list */
     enum slot_state state;
     bool loaded;
     struct work *first, *last;
-    uint64_t batch;         /* number of the newest batch that holds rows of this chat */
+    uint64_t batch;         /* number of the newest batch that holds rows of it */
     size_t bytes;           /* as counted in the owner's cache_bytes */
     struct slot_read *read; /* only while reading */
     struct chat_lookup lookups[CHAT_LOOKUPS];
@@ -70,7 +79,7 @@ struct news_list {
 struct shard_owner {
     struct shard_owner_config config;
     struct log_follower follower;
-    struct kith_map slots; /* chat id to struct slot * */
+    struct kith_map slots; /* struct slot_key to struct slot * */
     struct slot *newest, *oldest;
     size_t cache_bytes;
     struct slot *run_first, *run_last;
@@ -120,7 +129,7 @@ void owner_rules_take(struct shard_owner *owner, const struct log_entry *entry);
 void owner_rules_store(struct shard_owner *owner, const struct log_entry *entry);
 
 /* slot.c */
-struct slot *slot_find(struct shard_owner *owner, struct kith_uuid stream); /* or makes; NULL: no memory */
+struct slot *slot_find(struct shard_owner *owner, const struct cmd *cmd); /* or makes; NULL: no memory */
 void slot_add(struct slot *slot, struct work *work);
 void slot_load(struct slot *slot);
 /* True: the lookups of the first work are there. False: they were asked for, or the slot was parked. */
@@ -128,6 +137,19 @@ bool slot_look_up(struct slot *slot);
 void slot_recount(struct slot *slot);
 void cache_trim(struct shard_owner *owner);
 void slot_free(struct slot *slot);
+
+/* state.c: what a slot holds */
+KITH_MUST_USE kith_err state_new(struct slot *slot);
+void state_free(struct slot *slot);
+size_t state_bytes(const struct slot *slot);
+/* Loading: its head row first, KITH_E_NOTFOUND is not passed on; then all rows with each prefix there is. */
+struct row_key state_head_key(const struct slot *slot);
+KITH_MUST_USE kith_err state_load_head(struct slot *slot, struct kith_slice value);
+bool state_rows_prefix(const struct slot *slot, unsigned step, struct row_key *prefix); /* false: no such step */
+KITH_MUST_USE kith_err state_load_row(struct slot *slot, unsigned step, struct kith_slice key, struct kith_slice value);
+void state_load_done(struct slot *slot);
+void state_lookups(struct slot *slot, const struct cmd *cmd);
+void state_apply(struct slot *slot, const struct work *work, struct chat_effects *fx);
 
 /* emit.c */
 KITH_MUST_USE kith_err emit_answer(struct shard_owner *owner, const struct work *work,

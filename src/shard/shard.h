@@ -10,8 +10,8 @@
  * stores the rows with the shards' positions in one commit, and only then tells the gateways (architecture: append,
  * sync, apply, store, emit).
  *
- * A chat whose state or looked-up rows must still come from the store keeps its commands waiting; other chats go on. A
- * shard's position is the one before its oldest command whose rows are not committed.
+ * A chat or mailbox whose state or looked-up rows must still come from the store keeps its commands waiting; others go
+ * on. A shard's position is the one before its oldest command whose rows are not committed.
  */
 
 /** One thing that a gateway learns. Lent during the call; references are taken to keep anything. */
@@ -19,7 +19,7 @@ enum shard_news_kind {
     NEWS_ANSWER = 1, /* to who asked                                        */
     NEWS_EVENT,      /* a numbered event of a chat: a hint, the store is the truth */
     NEWS_RECEIPT,    /* a watermark moved                                   */
-    NEWS_MAIL,       /* an item came into a person's mailbox                */
+    NEWS_MAIL,       /* an item came into a person's mailbox: a hint, too   */
 };
 
 /** A numbered event, shared by all loops: encoded once, freed with its last reference. */
@@ -49,7 +49,7 @@ struct shard_news {
     /* NEWS_RECEIPT */
     struct chat_roster *roster;
     struct chat_receipt receipt;
-    /* NEWS_MAIL: its number */
+    /* NEWS_MAIL: the mailbox's number of it */
     uint64_t mail_n;
 };
 

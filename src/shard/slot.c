@@ -33,10 +33,12 @@ static void lru_push(struct slot *slot)
     owner->newest = slot;
 }
 
-struct slot *slot_find(struct shard_owner *owner, struct kith_uuid stream)
+struct slot *slot_find(struct shard_owner *owner, const struct cmd *cmd)
 {
+    struct slot_key key = {.stream = cmd->stream,
+                           .is_mailbox = cmd->verb == CMD_MAIL_SEND || cmd->verb == CMD_MAIL_ACK};
     struct slot **place = NULL, *slot;
-    kith_err err = kith_map_add(&owner->slots, &stream, (void **)&place);
+    kith_err err = kith_map_add(&owner->slots, &key, (void **)&place);
 
     if (err == KITH_E_CONFLICT) {
         owner->stats.cache_hits++;
@@ -46,10 +48,10 @@ struct slot *slot_find(struct shard_owner *owner, struct kith_uuid stream)
     }
     if (err != KITH_OK) return NULL;
     slot = calloc(1, sizeof *slot);
-    if (slot != NULL) slot->chat = chat_new((struct chat_id){stream});
-    if (slot == NULL || slot->chat == NULL) {
+    if (slot != NULL) slot->key = key;
+    if (slot == NULL || state_new(slot) != KITH_OK) {
         free(slot);
-        kith_map_remove(&owner->slots, &stream);
+        kith_map_remove(&owner->slots, &key);
         return NULL;
     }
     slot->owner = owner;
@@ -65,17 +67,17 @@ void slot_free(struct slot *slot)
     struct shard_owner *owner = slot->owner;
 
     lru_remove(slot);
-    kith_map_remove(&owner->slots, &slot->chat->id);
+    kith_map_remove(&owner->slots, &slot->key);
     owner->cache_bytes -= slot->bytes;
     for (unsigned i = 0; i < CHAT_LOOKUPS; i++) kith_buf_deinit(&slot->looked_up[i]);
-    chat_free(slot->chat);
+    state_free(slot);
     free(slot->read);
     free(slot);
 }
 
 void slot_recount(struct slot *slot)
 {
-    size_t bytes = sizeof *slot + chat_bytes(slot->chat);
+    size_t bytes = sizeof *slot + state_bytes(slot);
 
     slot->owner->cache_bytes += bytes - slot->bytes;
     slot->bytes = bytes;
@@ -104,16 +106,14 @@ void slot_add(struct slot *slot, struct work *work)
     if (slot->state == SLOT_IDLE) owner_ready(slot->owner, slot);
 }
 
-/* Loading: the head, then the members, then the devices; each scan in pages. */
-enum { LOAD_HEAD, LOAD_MEMBERS, LOAD_DEVICES };
-
-static void load_next(struct slot *slot);
+/* Loading: the head, then the rows of each kind; each scan in pages. */
+static void load_rows(struct slot *slot);
 
 static void load_end(struct slot *slot)
 {
     free(slot->read);
     slot->read = NULL;
-    chat_load_done(slot->chat);
+    state_load_done(slot);
     slot->loaded = true;
     slot->state = SLOT_IDLE;
     slot_recount(slot);
@@ -126,21 +126,20 @@ static void head_done(struct msgstore_get *get)
     struct slot *slot = read->slot;
     kith_err err = get->err;
 
-    if (err == KITH_OK) err = chat_load_head(slot->chat, kith_buf_peek(&get->value));
+    if (err == KITH_OK) err = state_load_head(slot, kith_buf_peek(&get->value));
     kith_buf_deinit(&get->value);
     if (err == KITH_E_NOTFOUND) {
         load_end(slot);
         return;
     }
     if (err != KITH_OK) {
-        owner_fatal(slot->owner, "the head of a chat cannot be read from the store");
+        owner_fatal(slot->owner, "the head of a chat or mailbox cannot be read from the store");
         return;
     }
-    read->step = LOAD_MEMBERS;
-    load_next(slot);
+    load_rows(slot);
 }
 
-static kith_err load_rows(struct slot *slot, struct kith_slice *last_key)
+static kith_err take_rows(struct slot *slot, struct kith_slice *last_key)
 {
     struct slot_read *read = slot->read;
     struct kith_slice rows = kith_buf_peek(&read->op.scan.rows), key = {0}, value = {0};
@@ -148,8 +147,7 @@ static kith_err load_rows(struct slot *slot, struct kith_slice *last_key)
     kith_err err;
 
     while ((err = msgstore_batch_next(&rows, &is_put, &key, &value)) == KITH_OK) {
-        err = read->step == LOAD_MEMBERS ? chat_load_member(slot->chat, key, value)
-                                         : chat_load_device(slot->chat, key, value);
+        err = state_load_row(slot, read->step, key, value);
         if (err != KITH_OK) return err;
         *last_key = key;
     }
@@ -164,7 +162,7 @@ static void rows_done(struct msgstore_scan *scan)
     bool more = scan->more;
     kith_err err = scan->err;
 
-    if (err == KITH_OK) err = load_rows(slot, &last_key);
+    if (err == KITH_OK) err = take_rows(slot, &last_key);
     if (err == KITH_OK && more) { /* the next page starts at the smallest key after the last one */
         memcpy(read->from.bytes, last_key.ptr, last_key.len);
         read->from.bytes[last_key.len] = 0;
@@ -172,34 +170,25 @@ static void rows_done(struct msgstore_scan *scan)
     }
     kith_buf_deinit(&scan->rows);
     if (err != KITH_OK) {
-        owner_fatal(slot->owner, "the members of a chat cannot be read from the store");
+        owner_fatal(slot->owner, "the rows of a chat or mailbox cannot be read from the store");
         return;
     }
     if (!more) {
         read->step++;
         read->from.len = 0;
     }
-    if (read->step > LOAD_DEVICES)
-        load_end(slot);
-    else
-        load_next(slot);
+    load_rows(slot);
 }
 
-static void load_next(struct slot *slot)
+/* The next page, of this kind of rows or of the next. */
+static void load_rows(struct slot *slot)
 {
     struct slot_read *read = slot->read;
-    struct chat_id id = slot->chat->id;
 
-    if (read->step == LOAD_HEAD) {
-        read->prefix = row_key_chat(id);
-        read->op.get = (struct msgstore_get){
-            .loop = slot->owner->config.loop, .key = row_key_slice(&read->prefix), .done = head_done};
-        kith_buf_init(&read->op.get.value, MSGSTORE_VALUE_BYTES_MAX);
-        msgstore_get(slot->owner->config.store, &read->op.get);
+    if (!state_rows_prefix(slot, read->step, &read->prefix)) {
+        load_end(slot);
         return;
     }
-    read->prefix = read->step == LOAD_MEMBERS ? row_key_member(id, (struct user_id){0})
-                                              : row_key_device(id, (struct device_id){0});
     if (read->from.len == 0) read->from = read->prefix;
     read->op.scan = (struct msgstore_scan){.loop = slot->owner->config.loop,
                                            .from = row_key_slice(&read->from),
@@ -208,6 +197,17 @@ static void load_next(struct slot *slot)
                                            .done = rows_done};
     kith_buf_init(&read->op.scan.rows, SCAN_BYTES_MAX);
     msgstore_scan(slot->owner->config.store, &read->op.scan);
+}
+
+static void load_head(struct slot *slot)
+{
+    struct slot_read *read = slot->read;
+
+    read->prefix = state_head_key(slot);
+    read->op.get = (struct msgstore_get){
+        .loop = slot->owner->config.loop, .key = row_key_slice(&read->prefix), .done = head_done};
+    kith_buf_init(&read->op.get.value, MSGSTORE_VALUE_BYTES_MAX);
+    msgstore_get(slot->owner->config.store, &read->op.get);
 }
 
 void slot_load(struct slot *slot)
@@ -220,7 +220,7 @@ void slot_load(struct slot *slot)
     slot->owner->stats.cache_loads++;
     slot->read->slot = slot;
     slot->state = SLOT_LOADING;
-    load_next(slot);
+    load_head(slot);
 }
 
 /* Lookups of one command: gets, one after the other. `step` is the number of the one under way. */
@@ -271,7 +271,7 @@ bool slot_look_up(struct slot *slot)
     bool needed = false;
 
     if (slot->looked) return true;
-    chat_lookups(slot->chat, &slot->first->cmd, slot->lookups);
+    state_lookups(slot, &slot->first->cmd);
     for (unsigned i = 0; i < CHAT_LOOKUPS; i++) needed |= slot->lookups[i].key.len > 0;
     if (!needed) return true;
     /* The row may be in a batch that reads cannot see yet: look when it is committed. */

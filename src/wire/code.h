@@ -41,7 +41,8 @@
     X(INTERNAL, 500, true, "The server failed.")                                                          \
     X(UNKNOWN_OUTCOME, 503, true, "The server could not tell whether it is stored; send the same again.") \
     X(READ_ONLY, 503, true, "The server cannot store anything at the moment.")                            \
-    X(UNAVAILABLE, 503, true, "The server is busy or stopping; try again.")
+    X(UNAVAILABLE, 503, true, "The server is busy or stopping; try again.")                               \
+    X(MAILBOX_FULL, 409, true, "The mailbox holds as much as it may; its devices must fetch it first.")
 
 #define KITH_CODE_ENUM(name, status, retryable, text) CODE_##name,
 enum kith_code { KITH_CODE_LIST(KITH_CODE_ENUM) CODE_COUNT };

@@ -244,7 +244,7 @@ kith_err row_message_decode(struct kith_slice in, struct row_message *out)
     eat_slice(&r, 2, &row.content_type);
     eat_slice(&r, 4, &row.body);
     if (finish(&r) != KITH_OK) return KITH_E_MALFORMED;
-    if (row.type < MESSAGE_TEXT || row.type > MESSAGE_CHAT) return KITH_E_MALFORMED;
+    if (row.type < MESSAGE_TEXT || row.type > MESSAGE_MAIL) return KITH_E_MALFORMED;
     *out = row;
     return KITH_OK;
 }
@@ -317,6 +317,7 @@ const char *row_message_type_name(uint8_t type)
     case MESSAGE_MEMBER: return "member";
     case MESSAGE_DELETED: return "deleted";
     case MESSAGE_CHAT: return "chat";
+    case MESSAGE_MAIL: return "mail";
     default: return "unknown";
     }
 }

@@ -18,8 +18,8 @@
  *   'K'   key       stream, sender, msg_id   accepted command with an id, for the horizon
  *   'U'   inbox     user, chat               chat of a person
  *   'X'   mailbox   user                     head of a mailbox
- *   'Y'   mail      user, n                  item in it
- *   'Z'   mail_ack  user, device             how far a device has emptied it
+ *   'Y'   mail      user, device, n          item in it for one device (a message value)
+ *   'Z'   mail_device user, device           what a mailbox holds for a device, and how far that has emptied it
  *   'R'   rules     shard                    body of its newest control record that is applied
  *   'S'   shard     shard                    log position (the store's own)
  *
@@ -45,13 +45,14 @@ struct row_key row_key_body(struct chat_id chat, uint64_t seq, struct device_id 
 struct row_key row_key_key(struct kith_uuid stream, struct user_id sender, struct msg_id id);
 struct row_key row_key_inbox(struct user_id user, struct chat_id chat);
 struct row_key row_key_mailbox(struct user_id user);
-struct row_key row_key_mail(struct user_id user, uint64_t n);
-struct row_key row_key_mail_ack(struct user_id user, struct device_id device);
+struct row_key row_key_mail(struct user_id user, struct device_id device, uint64_t n);
+struct row_key row_key_mail_device(struct user_id user, struct device_id device);
 struct row_key row_key_rules(uint16_t shard);
 /** The first `len` bytes: all members of a chat are the 17-byte prefix of any of its member keys. */
 struct kith_slice row_key_prefix(const struct row_key *key, size_t len);
-#define ROW_PREFIX_STREAM 17 /* table byte and the first id */
-/** Reads the id that ends a member, device or inbox key, and the seq that ends a message or mail key. */
+#define ROW_PREFIX_STREAM      17 /* table byte and the first id */
+#define ROW_PREFIX_MAIL_DEVICE 33 /* all items of a mailbox for one device */
+/** Reads the id that ends a member, device, mail device or inbox key, and the seq that ends a message or mail key. */
 KITH_MUST_USE kith_err row_key_tail_id(struct kith_slice key, struct kith_uuid *out);
 KITH_MUST_USE kith_err row_key_tail_seq(struct kith_slice key, uint64_t *out);
 
@@ -104,6 +105,7 @@ enum row_message_type {
     MESSAGE_MEMBER = 3,
     MESSAGE_DELETED = 4,
     MESSAGE_CHAT = 5,
+    MESSAGE_MAIL = 6, /* an item of a mailbox; never in a chat */
 };
 
 enum row_message_flags {
@@ -137,6 +139,28 @@ struct row_inbox {
     uint64_t first_seq, left_seq; /* left_seq 0: a member */
 };
 
+struct row_mailbox {
+    uint64_t last_n; /* items sent into it, ever */
+    uint64_t position, time_ms;
+    uint32_t item_count;  /* ciphertexts that wait for their device: an item for three devices counts three */
+    struct msg_id id_max; /* largest of all that were accepted */
+};
+
+/* The first number of those that came on a day (UTC, of the mailbox's time), so that they can all be given up with it. */
+struct row_mail_mark {
+    uint32_t day;
+    uint64_t n;
+};
+#define ROW_MAIL_MARKS_MAX 33 /* days that an item may lie, the one it came on, and the one it goes on */
+
+/* Numbers of one device rise one by one: it waits for [first, last]. */
+struct row_mail_device {
+    uint64_t acked; /* acknowledged up to here; below `first`, less where items were given up unread */
+    uint64_t first, last, time_ms;
+    uint8_t mark_count;
+    struct row_mail_mark marks[ROW_MAIL_MARKS_MAX]; /* ascending; the first says the day of `first` */
+};
+
 KITH_MUST_USE kith_err row_chat_encode(const struct row_chat *row, struct kith_buf *out);
 KITH_MUST_USE kith_err row_chat_decode(struct kith_slice in, struct row_chat *out);
 KITH_MUST_USE kith_err row_member_encode(const struct row_member *row, struct kith_buf *out);
@@ -149,8 +173,12 @@ KITH_MUST_USE kith_err row_idempotency_encode(const struct row_idempotency *row,
 KITH_MUST_USE kith_err row_idempotency_decode(struct kith_slice in, struct row_idempotency *out);
 KITH_MUST_USE kith_err row_inbox_encode(const struct row_inbox *row, struct kith_buf *out);
 KITH_MUST_USE kith_err row_inbox_decode(struct kith_slice in, struct row_inbox *out);
+KITH_MUST_USE kith_err row_mailbox_encode(const struct row_mailbox *row, struct kith_buf *out);
+KITH_MUST_USE kith_err row_mailbox_decode(struct kith_slice in, struct row_mailbox *out);
+KITH_MUST_USE kith_err row_mail_device_encode(const struct row_mail_device *row, struct kith_buf *out);
+KITH_MUST_USE kith_err row_mail_device_decode(struct kith_slice in, struct row_mail_device *out);
 
-/** "message", "created", "member", "deleted", "chat". */
+/** "message", "created", "member", "deleted", "chat", "mail". */
 const char *row_message_type_name(uint8_t type);
 /** "member", "admin", "owner"; NULL for anything else. And back: KITH_E_NOTFOUND. */
 const char *row_role_name(uint8_t role);

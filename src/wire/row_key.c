@@ -92,15 +92,16 @@ struct row_key row_key_mailbox(struct user_id user)
     return key_of('X', user.id);
 }
 
-struct row_key row_key_mail(struct user_id user, uint64_t n)
+struct row_key row_key_mail(struct user_id user, struct device_id device, uint64_t n)
 {
     struct row_key key = key_of('Y', user.id);
 
+    key_add(&key, device.id.raw, 16);
     key_add_u64(&key, n);
     return key;
 }
 
-struct row_key row_key_mail_ack(struct user_id user, struct device_id device)
+struct row_key row_key_mail_device(struct user_id user, struct device_id device)
 {
     struct row_key key = key_of('Z', user.id);
 
@@ -123,8 +124,8 @@ kith_err row_key_tail_id(struct kith_slice key, struct kith_uuid *out)
 
 kith_err row_key_tail_seq(struct kith_slice key, uint64_t *out)
 {
-    if (key.len != 1 + 16 + 8) return KITH_E_MALFORMED;
-    *out = kith_get_u64_be(key.ptr + 17);
+    if (key.len != ROW_PREFIX_STREAM + 8 && key.len != ROW_PREFIX_MAIL_DEVICE + 8) return KITH_E_MALFORMED;
+    *out = kith_get_u64_be(key.ptr + key.len - 8);
     return KITH_OK;
 }
 

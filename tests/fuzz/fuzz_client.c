@@ -21,7 +21,7 @@ static void run(struct kith_client *client)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct kith_client_config config = {.random = fuzz_random, .shows_history = true};
+    struct kith_client_config config = {.random = fuzz_random, .shows_history = true, .keeps_mail = true};
     struct kith_client *client = kith_client_new(&config);
     struct kith_time now = {.mono_ms = 1000, .wall_ms = 1767225600000ull};
     struct kith_send send = {.content_type = kith_slice_str("text/plain"), .body = kith_slice_str("kept")};

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-import struct
-import uuid
 from typing import Any
 
 import pytest
 
+from bodies import CONTENT_TYPE, bodies
 from kithd import Account, Kithd, Problem
 from stomp import Stomp
 from uuid7 import uuid7
@@ -17,15 +16,8 @@ from uuid7 import uuid7
 DIFFERENCE = ("missing", "removed", "device_lists")
 
 
-def bodies(devices: list[str], lists: dict[str, int]) -> bytes:
-    """docs/wire/bodies.md"""
-    users = b"".join(uuid.UUID(u).bytes + struct.pack(">Q", lists[u]) for u in sorted(lists))
-    items = b"".join(uuid.UUID(d).bytes + struct.pack(">I", 1) + b"x" for d in sorted(devices))
-    return struct.pack(">HI", 1, len(users)) + users + struct.pack(">HI", 2, len(items)) + items
-
-
 def headers(chat: str) -> dict[str, str]:
-    return {"destination": f"/chat/{chat}", "message-id": uuid7(), "receipt": "r", "content-type": "application/x-kith-bodies"}
+    return {"destination": f"/chat/{chat}", "message-id": uuid7(), "receipt": "r", "content-type": CONTENT_TYPE}
 
 
 def over_rest(kithd: Kithd, sender: Account, chat: str, devices: list[str], lists: dict[str, int]) -> dict[str, Any]:
@@ -47,13 +39,13 @@ def test_both_ways_say_the_same(kithd: Kithd) -> None:
     devices = [bob.device_id, phone.device_id]
     with Stomp(kithd.ws_url, ann.access_token) as client:
         client.subscribe("/errors")
-        client.send("SEND", headers(chat), bodies(devices, lists))
+        client.send("SEND", headers(chat), bodies({d: b"x" for d in devices}, lists))
         client.expect("RECEIPT", receipt_id="r")
         tablet = kithd.login(bob, "tablet")
         kithd.rest("DELETE", f"/devices/{phone.device_id}", None, bob.access_token)
 
         sent = headers(chat)
-        client.send("SEND", sent, bodies(devices, lists))
+        client.send("SEND", sent, bodies({d: b"x" for d in devices}, lists))
         frame = client.expect("MESSAGE", destination="/errors")
         assert (frame.code, frame.headers["retryable"], frame.headers["receipt-id"]) == ("STALE_DEVICES", "false", "r")
         assert frame.headers["client-id"] == sent["message-id"]
@@ -67,11 +59,11 @@ def test_both_ways_say_the_same(kithd: Kithd) -> None:
         now = {entry["user_id"]: entry for entry in problem["device_lists"]}
         assert set(now) == {ann.user_id, bob.user_id} and now[ann.user_id]["devices"] == [ann.device_id]
         others = [d for entry in now.values() for d in entry["devices"] if d != ann.device_id]
-        client.send("SEND", sent, bodies(others, {u: entry["list_seq"] for u, entry in now.items()}))
+        client.send("SEND", sent, bodies({d: b"x" for d in others}, {u: entry["list_seq"] for u, entry in now.items()}))
         assert client.expect("RECEIPT", receipt_id="r").headers["message-id"] == sent["message-id"]
 
     with Stomp(kithd.ws_url, ann.access_token) as client:  # without /errors it ends, and says so too
-        client.send("SEND", headers(chat), bodies(devices, lists))
+        client.send("SEND", headers(chat), bodies({d: b"x" for d in devices}, lists))
         error = [f for f in client.until_closed() if f.command == "ERROR"][0]
         assert error.code == "STALE_DEVICES" and json.loads(error.body)["missing"] == [tablet.device_id]
         assert client.close_code == 1008

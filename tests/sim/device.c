@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "mail.h"
 #include "oracle.h"
 
 #define DEVICE_OF(ptr, member) ((struct sim_device *)((char *)(ptr) - offsetof(struct sim_device, member)))
@@ -51,6 +52,7 @@ static void persist(struct sim_device *device, struct kith_slice records)
         if (value.len > 0) memcpy(record->bytes, value.ptr, value.len);
         node->value = record;
         if (kith_record_message(key, value, &message) == KITH_OK) oracle_applied(device, &message);
+        if (kith_record_mail(key, value, &message) == KITH_OK) mail_applied(device, &message);
         if (key.ptr[0] != 'O') continue;
         oracle_stored(device, outbox_id(value));
         if (value.ptr[OUTBOX_STATE_AT] == KITH_OUTBOX_FAILED)
@@ -151,6 +153,7 @@ void device_start(struct sim_device *device)
     struct kith_client_config config = {.user = device->sim->users[device->user],
                                         .device = device->id,
                                         .shows_history = true,
+                                        .keeps_mail = true,
                                         .random = device_random,
                                         .random_arg = device};
     struct kith_ordered_node *node;

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "mail.h"
 #include "oracle.h"
 
 #define RUN_MS      60000  /* of simulated time under faults      */
@@ -184,6 +185,7 @@ static void run_seed(uint64_t seed, bool trace, struct result *result)
     faults_heal(sim);
     if (!sim->failed && !step_until(sim, RUN_MS + HEAL_MS_MAX, true) && !sim->failed) not_quiet(sim);
     if (!sim->failed) oracle_final(sim);
+    if (!sim->failed) mail_final(sim);
     result->hash = sim_world_hash(sim->world);
     result->steps = sim_world_steps(sim->world);
     sim_close(sim);

@@ -57,6 +57,11 @@
     X(members_removed, "members removed")                             \
     X(deletes, "messages deleted")                                    \
     X(conflicts, "ids said again with other content")                 \
+    X(mail_sends, "items sent into mailboxes")                        \
+    X(mail_acked, "of them acknowledged")                             \
+    X(mail_again, "of them sent again")                               \
+    X(mail_taken, "items that came to a device")                      \
+    X(mail_conflicts, "items' ids said again with other content")     \
     X(chat_loads, "chats read back from the store")
 
 struct sim_counters {
@@ -145,7 +150,9 @@ struct sim {
     struct sim_counters counters;
     struct oracle *oracle;
     struct loop_timer workload, nemesis, heal;
-    struct sim_ask *asks; /* of the harness, see workload.c */
+    struct sim_ask *asks;   /* of the harness, see workload.c */
+    struct sim_mail *mails; /* newest first, see mail.c */
+    struct mail_try *mail_tries;
     uint64_t stalled_until_ms;
     bool healing, failed, fault_due;
     uint64_t server_due_ms, halted_since_ms;

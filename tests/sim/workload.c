@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "mail.h"
 #include "oracle.h"
 
 /*
@@ -188,6 +189,7 @@ static void workload_fire(struct loop_timer *timer)
         delete_message(sim, chat);
     else if (kith_prng_chance(&sim->prng, 1, 5))
         say_again(sim);
+    if (kith_prng_chance(&sim->prng, 1, 3)) mail_send(sim);
 }
 
 void workload_start(struct sim *sim)
@@ -202,7 +204,7 @@ void workload_start(struct sim *sim)
 
 bool workload_is_quiet(const struct sim *sim)
 {
-    if (!sim->server.up || !sim->server.ready || !oracle_all_answered(sim)) return false;
+    if (!sim->server.up || !sim->server.ready || !oracle_all_answered(sim) || !mail_is_quiet(sim)) return false;
     for (unsigned d = 0; d < sim->device_count; d++)
         if (sim->devices[d].client == NULL || kith_client_connection(sim->devices[d].client) != KITH_ONLINE)
             return false;
@@ -216,4 +218,5 @@ void workload_free(struct sim *sim)
         free(sim->asks);
         sim->asks = next;
     }
+    mail_free(sim);
 }

@@ -20,6 +20,7 @@
 
 #define W_MESSAGES_MAX 4096
 #define W_TEXT_MAX     64
+#define W_MAIL_MAX     256
 
 struct w_message {
     struct msg_id id;
@@ -45,7 +46,8 @@ struct world {
     struct msg_id last_accepted;
     /* what the person saw */
     uint64_t shown[W_MESSAGES_MAX];
-    size_t shown_count, sent_count, failed_count, effects_run;
+    uint64_t mail[W_MAIL_MAX];
+    size_t shown_count, mail_count, sent_count, failed_count, effects_run;
     enum kith_code failed_code;
     uint64_t timer_ms;
     size_t crash_at; /* before this effect; SIZE_MAX: never */
@@ -64,7 +66,8 @@ static inline void w_random(void *arg, void *out, size_t len)
 
 static inline void w_client_new(struct world *w)
 {
-    struct kith_client_config config = {.device = w->device, .random = w_random, .random_arg = &w->prng};
+    struct kith_client_config config = {
+        .device = w->device, .keeps_mail = true, .random = w_random, .random_arg = &w->prng};
     struct kith_ordered_node *node;
 
     w->client = kith_client_new(&config);
@@ -291,6 +294,7 @@ static inline void w_effect(struct world *w, const struct kith_effect *e)
     case KITH_EFFECT_TIMER: w->timer_ms = e->at_ms; break;
     case KITH_EFFECT_TOKEN: w->token_wanted = true; break;
     case KITH_EFFECT_MESSAGE: w->shown[w->shown_count++] = e->message.seq; break;
+    case KITH_EFFECT_MAIL: w->mail[w->mail_count++] = e->message.seq; break;
     case KITH_EFFECT_SENT: w->sent_count++; break;
     case KITH_EFFECT_FAILED:
         w->failed_count++;

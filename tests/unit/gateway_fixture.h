@@ -137,6 +137,9 @@ void fx_bytes(struct fx_peer *peer, const void *bytes, size_t len);
 void fx_send(struct fx_peer *peer, const char *fmt, ...) KITH_PRINTF(2, 3);
 /** SEND to a chat, with a receipt of that text (NULL: none). */
 void fx_send_message(struct fx_peer *peer, uint32_t chat, struct msg_id id, const char *receipt, const char *body);
+/** SEND to a user's mailbox with receipt "m": that text for each of the devices, which ascend; at most 8. */
+void fx_send_mail(struct fx_peer *peer, uint32_t user, struct msg_id id, const uint32_t *devices, unsigned count,
+                  const char *text);
 void fx_ack(struct fx_peer *peer, const struct fx_frame *frame);
 
 /** The next frame that was not taken yet, or NULL. */

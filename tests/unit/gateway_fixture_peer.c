@@ -50,7 +50,9 @@ static void check_message(struct fx_peer *peer, const struct fx_frame *frame)
     assert_true(fx_number(frame, "message-id") > peer->message_id_last);
     peer->message_id_last = fx_number(frame, "message-id");
     if (ack == NULL) return;
-    assert_int_equal(kith_uuid_parse(kith_slice_of(fx_header(frame, "destination") + 6, KITH_UUID_TEXT_LEN), &chat), 0);
+    if (strcmp(fx_header(frame, "destination"), "/mailbox") != 0) /* else the nil id stands for it */
+        assert_int_equal(kith_uuid_parse(kith_slice_of(fx_header(frame, "destination") + 6, KITH_UUID_TEXT_LEN), &chat),
+                         0);
     seq = fx_number(frame, "seq");
     from = strcmp(fx_header(frame, "type"), "gap") == 0 ? fx_number(frame, "gap-from") : seq;
     assert_true(from <= seq);
@@ -223,6 +225,31 @@ void fx_send_message(struct fx_peer *peer, uint32_t chat, struct msg_id id, cons
     if (receipt != NULL) snprintf(receipt_line, sizeof receipt_line, "receipt:%s\n", receipt);
     fx_send(peer, "SEND\ndestination:/chat/%s\nmessage-id:%s\n%scontent-type:text/plain\n\n%s", fx_id(CHAT(chat).id),
             fx_id(id.id), receipt_line, body);
+}
+
+void fx_send_mail(struct fx_peer *peer, uint32_t user, struct msg_id id, const uint32_t *devices, unsigned count,
+                  const char *text)
+{
+    struct bodies_item items[8];
+    struct kith_buf body, frame;
+    char head[300];
+    int len;
+
+    assert_in_range(count, 0, 8);
+    for (unsigned i = 0; i < count; i++) items[i] = (struct bodies_item){DEVICE(devices[i]), kith_slice_str(text)};
+    kith_buf_init(&body, 4096);
+    kith_buf_init(&frame, 8192);
+    assert_int_equal(bodies_encode(&body, NULL, 0, items, count), KITH_OK);
+    len = snprintf(head, sizeof head,
+                   "SEND\ndestination:/user/%s/mailbox\nmessage-id:%s\nreceipt:m\n"
+                   "content-type:application/x-kith-bodies\ncontent-length:%zu\n\n",
+                   fx_id(USER(user).id), fx_id(id.id), kith_buf_len(&body));
+    assert_int_equal(kith_buf_append(&frame, kith_slice_of(head, (size_t)len)), KITH_OK);
+    assert_int_equal(kith_buf_append(&frame, kith_buf_peek(&body)), KITH_OK);
+    assert_int_equal(kith_buf_append_u8(&frame, 0), KITH_OK);
+    fx_bytes(peer, kith_buf_peek(&frame).ptr, kith_buf_len(&frame));
+    kith_buf_deinit(&body);
+    kith_buf_deinit(&frame);
 }
 
 void fx_ack(struct fx_peer *peer, const struct fx_frame *frame)

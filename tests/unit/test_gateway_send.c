@@ -149,7 +149,7 @@ static void test_gateway_send__what_is_wrong_with_a_frame_has_a_code(void **stat
         {"/chat/30000000-0000-0000-0000-000000000001/read", "seq:99999999999999999999999\n", "", "BAD_REQUEST"},
         {"/chat/30000000-0000-0000-0000-000000000099/read", "seq:1\n", "", "NOT_FOUND"},
         {"/chat/30000000-0000-0000-0000-000000000099/typing", "", "", "NOT_FOUND"},
-        {"/user/10000000-0000-0000-0000-000000000002/mailbox", m, "x", "NOT_SUPPORTED"},
+        {"/user/10000000-0000-0000-0000-000000000002/mailbox", m, "x", "BAD_REQUEST"},
         {chat, "message-id:019b7600-0000-7000-8000-000000000001\ntransaction:t\n", "", "NOT_SUPPORTED"},
     };
     struct fixture f;
