@@ -294,8 +294,9 @@ static void send_beat(struct session *session)
 /* The newest token has ended; or there never was a good CONNECT. */
 static void token_ended(struct session *session)
 {
+    /* A slow network says nothing of the token: who is told UNAUTHORIZED asks its person to sign in again. */
     if (session->state == SESSION_NEW)
-        session_fail(session, CODE_UNAUTHORIZED, "No CONNECT in time.", (struct kith_slice){0});
+        session_fail(session, CODE_UNAVAILABLE, "No CONNECT in time.", (struct kith_slice){0});
     else if (session->state == SESSION_CHECKING)
         session_fail(session, CODE_UNAVAILABLE, NULL, (struct kith_slice){0});
     else

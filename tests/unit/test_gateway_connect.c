@@ -230,7 +230,7 @@ static void test_gateway_connect__silence_before_connect_ends_in_time(void **sta
     fx_run(&fx, GATEWAY_CONNECT_TIMEOUT_MS - 1000);
     fx_expect_nothing(peer);
     fx_run(&fx, 2000);
-    fx_expect_error(peer, "UNAUTHORIZED", 1008);
+    fx_expect_error(peer, "UNAVAILABLE", 1012); /* a slow network says nothing of the token */
     fx_close(&fx);
 }
 
