@@ -128,9 +128,9 @@ KITH_MUST_USE kith_err account_family_forget(struct directory_tx *tx, struct dev
 /** Notes a fact for the chats in call->job, in this transaction. */
 KITH_MUST_USE kith_err account_outbox_put(struct account_call *call, struct directory_tx *tx, enum outbox_kind kind,
                                           struct kith_uuid subject, struct kith_uuid object, uint64_t value);
-/** The person's device list has changed: next number, and a fact. Writes the row. */
+/** The person's device list has changed: next number, and a fact. added: the new device, nil: none. Writes the row. */
 KITH_MUST_USE kith_err account_list_changed(struct account_call *call, struct directory_tx *tx,
-                                            struct user_record *user);
+                                            struct user_record *user, struct device_id added);
 void account_profile_of(const struct user_record *user, struct account_profile *out);
 /** Copies a NUL-terminated text that fits. */
 void account_text_copy(char *to, size_t room, const char *from);

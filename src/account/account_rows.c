@@ -117,12 +117,13 @@ kith_err account_outbox_put(struct account_call *call, struct directory_tx *tx, 
     return err;
 }
 
-kith_err account_list_changed(struct account_call *call, struct directory_tx *tx, struct user_record *user)
+kith_err account_list_changed(struct account_call *call, struct directory_tx *tx, struct user_record *user,
+                              struct device_id added)
 {
     kith_err err;
 
     user->list_seq++;
     err = directory_put(tx, &table_users, user);
     if (err != KITH_OK) return err;
-    return account_outbox_put(call, tx, OUTBOX_FACTS, user->user_id, (struct kith_uuid){0}, OUTBOX_LIST_SEQ);
+    return account_outbox_put(call, tx, OUTBOX_FACTS, user->user_id, added.id, OUTBOX_LIST_SEQ);
 }

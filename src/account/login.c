@@ -105,7 +105,7 @@ static kith_err device_sign_in(struct account_call *call, struct directory_tx *t
         op->device.id = kith_uuid_v8_make(call->coins + COINS_DEVICE);
         device = (struct device_record){
             .device_id = op->device.id, .user_id = user->user_id, .created_ms = call->now_ms};
-        if (err == KITH_OK) err = account_list_changed(call, tx, user);
+        if (err == KITH_OK) err = account_list_changed(call, tx, user, op->device);
     }
     if (err != KITH_OK) return err;
     device.seen_ms = call->now_ms;

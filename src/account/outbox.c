@@ -31,6 +31,11 @@ struct accounts *outbox_accounts(const struct outbox *outbox)
     return outbox->accounts;
 }
 
+bool outbox_is_awaited(const struct outbox *outbox)
+{
+    return outbox->first != NULL && outbox->first->waiter != NULL;
+}
+
 static void retry_fire(struct loop_timer *timer)
 {
     outbox_go((struct outbox *)((char *)timer - offsetof(struct outbox, retry)));

@@ -9,7 +9,8 @@
  * changed, ends in the truth. One row at a time, on the home loop; it is deleted when all chats have applied it.
  */
 enum outbox_kind {
-    OUTBOX_FACTS = 1, /* subject: a person; value: enum outbox_fact; every chat of theirs                        */
+    OUTBOX_FACTS = 1, /* subject: a person; value: enum outbox_fact; object: the device that came with a new list, or
+                         nil; every chat of theirs                                                           */
     OUTBOX_BLOCK,     /* subject blocks object, or no longer: their direct chats                                 */
     OUTBOX_CHAT,      /* object: a chat whose members may have changed while they were joining                   */
     OUTBOX_DIRECT,    /* subject wants a direct chat with object; value: enum outbox_direct                      */

@@ -73,5 +73,7 @@ void outbox_work_deinit(struct outbox_work *work);
 /** outbox.c: all is applied and the row deleted (failure OK), or the row must be tried again. */
 void outbox_work_done(struct outbox *outbox, enum kith_code failure);
 struct accounts *outbox_accounts(const struct outbox *outbox);
+/** Somebody still waits for the row in work: what the row makes true, nobody has seen yet. */
+bool outbox_is_awaited(const struct outbox *outbox);
 
 #endif

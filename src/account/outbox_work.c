@@ -175,12 +175,27 @@ static void ask_leave(struct outbox_work *work, struct chat_id chat)
     outbox_ask_core(work, &cmd); /* FORBIDDEN in a direct chat, and in one that was left before */
 }
 
+/*
+ * While the login that made the device still waits, nothing can have been made for it, so chats may begin it at their heads.
+ * One that was answered late, or in another life, may be known to others: then chats are not told of it, and it begins
+ * where its person joined.
+ */
+static void ask_list_seq(struct outbox_work *work, struct chat_id chat)
+{
+    const struct outbox_person *person = &work->people[0];
+    struct cmd cmd = {
+        .verb = CMD_FACT, .stream = chat.id, .subject = person->user, .fact = FACT_LIST_SEQ, .value = person->list_seq};
+
+    if (outbox_is_awaited(work->outbox)) cmd.device.id = work->record.object;
+    outbox_ask_core(work, &cmd);
+}
+
 static void facts_ask(struct outbox_work *work, struct chat_id chat)
 {
     const struct outbox_person *person = &work->people[0];
     uint64_t facts = work->record.value;
 
-    if (facts & OUTBOX_LIST_SEQ) outbox_ask_fact(work, chat, person->user, FACT_LIST_SEQ, person->list_seq);
+    if (facts & OUTBOX_LIST_SEQ) ask_list_seq(work, chat);
     if (facts & OUTBOX_RECEIPTS) outbox_ask_fact(work, chat, person->user, FACT_RECEIPTS, person->receipts);
     if (!person->gone) return;
     ask_leave(work, chat);

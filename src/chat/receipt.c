@@ -53,10 +53,8 @@ void chat_apply_cursor(struct chat_step *step)
         device->row.has_cursor = 1;
         chat_touch_device(step, device);
     }
-    /* Where a new device starts says nothing of what it has (I-R2); a stranger learns nothing of when a request arrived. */
-    if ((step->cmd->flags & CMD_CURSOR_BEGIN) == 0 && (member->row.flags & MEMBER_ACCEPTED) != 0 &&
-        raise_delivered(step, member, seq))
-        add_receipt(step, member);
+    /* A stranger learns nothing of when a request arrived. */
+    if ((member->row.flags & MEMBER_ACCEPTED) != 0 && raise_delivered(step, member, seq)) add_receipt(step, member);
     answer_seq(step, device->row.cursor);
 }
 
@@ -105,6 +103,26 @@ static void set_flag(struct chat_member *member, uint8_t flag, bool on)
     member->row.flags = (uint8_t)(on ? member->row.flags | flag : member->row.flags & ~flag);
 }
 
+/*
+ * From here on senders must name this sequence, so the first message made for the device that came with it is numbered
+ * after this. In an encrypted chat the device can read nothing before, and begins here; that says nothing of what was
+ * delivered (I-R2). When the sequence was known already, that message may have been numbered: then it begins at the joining.
+ */
+static void learn_devices(struct chat_step *step, struct chat_member *member)
+{
+    const struct cmd *cmd = step->cmd;
+    struct chat_device *device;
+
+    if (cmd->value <= member->row.list_seq) return;
+    member->row.list_seq = cmd->value;
+    if (step->chat->head.encrypted == 0 || kith_uuid_is_nil(cmd->device.id)) return;
+    device = chat_device_put(step, cmd->device, member->user);
+    if (device == NULL || device->row.has_cursor) return;
+    device->row.cursor = min_u64(step->chat->head.last_seq, row_member_last_visible(&member->row));
+    device->row.has_cursor = 1;
+    chat_touch_device(step, device);
+}
+
 void chat_apply_fact(struct chat_step *step)
 {
     const struct cmd *cmd = step->cmd;
@@ -117,9 +135,7 @@ void chat_apply_fact(struct chat_step *step)
     chat_touch_member(step, member);
     answer_seq(step, step->chat->head.last_seq);
     switch ((enum cmd_fact)cmd->fact) {
-    case FACT_LIST_SEQ:
-        if (cmd->value > member->row.list_seq) member->row.list_seq = cmd->value;
-        return;
+    case FACT_LIST_SEQ: learn_devices(step, member); return;
     case FACT_RECEIPTS: set_flag(member, MEMBER_RECEIPTS_OFF, cmd->value == 0); return;
     case FACT_BLOCKS: set_flag(member, MEMBER_BLOCKS, cmd->value != 0); return;
     case FACT_ACCOUNT_GONE: set_flag(member, MEMBER_GONE, true); return;

@@ -50,12 +50,11 @@ static void waiting_detach(struct cursor_ask *one)
     one->waiting = NULL;
 }
 
-static kith_err ask(struct stream *stream, uint32_t flags, struct waiting *waiting)
+static kith_err ask(struct stream *stream, struct waiting *waiting)
 {
     struct session *session = stream->inbox->session;
     struct gateway *gateway = session->gateway;
     struct cmd cmd = {.verb = stream->is_mail ? CMD_MAIL_ACK : CMD_CURSOR,
-                      .flags = flags,
                       .stream = stream->chat.id,
                       .actor = session->user_id,
                       .device = session->device,
@@ -108,12 +107,6 @@ void cursor_touch(struct stream *stream)
     mark_dirty(stream, GATEWAY_CURSOR_MS);
 }
 
-void cursor_begin(struct stream *stream)
-{
-    stream->begin = true;
-    mark_dirty(stream, 0);
-}
-
 static void tell_dirty(struct inbox *inbox)
 {
     struct stream *next;
@@ -122,8 +115,8 @@ static void tell_dirty(struct inbox *inbox)
         next = stream->dirty_next;
         stream->dirty = false;
         stream->dirty_next = NULL;
-        if (stream->cursor <= stream->told && !stream->begin) continue;
-        if (ask(stream, stream->begin ? CMD_CURSOR_BEGIN : 0, NULL) != KITH_OK) stream->told = stream->durable;
+        if (stream->cursor <= stream->told) continue;
+        if (ask(stream, NULL) != KITH_OK) stream->told = stream->durable;
     }
     inbox->dirty = NULL;
 }
@@ -160,15 +153,15 @@ void cursor_flush(struct inbox *inbox, struct waiting *waiting)
 {
     /* What is under way already is asked once more: its answer would not come to this frame. */
     for (struct stream *stream = inbox->streams; stream != NULL; stream = stream->next) {
-        if (!stream->loaded || stream->cursor <= stream->durable || stream->begin) continue;
-        if (ask(stream, 0, waiting) != KITH_OK && waiting != NULL) waiting->code = CODE_UNAVAILABLE;
+        if (!stream->loaded || stream->cursor <= stream->durable) continue;
+        if (ask(stream, waiting) != KITH_OK && waiting != NULL) waiting->code = CODE_UNAVAILABLE;
     }
     tell_dirty(inbox);
 }
 
 void cursor_leave(struct stream *stream)
 {
-    if (stream->loaded && stream->cursor > stream->told && !stream->begin) (void)ask(stream, 0, NULL);
+    if (stream->loaded && stream->cursor > stream->told) kith_ignore(ask(stream, NULL)); /* it comes again then */
 }
 
 void cursor_forget(struct waiting *waiting)
@@ -196,7 +189,6 @@ static void stream_answered(struct stream *stream, uint64_t seq, enum kith_code 
     }
     /* Refused for good (no such chat any more): there is nothing to be told. */
     if (seq > stream->durable) stream->durable = seq;
-    stream->begin = stream->begin && stream->durable < stream->cursor;
     stream_settle(stream);
     inbox_settle(inbox);
 }

@@ -29,9 +29,6 @@ struct stream {
     bool is_mail; /* not a chat: this device's items in the person's mailbox, `chat` is the person's id */
     bool loaded, queued, reading, dirty, resting;
     bool recheck; /* the head is to be read again */
-    bool begin;   /* cursor_begin() is not durable yet */
-    bool parked;  /* a new device in an encrypted chat: decided when all chats were seen, see inbox_load.c */
-    bool others;  /* parked: another device of this person has acknowledged something here */
     bool failed;  /* a read went wrong; tried again when heads are read next */
 };
 
@@ -53,7 +50,7 @@ struct inbox {
     uint32_t window_at, window_len, window_cap;
     uint32_t unacked;
     uint32_t stream_count, nacked_count;
-    uint32_t unloaded; /* streams that are neither loaded nor parked */
+    uint32_t unloaded; /* streams that are not loaded */
     struct reader *reader;
     struct inbox *wait_next;
     struct inbox *flush_next;
@@ -64,8 +61,7 @@ struct inbox {
     uint8_t scan, marks; /* enum inbox_scan */
     bool scan_begun, scan_failed, marks_begun, marks_in_chat;
     bool waiting, flush_listed, scan_turn;
-    bool first_scan;  /* not all chats were seen yet: the leftover is still needed */
-    bool established; /* this device has a cursor in some chat: it is not new */
+    bool first_scan; /* not all chats were seen yet: the leftover is still needed */
     bool took_leftover;
     bool overflow; /* an event found no room for its stream: scan again */
 };
@@ -118,9 +114,8 @@ void stream_stir(struct stream *stream);
 void stream_settle(struct stream *stream);
 /** Frees what has rested too long, or all over the maximum. */
 void streams_sweep(struct gateway *gateway);
-/** Where this device is in the chat is known: `cursor` in the store, the newest seq it may see. begin: there is no cursor
- *  yet, this is the one to be stored. */
-void stream_loaded(struct stream *stream, uint64_t cursor, uint64_t head, bool begin);
+/** Where this device is in the chat is known: its cursor in the store, or where it begins, and the newest seq it may see. */
+void stream_loaded(struct stream *stream, uint64_t cursor, uint64_t head);
 /** The held event goes out, if it is next. */
 void stream_release(struct stream *stream);
 /** Frees what rests, to make room for others. */
@@ -138,7 +133,7 @@ void inbox_pull(struct inbox *inbox, struct stream *stream);
 void inbox_read_done(struct inbox *inbox);
 /** Where a stream is cannot be read: tried again in a while. */
 void inbox_load_failed(struct reader *reader);
-/** All chats were seen once: decides about the parked. */
+/** All chats were seen once. */
 void inbox_first_scan_done(struct inbox *inbox);
 
 /* inbox_mail.c */
@@ -176,8 +171,6 @@ void cursor_touch(struct stream *stream);
 void cursor_flush(struct inbox *inbox, struct waiting *waiting);
 /** The session goes away: the cursor is told, and no stream waits for the answer. */
 void cursor_leave(struct stream *stream);
-/** A new device begins at the cursor in an encrypted chat, without having had what is before. */
-void cursor_begin(struct stream *stream);
 void cursor_forget(struct waiting *waiting);
 /** frame_ack.c: what an ACK with a receipt waited for is answered. */
 void ack_answered(struct waiting *waiting);
@@ -190,7 +183,6 @@ void cursor_unlist(struct inbox *inbox);
 struct leftover_chat {
     struct chat_id chat;
     uint64_t cursor, sent;
-    bool begin; /* the cursor is where a new device begins, not what it acknowledged */
 };
 struct leftover {
     struct device_id device;

@@ -7,11 +7,10 @@
  * Where one device is in one chat: the chat's head, the device's cursor, the person's membership, in this order: what is
  * read later is as new as what was read before, or newer. Heads that move meanwhile come as events.
  *
- * A device without a cursor begins where its person joined. In an encrypted chat only a device that was there then can
- * read what came since; one that was linked later begins at the head. A device is new when it has a cursor in no chat at
- * all, which is known when all chats were seen; until then such streams are parked. If nobody of the person's devices
- * has acknowledged anything in that chat, it was made while this one was away, and it begins at the joining all the same:
- * a ciphertext too many does no harm, one too few is a lost message.
+ * A device without a row begins where its person joined. A device that was linked later has a row in each encrypted chat of
+ * its person: the core writes it when it learns of the device, at the head of that moment, since nothing before it was made
+ * for this device (src/chat/receipt.c). Wherever that row is missing it begins at the joining all the same: a ciphertext
+ * too many does no harm, one too few is a lost message.
  */
 
 void inbox_load_failed(struct reader *reader)
@@ -33,11 +32,11 @@ static void drop(struct reader *reader)
     inbox_read_done(reader->inbox);
 }
 
-static void loaded(struct stream *stream, uint64_t cursor, uint64_t head, bool begin)
+static void loaded(struct stream *stream, uint64_t cursor, uint64_t head)
 {
     bool had_event = stream->held != NULL;
 
-    stream_loaded(stream, cursor, head, begin);
+    stream_loaded(stream, cursor, head);
     stream->reading = false;
     stream_release(stream);
     stream_settle(stream);
@@ -45,55 +44,12 @@ static void loaded(struct stream *stream, uint64_t cursor, uint64_t head, bool b
     if (!had_event && stream->resting) stream_free(stream);
 }
 
-static void park(struct stream *stream, const struct row_member *member, uint64_t head)
-{
-    stream->inbox->unloaded--;
-    stream->parked = true;
-    stream->sent = member->intervals[0].from - 1;
-    stream->cursor = head;
-    stream->others = member->delivered_up_to >= member->intervals[0].from;
-    if (head > stream->head) stream->head = head;
-}
-
-static void unpark(struct stream *stream, bool is_new)
-{
-    uint64_t join = stream->sent, head = stream->cursor;
-
-    if (leftover_find(stream->inbox->leftover, stream->chat) != NULL) is_new = false; /* it was here in this life */
-    if (is_new && stream->others)
-        loaded(stream, head, head, true);
-    else
-        loaded(stream, join, head, false);
-}
-
 void inbox_first_scan_done(struct inbox *inbox)
 {
-    struct stream *next;
-
     inbox->first_scan = false;
     inbox->session->subs->live = true; /* is so since inbox_start(), but for its planted bug */
-    for (struct stream *stream = inbox->streams; stream != NULL; stream = next) {
-        next = stream->next;
-        if (stream->parked) unpark(stream, !inbox->established);
-    }
     free(inbox->leftover);
     inbox->leftover = NULL;
-}
-
-static void decide(struct reader *reader, uint64_t head)
-{
-    struct inbox *inbox = reader->inbox;
-    struct stream *stream = reader->stream;
-
-    if (reader->has_device && reader->device.has_cursor) {
-        inbox->established = true;
-        loaded(stream, reader->device.cursor, head, false);
-    } else if (reader->chat.encrypted == 0 || !inbox->first_scan) {
-        loaded(stream, reader->member.intervals[0].from - 1, head, false);
-    } else {
-        park(stream, &reader->member, head);
-    }
-    inbox_read_done(inbox);
 }
 
 static void got_member(struct reader *reader)
@@ -101,7 +57,7 @@ static void got_member(struct reader *reader)
     struct session *session = reader->inbox->session;
     struct stream *stream = reader->stream;
     struct row_member *member = &reader->member;
-    uint64_t head;
+    uint64_t head, begin;
 
     if (reader->get.err != KITH_OK && reader->get.err != KITH_E_NOTFOUND) {
         inbox_load_failed(reader);
@@ -115,8 +71,10 @@ static void got_member(struct reader *reader)
     session->receipts_off = (member->flags & MEMBER_RECEIPTS_OFF) != 0;
     head = row_member_last_visible(member);
     if (reader->chat.last_seq < head) head = reader->chat.last_seq;
+    begin = reader->has_device && reader->device.has_cursor ? reader->device.cursor : member->intervals[0].from - 1;
     if (!stream->loaded) {
-        decide(reader, head);
+        loaded(stream, begin, head);
+        inbox_read_done(reader->inbox);
         return;
     }
     stream->recheck = stream->reading = false;

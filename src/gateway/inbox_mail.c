@@ -60,7 +60,7 @@ static void got_device(struct reader *reader)
     }
     stream->reading = false;
     if (!stream->loaded) {
-        stream_loaded(stream, row.acked, row.last, false);
+        stream_loaded(stream, row.acked, row.last);
     } else if (row.last > stream->head) {
         stream->head = row.last;
     }

@@ -68,8 +68,7 @@ static struct leftover_chat of_both(const struct leftover_chat *a, const struct 
 {
     return (struct leftover_chat){.chat = a->chat,
                                   .cursor = a->cursor > b->cursor ? a->cursor : b->cursor,
-                                  .sent = a->sent > b->sent ? a->sent : b->sent,
-                                  .begin = a->cursor > b->cursor ? a->begin : b->begin};
+                                  .sent = a->sent > b->sent ? a->sent : b->sent};
 }
 
 struct leftover *leftover_merge(struct gateway *gateway, struct leftover *a, struct leftover *b)
@@ -94,9 +93,7 @@ struct leftover *leftover_merge(struct gateway *gateway, struct leftover *a, str
 
 static bool is_worth_it(const struct stream *stream)
 {
-    /* A new device's beginning that was not stored, and from where nothing was sent: the next connection decides anew. */
-    if (!stream->loaded || (stream->begin && stream->sent == stream->cursor)) return false;
-    return stream->sent > stream->durable || stream->flag_to > stream->durable;
+    return stream->loaded && (stream->sent > stream->durable || stream->flag_to > stream->durable);
 }
 
 struct leftover *leftover_of(struct inbox *inbox)
@@ -115,10 +112,8 @@ struct leftover *leftover_of(struct inbox *inbox)
     }
     for (const struct stream *s = inbox->streams; s != NULL; s = s->next) {
         if (!is_worth_it(s)) continue;
-        mine->chats[mine->count++] = (struct leftover_chat){.chat = s->chat,
-                                                            .cursor = s->cursor,
-                                                            .sent = s->sent > s->flag_to ? s->sent : s->flag_to,
-                                                            .begin = s->begin};
+        mine->chats[mine->count++] = (struct leftover_chat){
+            .chat = s->chat, .cursor = s->cursor, .sent = s->sent > s->flag_to ? s->sent : s->flag_to};
     }
     qsort(mine->chats, mine->count, sizeof mine->chats[0], by_chat);
     return leftover_merge(gateway, mine, old);

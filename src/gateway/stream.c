@@ -121,7 +121,7 @@ void stream_free(struct stream *stream)
         inbox->streams = stream->next;
     if (stream->next != NULL) stream->next->prev = stream->prev;
     inbox->stream_count--;
-    if (!stream->loaded && !stream->parked) inbox->unloaded--;
+    if (!stream->loaded) inbox->unloaded--;
     if (stream->nacked != 0) inbox->nacked_count--;
     if (inbox->reader != NULL && inbox->reader->stream == stream) inbox->reader->stream = NULL;
     free(stream);
@@ -131,7 +131,7 @@ void stream_enqueue(struct stream *stream)
 {
     struct inbox *inbox = stream->inbox;
 
-    if (stream->queued || stream->reading || stream->parked || stream->failed) return;
+    if (stream->queued || stream->reading || stream->failed) return;
     stream_stir(stream);
     stream->queued = true;
     if (inbox->ready_last != NULL)
@@ -157,28 +157,20 @@ void stream_settle(struct stream *stream)
     if (is_done(stream) && !stream->resting && !stream->queued) rest_add(stream);
 }
 
-void stream_loaded(struct stream *stream, uint64_t cursor, uint64_t head, bool begin)
+void stream_loaded(struct stream *stream, uint64_t cursor, uint64_t head)
 {
     const struct leftover_chat *left = leftover_find(stream->inbox->leftover, stream->chat);
 
-    if (!stream->parked) stream->inbox->unloaded--;
-    stream->parked = false;
+    stream->inbox->unloaded--;
     stream->loaded = true;
     stream->durable = stream->told = stream->cursor = stream->sent = cursor;
     if (left != NULL) {
         /* Acknowledged on an older connection; the command is still under way, or was refused. */
         if (left->cursor > cursor) {
             stream->cursor = stream->sent = left->cursor;
-            if (left->begin)
-                begin = true;
-            else
-                cursor_touch(stream);
+            cursor_touch(stream);
         }
         stream->flag_to = left->sent;
-    }
-    if (begin) {
-        stream->durable = stream->told = 0;
-        cursor_begin(stream);
     }
     if (kith_mutant(RESUME_OFF_BY_ONE) && stream->sent > 0 && stream->sent < head) stream->sent++;
     if (head > stream->head) stream->head = head;

@@ -80,7 +80,6 @@ static void move_cursor(struct stream *stream, uint64_t seq)
     if (stream->nacked != 0 && seq >= stream->nacked) seq = stream->nacked - 1;
     if (seq <= stream->cursor) return;
     stream->cursor = seq;
-    stream->begin = false; /* acknowledged beyond it: an ordinary cursor says more */
     cursor_touch(stream);
 }
 

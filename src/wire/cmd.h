@@ -36,12 +36,11 @@ enum cmd_flags {
     CMD_HISTORY_OPEN = 1 << 3, /* create, update: new members see what was before them */
     CMD_HAS_NAME = 1 << 4,     /* update: name is meant, even if empty */
     CMD_HAS_HISTORY = 1 << 5,  /* update: CMD_HISTORY_OPEN is meant */
-    CMD_CURSOR_BEGIN = 1 << 6, /* cursor: where a new device starts; it has nothing of what is before */
 };
 
 /* CMD_FACT: what `value` means for the member `subject`. */
 enum cmd_fact {
-    FACT_LIST_SEQ = 1,     /* the sequence of the person's device list        */
+    FACT_LIST_SEQ = 1,     /* the sequence of the person's device list; `device`: what was added with it, nil: none */
     FACT_RECEIPTS = 2,     /* 1: read receipts are shown and seen; 0: neither */
     FACT_BLOCKS = 3,       /* direct chats: 1: `subject` blocks the other     */
     FACT_ACCOUNT_GONE = 4, /* the account was deleted                         */

@@ -225,18 +225,23 @@ static inline void make_group(struct fixture *f, uint32_t count)
     kith_buf_deinit(&members);
 }
 
-static inline void make_direct(struct fixture *f, bool accepted)
+static inline void make_direct_of(struct fixture *f, bool accepted, uint32_t flags)
 {
     uint8_t raw[2 * CMD_MEMBER_BYTES];
     struct cmd_member a = {.user = USER(1), .role = ROLE_MEMBER, .accepted = 1, .receipts = 1};
     struct cmd_member b = {.user = USER(2), .role = ROLE_MEMBER, .accepted = accepted, .receipts = 1};
-    struct cmd cmd = {.verb = CMD_CHAT_CREATE, .actor = USER(1), .device = DEVICE(1)};
+    struct cmd cmd = {.verb = CMD_CHAT_CREATE, .flags = flags, .actor = USER(1), .device = DEVICE(1)};
 
     cmd_member_encode(&a, raw);
     cmd_member_encode(&b, raw + CMD_MEMBER_BYTES);
     cmd.members = kith_slice_of(raw, sizeof raw);
     kith_buf_reset(&f->batch);
     assert_int_equal(apply(f, &cmd).code, CODE_CREATED);
+}
+
+static inline void make_direct(struct fixture *f, bool accepted)
+{
+    make_direct_of(f, accepted, 0);
 }
 
 static inline struct cmd send_of(uint32_t user, uint32_t device, struct msg_id id, const char *text)

@@ -12,7 +12,11 @@ static const struct row_member *member(const struct fixture *f, uint32_t user)
 
 static void fill(struct fixture *f, unsigned count)
 {
-    for (unsigned i = 0; i < count; i++) do_apply(f, send_of(1, 1, msg_id_at(f, T0), "m"));
+    for (unsigned i = 0; i < count; i++) {
+        struct cmd cmd = send_of(1, 1, msg_id_at(f, T0), "m");
+        cmd.flags = f->chat->head.encrypted != 0 ? CMD_ENCRYPTED : 0;
+        assert_int_equal(do_apply(f, cmd).code, CODE_CREATED);
+    }
 }
 
 /* I-R1, I-R3: watermarks only rise, whatever order their commands come in. */
@@ -72,21 +76,64 @@ static void test_chat_receipt__i_r2_delivered_is_what_some_device_has(void **sta
     fixture_close(&f);
 }
 
-/* I-R2: a new device that starts at the head has delivered nothing. */
-static void test_chat_receipt__i_r2_where_a_new_device_starts_is_no_delivery(void **state)
+static struct cmd list_seq(uint64_t value, uint32_t device)
+{
+    struct cmd cmd = {.verb = CMD_FACT, .subject = USER(2), .fact = FACT_LIST_SEQ, .value = value};
+
+    if (device != 0) cmd.device = DEVICE(device);
+    return cmd;
+}
+
+/* I-R2: in an encrypted chat a new device begins where the chat learns of it, which says nothing of what it has. */
+static void test_chat_receipt__i_r2_a_new_device_begins_where_the_chat_learns_of_it(void **state)
 {
     struct fixture f;
-    struct cmd begin = mark(CMD_CURSOR, 2, 9, 5);
 
     (void)state;
     fixture_open(&f);
-    make_direct(&f, true);
+    make_direct_of(&f, true, CMD_ENCRYPTED);
     fill(&f, 6);
-    begin.flags = CMD_CURSOR_BEGIN;
-    do_apply(&f, begin);
+    do_apply(&f, list_seq(5, 9));
     assert_false(f.fx.has_receipt);
     assert_int_equal(member(&f, 2)->delivered_up_to, 0);
-    assert_int_equal(chat_device_find(f.chat, DEVICE(9))->row.cursor, 5);
+    assert_int_equal(member(&f, 2)->list_seq, 5);
+    assert_int_equal(chat_device_find(f.chat, DEVICE(9))->row.cursor, f.chat->head.last_seq);
+    fill(&f, 2);
+    do_apply(&f, list_seq(5, 9)); /* told again: it begins where it did */
+    do_apply(&f, list_seq(6, 9));
+    assert_int_equal(chat_device_find(f.chat, DEVICE(9))->row.cursor, f.chat->head.last_seq - 2);
+    fixture_close(&f);
+}
+
+/* A message for the device may have been numbered since its list became known: it must not begin behind it. */
+static void test_chat_receipt__a_device_of_a_list_that_is_known_begins_at_the_joining(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    fixture_open(&f);
+    make_direct_of(&f, true, CMD_ENCRYPTED);
+    do_apply(&f, list_seq(5, 0));
+    fill(&f, 3);
+    do_apply(&f, list_seq(5, 9));
+    assert_null(chat_device_find(f.chat, DEVICE(9)));
+    do_apply(&f, list_seq(4, 8));
+    assert_null(chat_device_find(f.chat, DEVICE(8)));
+    assert_int_equal(member(&f, 2)->list_seq, 5);
+    fixture_close(&f);
+}
+
+/* What is not encrypted, every device can read from its person's joining on. */
+static void test_chat_receipt__a_new_device_begins_at_the_joining_where_nothing_is_encrypted(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    fixture_open(&f);
+    make_direct(&f, false);
+    fill(&f, 3);
+    do_apply(&f, list_seq(5, 9));
+    assert_null(chat_device_find(f.chat, DEVICE(9)));
     fixture_close(&f);
 }
 
@@ -207,7 +254,9 @@ int main(void)
         cmocka_unit_test(test_chat_receipt__i_r1_i_r3_watermarks_never_fall),
         cmocka_unit_test(test_chat_receipt__i_r1_read_is_within_delivered_is_within_head),
         cmocka_unit_test(test_chat_receipt__i_r2_delivered_is_what_some_device_has),
-        cmocka_unit_test(test_chat_receipt__i_r2_where_a_new_device_starts_is_no_delivery),
+        cmocka_unit_test(test_chat_receipt__i_r2_a_new_device_begins_where_the_chat_learns_of_it),
+        cmocka_unit_test(test_chat_receipt__a_device_of_a_list_that_is_known_begins_at_the_joining),
+        cmocka_unit_test(test_chat_receipt__a_new_device_begins_at_the_joining_where_nothing_is_encrypted),
         cmocka_unit_test(test_chat_receipt__i_r3_hides_reading_when_switched_off),
         cmocka_unit_test(test_chat_receipt__a_strangers_request_gives_no_receipts_until_accepted),
         cmocka_unit_test(test_chat_receipt__writing_accepts_a_request),
