@@ -47,10 +47,10 @@ def test_what_is_sent_between_sign_in_and_first_connection_comes(kithd: Kithd) -
 
 
 def test_an_encrypted_chat_made_after_the_sign_in_comes_whole(kithd: Kithd) -> None:
-    ann, bob = kithd.people("ann", "bob")
+    _, bob, cid = kithd.people("ann", "bob", "cid")
     tablet = kithd.login(bob, "tablet")
-    chat = kithd.chat(ann, bob, encrypted=True)
-    with online(kithd, ann) as client:
-        assert say(client, chat, b"for both", [bob, tablet], {ann.user_id: 1, bob.user_id: 2}) == "2"
+    chat = kithd.chat(cid, bob, encrypted=True)
+    with online(kithd, cid) as client:
+        assert say(client, chat, b"for both", [bob, tablet], {cid.user_id: 1, bob.user_id: 2}) == "2"
     with online(kithd, tablet) as second:
         assert [second.expect("MESSAGE", destination=f"/chat/{chat}").headers["seq"] for _ in range(2)] == ["1", "2"]
