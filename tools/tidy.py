@@ -4,9 +4,9 @@
     tools/tidy.py [--root DIR] [--archives DIR]
 
 Each finding is one line, `file:line: rule: what`. Exit 1 when there was one. `--archives` also asks nm which symbols the built kith_chat.a,
-kith_wire.a, libkith.a and libkith_crypto.a import. `/* tidy: allow RULE: reason */` on the line or the line above lets one finding pass;
-for a file's length it may stand anywhere in the file. A suppression without a reason, or for a rule that does not exist, is itself a
-finding.
+kith_wire.a, libkith.a, libkith_crypto.a and libkith_e2ee.a import. `/* tidy: allow RULE: reason */` on the line or the line above lets one
+finding pass; for a file's length it may stand anywhere in the file. A suppression without a reason, or for a rule that does not exist, is
+itself a finding.
 """
 import argparse
 import os
@@ -65,7 +65,7 @@ IMPURE = set("""
     socket connect bind listen accept accept4 send recv sendto recvfrom sendmsg recvmsg poll epoll_wait epoll_create1 select getaddrinfo
     fork execve pthread_create getenv printf fprintf puts perror
 """.split())
-PURE_ARCHIVES = ("kith_chat.a", "kith_wire.a", "libkith.a", "libkith_crypto.a")
+PURE_ARCHIVES = ("kith_chat.a", "kith_wire.a", "libkith.a", "libkith_crypto.a", "libkith_e2ee.a")
 
 RULES = {"layer", "file-length", "function-length", "banned", "alloc", "pure", "ndebug", "suppression"}
 SUPPRESSION = re.compile(r"tidy: allow(?:\s+([a-z-]+))?(?:\s*:\s*(.*?))?\s*(?:\*/|$)")
