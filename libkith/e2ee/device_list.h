@@ -104,6 +104,9 @@ KITH_MUST_USE kith_err e2e_device_list_sign(const struct e2e_device_list *list,
                                             const uint8_t aik_secret[static E2E_SIGN_SECRET_BYTES],
                                             const struct e2e_acceptance *accepts, size_t accept_count,
                                             struct kith_buf *out);
+/** The acceptance of one device in a signed list, as it stands there. KITH_E_NOTFOUND; KITH_E_MALFORMED, … */
+KITH_MUST_USE kith_err e2e_device_acceptance(struct kith_slice signed_list, uint32_t device_id,
+                                             uint8_t out[static E2E_SIGNATURE_BYTES]);
 /** Appends `signed_list` with one acceptance more, or in place of its device's. KITH_E_NOTFOUND: not in the list. */
 KITH_MUST_USE kith_err e2e_device_list_add_acceptance(struct kith_slice signed_list,
                                                       const struct e2e_acceptance *accept, struct kith_buf *out);

@@ -1,0 +1,192 @@
+#ifndef LIBKITH_E2EE_ACCOUNT_H
+#define LIBKITH_E2EE_ACCOUNT_H
+
+#include "libkith/e2ee/payload.h"
+#include "libkith/e2ee/session.h"
+
+/**
+ * One device's whole part in kith/1: its keys and prekeys, the lists it has pinned, its sessions, its place in each thread.
+ * It has no I/O: what it cannot do without the server it answers with KITH_E_AGAIN and a list of wants; the caller fetches
+ * those, hands them in, and asks again.
+ *
+ * Every change is handed to `keep` or `drop` before the function returns. The caller must make them durable before a
+ * ciphertext leaves and before what was opened is acknowledged: then no (key, nonce) pair is used twice and nothing is
+ * lost, whenever it is killed. A function that fails has kept nothing, unless it says so.
+ *
+ * One thread at a time. Source: docs/wire/e2ee.md.
+ */
+struct e2e_account;
+
+struct e2e_account_config {
+    uint8_t account_id[E2E_ACCOUNT_ID_BYTES];
+    uint8_t server_device[E2E_SERVER_DEVICE_BYTES];
+    struct e2e_random random;
+    void (*keep)(void *arg, struct kith_slice key, struct kith_slice value); /* secret; lent for the call */
+    void (*drop)(void *arg, struct kith_slice key);
+    void *arg;
+};
+
+#define E2E_RECORD_KEY           'E' /* the first byte of every record's key */
+#define E2E_RECORD_KEY_BYTES_MAX 64
+#define E2E_PEOPLE_MAX           20000
+#define E2E_PREKEYS_MAX          100 /* of each one-time kind, on the server */
+#define E2E_PREKEYS_LOW          50
+#define E2E_PREKEYS_KEPT_MAX     1024 /* private halves */
+#define E2E_ARCHIVED_MAX         5
+#define E2E_MEMBERS_MAX          64 /* of a chat whose messages go pairwise */
+
+/** NULL: no memory. */
+struct e2e_account *e2e_account_new(const struct e2e_account_config *config);
+void e2e_account_free(struct e2e_account *account); /* wipes; NULL is fine */
+/** Before anything else: each record that was kept, in any order. KITH_E_MALFORMED, KITH_E_UNSUPPORTED, KITH_E_NOMEM. */
+KITH_MUST_USE kith_err e2e_account_load(struct e2e_account *account, struct kith_slice key, struct kith_slice value);
+
+enum e2e_account_state {
+    E2E_ACCOUNT_EMPTY,   /* no keys here yet: found the account, or ask to be linked */
+    E2E_ACCOUNT_LINKING, /* the request was made, the answer is awaited              */
+    E2E_ACCOUNT_READY,
+    E2E_ACCOUNT_REMOVED, /* a newer list of the own account lacks this device        */
+};
+enum e2e_account_state e2e_account_state(const struct e2e_account *account);
+
+/** The account's first device: makes all keys, list 1 and prekeys. Only when the server has no list of it. KITH_E_NOMEM. */
+KITH_MUST_USE kith_err e2e_account_found(struct e2e_account *account, uint64_t now_ms);
+
+/* ---- what the server keeps for us */
+struct e2e_upload { /* len 0: nothing new of that kind; lent until the next call */
+    struct kith_slice list, spk, kem_lr;
+    struct kith_slice opks[E2E_PREKEYS_MAX], kem_ots[E2E_PREKEYS_MAX];
+    uint32_t opk_count, kem_ot_count;
+};
+/** Makes and renews what is due, and re-signs the list when it is a manager's turn. False: there is nothing to upload. */
+bool e2e_account_upload(struct e2e_account *account, uint64_t now_ms, struct e2e_upload *out);
+/** The server has all of the upload, and so many one-time keys now. */
+void e2e_account_uploaded(struct e2e_account *account, uint32_t opk_count, uint32_t kem_ot_count);
+/** The server says how many it has left. */
+void e2e_account_prekeys_left(struct e2e_account *account, uint32_t opk_count, uint32_t kem_ot_count);
+
+/* ---- people */
+enum e2e_trust {
+    E2E_TRUST_UNKNOWN, /* no list is pinned                                                        */
+    E2E_TRUST_KNOWN,   /* pinned at the first contact                                              */
+    E2E_TRUST_VERIFIED,
+    E2E_TRUST_CHANGED, /* another root key, and it was verified before: nothing is sent until the person acts */
+    E2E_TRUST_FORKED,  /* the server showed two lists of one number: nothing is sent                */
+};
+struct e2e_person {
+    enum e2e_trust trust;
+    bool was_reset;                     /* the root key has changed since the first contact */
+    const struct e2e_device_list *list; /* lent; NULL: none */
+    uint64_t list_seq;                  /* the server's number, which STALE_DEVICES is about */
+};
+/** About anybody, the own account too. */
+struct e2e_person e2e_account_person(const struct e2e_account *account,
+                                     const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES]);
+/**
+ * A list that was fetched, with the server's number for it.
+ * KITH_OK        pinned, or the same          KITH_E_DENIED, KITH_E_MALFORMED, …  not believed: as e2e_device_list_read()
+ * KITH_E_CONFLICT  FORK, ROLLBACK, REUSED or an expired one's gain: not pinned; the person's trust may have changed
+ * KITH_E_NOTFOUND  a gap: the lists between are missing       KITH_E_FULL, KITH_E_NOMEM
+ * Keeps what it changed also on KITH_E_CONFLICT.
+ */
+KITH_MUST_USE kith_err e2e_account_list(struct e2e_account *account, uint64_t now_ms,
+                                        const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES], uint64_t list_seq,
+                                        struct kith_slice signed_list);
+/** The server has a newer list of this account: it is wanted before the next sealing. */
+void e2e_account_stale(struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES]);
+/** The person compared the safety number, or takes it back. KITH_E_NOTFOUND: nothing is pinned. */
+KITH_MUST_USE kith_err e2e_account_verify(struct e2e_account *account,
+                                          const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES], bool verified);
+
+/** A claimed bundle, as the server gave it; opk.len 0: none. Begins a session. Errors: as prekey.h, session.h. */
+struct e2e_claimed {
+    uint8_t account_id[E2E_ACCOUNT_ID_BYTES], server_device[E2E_SERVER_DEVICE_BYTES];
+    struct kith_slice spk, kem, opk;
+    bool kem_is_last;
+};
+KITH_MUST_USE kith_err e2e_account_bundle(struct e2e_account *account, uint64_t now_ms,
+                                          const struct e2e_claimed *claimed);
+/** The device has left no keys: it is passed over for now. Not kept. */
+void e2e_account_no_bundle(struct e2e_account *account, uint64_t now_ms,
+                           const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
+                           const uint8_t server_device[static E2E_SERVER_DEVICE_BYTES]);
+
+/* ---- messages */
+#define E2E_WANTS_MAX 64
+enum e2e_want_kind { E2E_WANT_LIST = 1, E2E_WANT_BUNDLE };
+struct e2e_want {
+    enum e2e_want_kind kind;
+    uint8_t account_id[E2E_ACCOUNT_ID_BYTES];
+    uint8_t server_device[E2E_SERVER_DEVICE_BYTES]; /* BUNDLE */
+};
+struct e2e_wants {
+    struct e2e_want items[E2E_WANTS_MAX];
+    uint32_t count; /* what did not fit is asked for next time */
+};
+
+struct e2e_seal {
+    uint8_t thread_id[E2E_ID_BYTES], msg_id[E2E_ID_BYTES];
+    const uint8_t (*members)[E2E_ACCOUNT_ID_BYTES]; /* all of the chat's, the own account too; ascending */
+    uint32_t member_count;                          /* 1..E2E_MEMBERS_MAX */
+    struct kith_slice content_type, body;
+    uint64_t sent_at_ms;
+};
+/**
+ * Appends application/x-kith-bodies: one message for every device of every member but this one. One message of a thread at a
+ * time: until e2e_account_accepted() says that the server has it, the next sealing, of this message or another, takes
+ * the same place in the thread.
+ *
+ * KITH_E_AGAIN   *wants says what is missing          KITH_E_DENIED   trust forbids it: *wants names the account
+ * KITH_E_CLOSED  this device is not READY             KITH_E_TOOBIG, KITH_E_NOMEM
+ */
+KITH_MUST_USE kith_err e2e_account_seal(struct e2e_account *account, uint64_t now_ms, const struct e2e_seal *seal,
+                                        struct e2e_wants *wants, struct kith_buf *out);
+
+/** The server has numbered it. */
+void e2e_account_accepted(struct e2e_account *account, const uint8_t thread_id[static E2E_ID_BYTES],
+                          const uint8_t msg_id[static E2E_ID_BYTES]);
+
+struct e2e_envelope { /* as the server says it */
+    uint8_t account_id[E2E_ACCOUNT_ID_BYTES], server_device[E2E_SERVER_DEVICE_BYTES];
+    uint8_t thread_id[E2E_ID_BYTES], msg_id[E2E_ID_BYTES];
+    struct kith_slice message;
+    bool is_fresh; /* the lists were fetched since it came: a device that they lack is no device */
+};
+struct e2e_opened {
+    struct e2e_payload payload; /* its slices are lent from `plain` */
+    uint64_t missed;            /* messages of that device in that thread that never came */
+};
+/**
+ * Opens it, into `plain`; what it says of itself must be what the envelope says.
+ *
+ * KITH_E_AGAIN      *wants says what is missing
+ * KITH_E_CONFLICT   a repeat: it was opened before             KITH_E_DENIED     not for us, not of a listed device, or broken
+ * KITH_E_CLOSED     this device is not READY                   KITH_E_MALFORMED, KITH_E_UNSUPPORTED, KITH_E_TOOBIG, KITH_E_NOMEM
+ */
+KITH_MUST_USE kith_err e2e_account_open(struct e2e_account *account, uint64_t now_ms,
+                                        const struct e2e_envelope *envelope, struct e2e_wants *wants,
+                                        struct kith_buf *plain, struct e2e_opened *out);
+
+/* ---- linking another device of the same person (docs/wire/e2ee.md, "Linking"); texts are bytes, for a file or a paste */
+#define E2E_LINK_BYTES_MAX   65536
+#define E2E_LINK_CODE_DIGITS 30
+#define E2E_LINK_LIFE_MS     (10ull * 60 * 1000)
+
+/** On the new device, EMPTY or LINKING: a new request; an older one is void. */
+KITH_MUST_USE kith_err e2e_account_link_request(struct e2e_account *account, uint64_t now_ms, struct kith_buf *out);
+/** Digits of a request or an answer, which both screens show: the person compares them. */
+void e2e_link_code(struct kith_slice text, char out[static E2E_LINK_CODE_DIGITS]);
+/**
+ * On a manager, READY: signs the next list with the new device in it and appends the answer. Upload the list first.
+ * KITH_E_DENIED  another account's request, or too old       KITH_E_CLOSED  this device is no manager
+ * KITH_E_FULL    E2E_DEVICES_MAX                             KITH_E_MALFORMED, KITH_E_UNSUPPORTED, KITH_E_NOMEM
+ */
+KITH_MUST_USE kith_err e2e_account_link_approve(struct e2e_account *account, uint64_t now_ms, struct kith_slice request,
+                                                struct kith_buf *out);
+/** On the new device, LINKING: READY afterwards. KITH_E_DENIED: not an answer to our request, or what it says is wrong. */
+KITH_MUST_USE kith_err e2e_account_link_accept(struct e2e_account *account, uint64_t now_ms, struct kith_slice answer);
+/** On a manager: the next list without that device. KITH_E_NOTFOUND; KITH_E_CLOSED: no manager. */
+KITH_MUST_USE kith_err e2e_account_remove_device(struct e2e_account *account, uint64_t now_ms,
+                                                 const uint8_t server_device[static E2E_SERVER_DEVICE_BYTES]);
+
+#endif

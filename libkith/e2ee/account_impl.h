@@ -1,0 +1,188 @@
+#ifndef LIBKITH_E2EE_ACCOUNT_IMPL_H
+#define LIBKITH_E2EE_ACCOUNT_IMPL_H
+
+#include "base/map.h"
+#include "libkith/e2ee/account.h"
+
+/*
+ * The inside of an account: one struct, and the files that each do one job on it. Records' keys are 'E', a letter, and:
+ *   'I'                                        this device's keys, the account's where it holds them, a link under way
+ *   'P' kind u8, id u32                        a prekey's private half, and the public one until the server has it
+ *   'X' kem id u32, spk id u32, ek 32          a use of the prekey of last resort
+ *   'L' account 16                             a person: trust, and the pinned list
+ *   'S' account 16, device u32, transcript 8   a session
+ *   'T' thread 16                              this device's place in a thread
+ *   'H' thread 16, account 16, device u32      what was last heard of a device in a thread
+ */
+#define E2E_RECORD_BYTES_MAX (768u * 1024) /* of a record's value */
+
+#define SESSION_NAME_BYTES 8 /* of its transcript */
+#define LAST_RESORT_BYTES  (4 + 4 + E2E_DH_BYTES)
+
+#define E2E_SPK_LIFE_MS      (14ull * 24 * 3600 * 1000)
+#define E2E_SPK_RENEW_MS     (7ull * 24 * 3600 * 1000)
+#define E2E_SPK_KEEP_MS      (30ull * 24 * 3600 * 1000)
+#define E2E_ONE_TIME_LIFE_MS (90ull * 24 * 3600 * 1000)
+#define E2E_LIST_LIFE_MS     (30ull * 24 * 3600 * 1000)
+#define E2E_LIST_RENEW_MS    (7ull * 24 * 3600 * 1000)
+#define E2E_SESSION_LIFE_MS  (30ull * 24 * 3600 * 1000)
+#define E2E_PASSED_OVER_MS   (10ull * 60 * 1000)
+#define E2E_PEERS_MAX        (E2E_PEOPLE_MAX * 4)
+#define E2E_THREADS_MAX      100000
+#define E2E_HEARD_MAX        400000
+
+/* What this device holds: the record 'I'. */
+struct self_keys {
+    uint32_t device_id;
+    uint8_t dsk_secret[E2E_SIGN_SECRET_BYTES], ddh_secret[E2E_DH_BYTES], ddh_pub[E2E_DH_BYTES];
+    bool has_ark, has_aik;
+    uint8_t ark_secret[E2E_SIGN_SECRET_BYTES], aik_secret[E2E_SIGN_SECRET_BYTES];
+    uint8_t acceptance[E2E_SIGNATURE_BYTES]; /* READY: this device's */
+    bool list_unsent;                        /* our list, or our acceptance in it, is still to be uploaded */
+    uint64_t spk_made_ms;
+    /* LINKING */
+    uint8_t link_dh_secret[E2E_DH_BYTES], link_kem_seed[E2E_KEM_SEED_BYTES], link_secret[16];
+    uint64_t link_made_ms;
+    struct kith_buf link_request; /* as it was given out */
+};
+
+struct prekey_own {
+    struct prekey_own *next;
+    struct e2e_prekey_secret half;
+    uint64_t made_ms;
+    struct kith_buf public; /* empty: the server has it */
+};
+
+struct person {
+    uint8_t account_id[E2E_ACCOUNT_ID_BYTES];
+    enum e2e_trust trust;
+    bool was_reset, is_stale; /* stale: another list is wanted. Not kept: a restart fetches when it is told to */
+    struct e2e_device_list *list;
+    struct kith_buf signed_list;
+    uint64_t list_seq;
+};
+
+struct peer_key {
+    uint8_t account_id[E2E_ACCOUNT_ID_BYTES];
+    uint8_t device_id[4];
+};
+
+/* One session with a device; the first of a device's is the one to send with, the others only decrypt. */
+struct peer_session {
+    struct peer_session *next;
+    struct e2e_session *session;
+    uint64_t rank; /* the higher, the nearer to the front */
+};
+
+struct peer {
+    struct peer_key key;
+    struct peer_session *sessions; /* descending in rank */
+    uint64_t passed_over_until_ms;
+};
+
+struct thread_place {
+    uint64_t sseq; /* of the newest message that the server has numbered; 0: none */
+    uint8_t prev[E2E_PREV_BYTES];
+    bool has_pending; /* one is sealed and not yet numbered, at sseq + 1 */
+    uint8_t pending_id[E2E_ID_BYTES], pending_prev[E2E_PREV_BYTES];
+};
+
+struct heard_key {
+    uint8_t thread_id[E2E_ID_BYTES], account_id[E2E_ACCOUNT_ID_BYTES];
+    uint8_t device_id[4];
+};
+
+struct e2e_account {
+    struct e2e_account_config config;
+    enum e2e_account_state state;
+    struct self_keys self;
+    struct prekey_own *prekeys;
+    uint32_t prekey_count;
+    uint32_t opks_left, kem_ots_left; /* on the server, as it said last; UINT32_MAX: not known */
+    struct kith_map people;           /* account_id: struct person *       */
+    struct kith_map peers;            /* struct peer_key: struct peer *     */
+    struct kith_map threads;          /* thread_id: struct thread_place     */
+    struct kith_map heard;            /* struct heard_key: uint64_t sseq    */
+    struct kith_map last_resort;      /* 4 + 4 + 32 bytes: nothing          */
+    uint64_t rank_next;
+    struct kith_buf upload_list; /* lent by e2e_account_upload() */
+};
+
+/* account_record.c: the forms of the records. No memory ends the process: a lost record would be a lost key. */
+void account_keep_self(struct e2e_account *account);
+void account_keep_prekey(struct e2e_account *account, const struct prekey_own *own);
+void account_drop_prekey(struct e2e_account *account, const struct prekey_own *own);
+void account_keep_last_resort(struct e2e_account *account, const uint8_t use[static LAST_RESORT_BYTES]);
+void account_keep_person(struct e2e_account *account, const struct person *person);
+void account_keep_session(struct e2e_account *account, const struct peer *peer, const struct peer_session *one);
+void account_drop_session(struct e2e_account *account, const struct peer *peer, const struct peer_session *one);
+void account_keep_thread(struct e2e_account *account, const uint8_t thread_id[static E2E_ID_BYTES],
+                         const struct thread_place *place);
+void account_keep_heard(struct e2e_account *account, const struct heard_key *key, uint64_t sseq);
+
+/* account_self.c */
+/** This device in the own pinned list; NULL: not there. */
+const struct e2e_device *account_own_device(const struct e2e_account *account);
+const struct e2e_device_list *account_own_list(const struct e2e_account *account);
+/** Signs `list` (seq, prev_hash and times are set here) with AIK, pins it, and marks it to be uploaded. */
+KITH_MUST_USE kith_err account_list_sign(struct e2e_account *account, uint64_t now_ms, struct e2e_device_list *list);
+/** Re-signs the own list when that is due and this device can. */
+void account_list_renew(struct e2e_account *account, uint64_t now_ms);
+/** New device keys, whatever was there before; *device is filled but for its times. */
+void account_make_device(struct e2e_account *account, struct e2e_device *device);
+void account_self_wipe(struct self_keys *self);
+
+/* account_prekey.c */
+struct prekey_own *account_prekey_find(const struct e2e_account *account, enum e2e_prekey_kind kind, uint32_t id);
+/** Takes it over. */
+void account_prekey_link(struct e2e_account *account, struct prekey_own *own);
+/** A one-time one that was used: forgotten, record and all. */
+void account_prekey_forget(struct e2e_account *account, struct prekey_own *own);
+void account_prekeys_free(struct e2e_account *account);
+void account_prekeys_renew(struct e2e_account *account, uint64_t now_ms);
+
+/* account_people.c */
+struct person *account_person_find(const struct e2e_account *account,
+                                   const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES]);
+/** Found or made; NULL: no memory, or E2E_PEOPLE_MAX. */
+struct person *account_person_put(struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES]);
+/** Copies both into the person. KITH_E_NOMEM: nothing changed. */
+KITH_MUST_USE kith_err account_person_pin(struct person *person, const struct e2e_device_list *list,
+                                          struct kith_slice signed_list);
+/** The server shows two lists of one number: nothing is sent any more. Gives KITH_E_CONFLICT. */
+kith_err account_person_forked(struct e2e_account *account, struct person *person);
+/**
+ * Somebody says which list of that account they know. KITH_E_AGAIN: a newer one than we, so it is stale here;
+ * KITH_E_CONFLICT: another of the same number.
+ */
+kith_err account_person_saw(struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
+                            uint64_t seq, const uint8_t hash[static E2E_HASH_BYTES]);
+void account_people_free(struct e2e_account *account);
+
+/* account_peer.c */
+struct peer *account_peer_find(const struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
+                               uint32_t device_id);
+struct peer *account_peer_put(struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
+                              uint32_t device_id);
+/** Takes the session over, at its rank; beyond E2E_ARCHIVED_MAX others the last one goes. KITH_E_NOMEM: it is not taken. */
+KITH_MUST_USE kith_err account_peer_add(struct e2e_account *account, struct peer *peer, struct e2e_session *session,
+                                        uint64_t rank);
+/** To the front: it sends from now on. */
+void account_peer_prefer(struct e2e_account *account, struct peer *peer, struct peer_session *one);
+/** All sessions of devices that the person's list does not have any more. */
+void account_peers_prune(struct e2e_account *account, const struct person *person);
+void account_peers_free(struct e2e_account *account);
+
+static inline void account_want(struct e2e_wants *wants, enum e2e_want_kind kind,
+                                const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES], const uint8_t *server_device)
+{
+    struct e2e_want *want;
+
+    if (wants->count == E2E_WANTS_MAX) return;
+    want = &wants->items[wants->count++];
+    *want = (struct e2e_want){.kind = kind};
+    memcpy(want->account_id, account_id, E2E_ACCOUNT_ID_BYTES);
+    if (server_device != NULL) memcpy(want->server_device, server_device, E2E_SERVER_DEVICE_BYTES);
+}
+
+#endif

@@ -1,0 +1,211 @@
+#include <stdlib.h>
+
+#include "libkith/crypto/secret.h"
+#include "libkith/e2ee/account_impl.h"
+
+/* Reads what account_record.c wrote. `key` is what follows the two letters. */
+
+static bool flag(struct kith_slice value)
+{
+    return e2e_tlv_u8(value) != 0;
+}
+
+/* Of a fixed length, as its field says; a missing one leaves `out` alone. */
+static void copy(void *out, struct kith_slice value)
+{
+    if (value.len > 0) memcpy(out, value.ptr, value.len);
+}
+
+static kith_err load_self(struct e2e_account *account, struct kith_slice in)
+{
+    static const struct e2e_tlv_field fields[] = {
+        {1, 1, 1, false},
+        {2, 4, 4, false},
+        {3, E2E_SIGN_SECRET_BYTES, E2E_SIGN_SECRET_BYTES, false},
+        {4, E2E_DH_BYTES, E2E_DH_BYTES, false},
+        {5, E2E_SIGN_SECRET_BYTES, E2E_SIGN_SECRET_BYTES, true},
+        {6, E2E_SIGN_SECRET_BYTES, E2E_SIGN_SECRET_BYTES, true},
+        {7, E2E_SIGNATURE_BYTES, E2E_SIGNATURE_BYTES, false},
+        {8, 1, 1, false},
+        {9, 8, 8, false},
+        {10, E2E_DH_BYTES, E2E_DH_BYTES, true},
+        {11, E2E_KEM_SEED_BYTES, E2E_KEM_SEED_BYTES, true},
+        {12, 16, 16, true},
+        {13, 8, 8, true},
+        {14, 1, E2E_LINK_BYTES_MAX, true},
+    };
+    struct kith_slice v[sizeof fields / sizeof fields[0]];
+    struct self_keys *self = &account->self;
+    kith_err err = e2e_tlv_decode(in, fields, sizeof fields / sizeof fields[0], v);
+
+    if (err != KITH_OK) return err;
+    if (e2e_tlv_u8(v[0]) > E2E_ACCOUNT_REMOVED) return KITH_E_MALFORMED;
+    account_self_wipe(self);
+    account->state = (enum e2e_account_state)e2e_tlv_u8(v[0]);
+    self->device_id = e2e_tlv_u32(v[1]);
+    copy(self->dsk_secret, v[2]);
+    copy(self->ddh_secret, v[3]);
+    e2e_dh_keypair_from(self->ddh_secret, self->ddh_pub);
+    self->has_ark = v[4].len > 0;
+    copy(self->ark_secret, v[4]);
+    self->has_aik = v[5].len > 0;
+    copy(self->aik_secret, v[5]);
+    copy(self->acceptance, v[6]);
+    self->list_unsent = flag(v[7]);
+    self->spk_made_ms = e2e_tlv_u64(v[8]);
+    if (account->state != E2E_ACCOUNT_LINKING) return KITH_OK;
+    if (v[9].len == 0 || v[10].len == 0 || v[11].len == 0 || v[12].len == 0) return KITH_E_MALFORMED;
+    copy(self->link_dh_secret, v[9]);
+    copy(self->link_kem_seed, v[10]);
+    copy(self->link_secret, v[11]);
+    self->link_made_ms = e2e_tlv_u64(v[12]);
+    return kith_buf_append(&self->link_request, v[13]);
+}
+
+static kith_err load_prekey(struct e2e_account *account, struct kith_slice key, struct kith_slice in)
+{
+    static const struct e2e_tlv_field fields[] = {
+        {1, E2E_DH_BYTES, E2E_KEM_SEED_BYTES, false},
+        {2, 8, 8, false},
+        {3, 8, 8, false},
+        {4, 1, E2E_PREKEY_BYTES_MAX, true},
+    };
+    struct kith_slice v[4];
+    struct prekey_own *own;
+    kith_err err = e2e_tlv_decode(in, fields, 4, v);
+
+    if (err != KITH_OK) return err;
+    if (key.len != 5 || key.ptr[0] < E2E_PREKEY_SPK || key.ptr[0] > E2E_PREKEY_KEM_LR) return KITH_E_MALFORMED;
+    if (v[0].len != (e2e_prekey_is_kem(key.ptr[0]) ? E2E_KEM_SEED_BYTES : E2E_DH_BYTES)) return KITH_E_MALFORMED;
+    own = calloc(1, sizeof *own);
+    if (own == NULL) return KITH_E_NOMEM;
+    own->half.kind = (enum e2e_prekey_kind)key.ptr[0];
+    own->half.id = kith_get_u32_be(key.ptr + 1);
+    copy(own->half.secret, v[0]);
+    own->half.expires_at_ms = e2e_tlv_u64(v[1]);
+    own->made_ms = e2e_tlv_u64(v[2]);
+    kith_buf_init(&own->public, E2E_PREKEY_BYTES_MAX);
+    err = kith_buf_append(&own->public, v[3]);
+    if (err == KITH_OK) {
+        account_prekey_link(account, own);
+        return KITH_OK;
+    }
+    e2e_wipe(own, sizeof *own);
+    free(own);
+    return err;
+}
+
+static kith_err load_last_resort(struct e2e_account *account, struct kith_slice key)
+{
+    void *nothing = NULL;
+    kith_err err;
+
+    if (key.len != LAST_RESORT_BYTES) return KITH_E_MALFORMED;
+    err = kith_map_add(&account->last_resort, key.ptr, &nothing);
+    return err == KITH_E_CONFLICT ? KITH_OK : err;
+}
+
+static kith_err load_person(struct e2e_account *account, struct kith_slice key, struct kith_slice in)
+{
+    static const struct e2e_tlv_field fields[] = {
+        {1, 1, 1, false},
+        {2, 1, 1, false},
+        {3, 8, 8, false},
+        {4, 1, E2E_SIGNED_LIST_BYTES_MAX, true},
+    };
+    struct kith_slice v[4];
+    struct e2e_device_list *list = NULL;
+    struct person *person;
+    kith_err err = e2e_tlv_decode(in, fields, 4, v);
+
+    if (err != KITH_OK) return err;
+    if (key.len != E2E_ACCOUNT_ID_BYTES || e2e_tlv_u8(v[0]) > E2E_TRUST_FORKED) return KITH_E_MALFORMED;
+    person = account_person_put(account, key.ptr);
+    list = malloc(sizeof *list);
+    err = person == NULL || list == NULL ? KITH_E_NOMEM : KITH_OK;
+    if (err == KITH_OK) {
+        person->trust = (enum e2e_trust)e2e_tlv_u8(v[0]);
+        person->was_reset = flag(v[1]);
+        person->list_seq = e2e_tlv_u64(v[2]);
+    }
+    if (err == KITH_OK && v[3].len > 0) {
+        err = e2e_device_list_read(v[3], key.ptr, list);
+        if (err == KITH_OK) err = account_person_pin(person, list, v[3]);
+    }
+    free(list);
+    return err;
+}
+
+static kith_err load_session(struct e2e_account *account, struct kith_slice key, struct kith_slice in)
+{
+    static const struct e2e_tlv_field fields[] = {{1, 8, 8, false}, {2, 1, E2E_SESSION_BYTES_MAX, false}};
+    struct kith_slice v[2];
+    struct e2e_session *session = NULL;
+    struct peer *peer;
+    kith_err err = e2e_tlv_decode(in, fields, 2, v);
+
+    if (err != KITH_OK) return err;
+    if (key.len != E2E_ACCOUNT_ID_BYTES + 4 + SESSION_NAME_BYTES) return KITH_E_MALFORMED;
+    peer = account_peer_put(account, key.ptr, kith_get_u32_be(key.ptr + E2E_ACCOUNT_ID_BYTES));
+    if (peer == NULL) return KITH_E_NOMEM;
+    err = e2e_session_decode(v[1], &session);
+    if (err == KITH_OK) err = account_peer_add(account, peer, session, e2e_tlv_u64(v[0]));
+    if (err != KITH_OK) e2e_session_free(session);
+    return err;
+}
+
+static kith_err load_thread(struct e2e_account *account, struct kith_slice key, struct kith_slice in)
+{
+    static const struct e2e_tlv_field fields[] = {
+        {1, 8, 8, false},
+        {2, E2E_PREV_BYTES, E2E_PREV_BYTES, false},
+        {3, E2E_ID_BYTES, E2E_ID_BYTES, true},
+        {4, E2E_PREV_BYTES, E2E_PREV_BYTES, true},
+    };
+    struct kith_slice v[4];
+    struct thread_place *place = NULL;
+    kith_err err = e2e_tlv_decode(in, fields, 4, v);
+
+    if (err != KITH_OK) return err;
+    if (key.len != E2E_ID_BYTES || (v[2].len == 0) != (v[3].len == 0)) return KITH_E_MALFORMED;
+    err = kith_map_add(&account->threads, key.ptr, (void **)&place);
+    if (err != KITH_OK && err != KITH_E_CONFLICT) return err;
+    *place = (struct thread_place){.sseq = e2e_tlv_u64(v[0]), .has_pending = v[2].len > 0};
+    copy(place->prev, v[1]);
+    copy(place->pending_id, v[2]);
+    copy(place->pending_prev, v[3]);
+    return KITH_OK;
+}
+
+static kith_err load_heard(struct e2e_account *account, struct kith_slice key, struct kith_slice in)
+{
+    static const struct e2e_tlv_field fields[] = {{1, 8, 8, false}};
+    struct kith_slice v[1];
+    uint64_t *sseq = NULL;
+    kith_err err = e2e_tlv_decode(in, fields, 1, v);
+
+    if (err != KITH_OK) return err;
+    if (key.len != sizeof(struct heard_key)) return KITH_E_MALFORMED;
+    err = kith_map_add(&account->heard, key.ptr, (void **)&sseq);
+    if (err != KITH_OK && err != KITH_E_CONFLICT) return err;
+    *sseq = e2e_tlv_u64(v[0]);
+    return KITH_OK;
+}
+
+kith_err e2e_account_load(struct e2e_account *account, struct kith_slice key, struct kith_slice value)
+{
+    struct kith_slice rest;
+
+    if (key.len < 2 || key.ptr[0] != E2E_RECORD_KEY) return KITH_E_MALFORMED;
+    rest = kith_slice_of(key.ptr + 2, key.len - 2);
+    switch (key.ptr[1]) {
+    case 'I': return rest.len == 0 ? load_self(account, value) : KITH_E_MALFORMED;
+    case 'P': return load_prekey(account, rest, value);
+    case 'X': return load_last_resort(account, rest);
+    case 'L': return load_person(account, rest, value);
+    case 'S': return load_session(account, rest, value);
+    case 'T': return load_thread(account, rest, value);
+    case 'H': return load_heard(account, rest, value);
+    default: return KITH_E_UNSUPPORTED;
+    }
+}

@@ -1,0 +1,297 @@
+#include <stdlib.h>
+
+#include "libkith/crypto/secret.h"
+#include "libkith/e2ee/account_impl.h"
+
+/*
+ * A message of another device. Who sent it is what its session says; the server's word and the sender's own must agree
+ * with that, or it is no message. Until all of it has been checked nothing is kept.
+ */
+struct opening {
+    struct e2e_account *account;
+    uint64_t now_ms;
+    const struct e2e_envelope *envelope;
+    struct person *person;
+    const struct e2e_device *device;
+    struct peer *peer;
+    bool has_setup;
+    struct e2e_setup setup;
+    struct prekey_own *opk, *kem; /* of a new session */
+    struct e2e_session *made;     /* not yet the peer's */
+    struct peer_session *used;
+    struct kith_buf before; /* of `used`, to go back to */
+};
+
+/* A list that lacks the device may be an old one, unless it was fetched just now. */
+static kith_err find_sender(struct opening *o, struct e2e_wants *wants)
+{
+    const struct e2e_envelope *envelope = o->envelope;
+
+    o->person = account_person_find(o->account, envelope->account_id);
+    if (o->person != NULL && o->person->list != NULL)
+        o->device = e2e_device_find_server(o->person->list, envelope->server_device);
+    if (o->device != NULL && o->device->is_accepted) return KITH_OK;
+    if (envelope->is_fresh) return KITH_E_DENIED;
+    account_want(wants, E2E_WANT_LIST, envelope->account_id, NULL);
+    return KITH_E_AGAIN;
+}
+
+static kith_err find_setup(struct opening *o)
+{
+    kith_err err = e2e_message_setup(o->envelope->message, &o->setup);
+
+    o->has_setup = err == KITH_OK;
+    return err == KITH_E_NOTFOUND ? KITH_OK : err;
+}
+
+/* The lists that the other end knew: newer ones than ours are fetched first, forks are no ground to talk on. */
+static kith_err check_lists(struct opening *o, struct e2e_wants *wants)
+{
+    const struct e2e_setup *setup = &o->setup;
+    const uint8_t *own = o->account->config.account_id;
+    kith_err err = account_person_saw(o->account, o->envelope->account_id, setup->list_seq_a, setup->list_hash_a);
+
+    if (err == KITH_E_AGAIN) account_want(wants, E2E_WANT_LIST, o->envelope->account_id, NULL);
+    if (err != KITH_OK) return o->envelope->is_fresh && err == KITH_E_AGAIN ? KITH_E_DENIED : err;
+    err = account_person_saw(o->account, own, setup->list_seq_b, setup->list_hash_b);
+    if (err == KITH_E_AGAIN) account_want(wants, E2E_WANT_LIST, own, NULL);
+    return o->envelope->is_fresh && err == KITH_E_AGAIN ? KITH_E_DENIED : err;
+}
+
+static void last_resort_use(const struct e2e_setup *setup, uint8_t out[static LAST_RESORT_BYTES])
+{
+    kith_put_u32_be(out, setup->kem_id);
+    kith_put_u32_be(out + 4, setup->spk_id);
+    memcpy(out + 8, setup->ek_pub, E2E_DH_BYTES);
+}
+
+static kith_err take_setup(struct opening *o, struct e2e_wants *wants, struct kith_buf *plain)
+{
+    struct e2e_account *account = o->account;
+    const struct e2e_setup *setup = &o->setup;
+    struct prekey_own *spk = account_prekey_find(account, E2E_PREKEY_SPK, setup->spk_id);
+    struct e2e_self self = {.end = {account_own_list(account), account_own_device(account)},
+                            .ddh_secret = account->self.ddh_secret};
+    struct e2e_end peer = {o->person->list, o->device};
+    struct e2e_setup_keys keys = {0};
+    uint8_t use[LAST_RESORT_BYTES];
+    kith_err err = check_lists(o, wants);
+
+    if (err != KITH_OK) return err;
+    o->kem = account_prekey_find(account, setup->kem_is_last ? E2E_PREKEY_KEM_LR : E2E_PREKEY_KEM_OT, setup->kem_id);
+    if (setup->opk_id != 0) o->opk = account_prekey_find(account, E2E_PREKEY_OPK, setup->opk_id);
+    if (spk == NULL || o->kem == NULL || (setup->opk_id != 0 && o->opk == NULL)) return KITH_E_DENIED;
+    last_resort_use(setup, use);
+    if (setup->kem_is_last && kith_map_find(&account->last_resort, use) != NULL) return KITH_E_CONFLICT;
+    keys.spk = &spk->half;
+    keys.kem = &o->kem->half;
+    keys.opk = o->opk == NULL ? NULL : &o->opk->half;
+    return e2e_session_accept(&account->config.random, &self, &peer, &keys, o->envelope->message, o->now_ms, &o->made,
+                              plain);
+}
+
+static kith_err decrypt_with(struct opening *o, struct peer_session *one, struct kith_buf *plain)
+{
+    kith_err err;
+
+    kith_buf_wipe(&o->before);
+    kith_buf_init(&o->before, E2E_SESSION_BYTES_MAX);
+    err = e2e_session_encode(one->session, &o->before);
+    if (err == KITH_OK)
+        err = e2e_session_decrypt(&o->account->config.random, one->session, o->envelope->message, o->now_ms, plain);
+    if (err == KITH_OK) o->used = one;
+    return err;
+}
+
+/* Without a set-up nothing says which of the sessions it is of: the commitment does, and a wrong guess changes nothing. */
+static kith_err decrypt(struct opening *o, struct e2e_wants *wants, struct kith_buf *plain)
+{
+    kith_err err = KITH_E_DENIED;
+
+    for (struct peer_session *one = o->peer->sessions; one != NULL; one = one->next) {
+        kith_err now;
+        if (o->has_setup && !e2e_session_is_of(one->session, &o->setup)) continue;
+        now = decrypt_with(o, one, plain);
+        if (now == KITH_OK || o->has_setup) return now;
+        if (now == KITH_E_CONFLICT) err = now; /* a repeat in one of them, whatever the others say */
+    }
+    return o->has_setup ? take_setup(o, wants, plain) : err;
+}
+
+static bool eq(const uint8_t *a, const uint8_t *b, size_t len)
+{
+    return memcmp(a, b, len) == 0;
+}
+
+/* What it says of itself (docs/wire/e2ee.md, "What is inside"). */
+static kith_err check_payload(const struct opening *o, const struct e2e_payload *payload)
+{
+    const struct e2e_envelope *envelope = o->envelope;
+    bool is_own = eq(envelope->account_id, o->account->config.account_id, E2E_ACCOUNT_ID_BYTES);
+
+    if (!eq(payload->account_id, envelope->account_id, E2E_ACCOUNT_ID_BYTES) ||
+        payload->device_id != o->device->device_id || !eq(payload->thread_id, envelope->thread_id, E2E_ID_BYTES) ||
+        !eq(payload->msg_id, envelope->msg_id, E2E_ID_BYTES))
+        return KITH_E_DENIED;
+    if (payload->has_dest != (is_own && payload->has_peer_list)) return KITH_E_DENIED;
+    return KITH_OK;
+}
+
+static void undo(struct opening *o)
+{
+    if (o->used == NULL) return;
+    e2e_session_free(o->used->session);
+    o->used->session = NULL;
+    if (e2e_session_decode(kith_buf_peek(&o->before), &o->used->session) != KITH_OK) abort(); /* no memory: restart */
+}
+
+/*
+ * A session that the other end began. Ours that was never answered may be the other half of both beginning at once: then
+ * both ends send with the one whose transcript is smaller. Else they have begun anew, and know why.
+ */
+static kith_err take_made(struct opening *o)
+{
+    struct e2e_account *account = o->account;
+    struct peer_session *ours = o->peer->sessions;
+    uint64_t rank = account->rank_next;
+    uint8_t use[LAST_RESORT_BYTES];
+    void *nothing = NULL;
+    kith_err err;
+
+    err = account_peer_add(account, o->peer, o->made, rank);
+    if (err != KITH_OK) return err;
+    o->used = o->peer->sessions;
+    o->made = NULL;
+    if (ours != NULL && !e2e_session_facts(ours->session).is_answered &&
+        memcmp(e2e_session_transcript(ours->session), e2e_session_transcript(o->used->session), E2E_HASH_BYTES) < 0) {
+        account_peer_prefer(account, o->peer, ours);
+        account_keep_session(account, o->peer, ours);
+    }
+    if (o->opk != NULL) account_prekey_forget(account, o->opk);
+    if (!o->setup.kem_is_last) {
+        account_prekey_forget(account, o->kem);
+        return KITH_OK;
+    }
+    last_resort_use(&o->setup, use);
+    kith_ignore(kith_map_add(&account->last_resort, use, &nothing)); /* full: the session itself knows its repeats */
+    account_keep_last_resort(account, use);
+    return KITH_OK;
+}
+
+static void note_heard(struct opening *o, struct e2e_opened *out)
+{
+    struct heard_key key;
+    uint64_t *last = NULL, sseq = out->payload.sseq;
+    kith_err err;
+
+    memcpy(key.thread_id, o->envelope->thread_id, sizeof key.thread_id);
+    memcpy(key.account_id, o->envelope->account_id, sizeof key.account_id);
+    kith_put_u32_be(key.device_id, o->device->device_id);
+    err = kith_map_add(&o->account->heard, &key, (void **)&last);
+    if (err != KITH_OK && err != KITH_E_CONFLICT) return; /* no room: gaps are not told */
+    if (err == KITH_E_CONFLICT && sseq > *last + 1) out->missed = sseq - *last - 1;
+    if (sseq <= *last) return;
+    *last = sseq;
+    account_keep_heard(o->account, &key, sseq);
+}
+
+/* Which lists the sender knows. A fork is told by the person's trust; this message is shown all the same. */
+static void note_lists(const struct opening *o, const struct e2e_payload *payload)
+{
+    const struct e2e_account *account = o->account;
+    bool is_own = eq(o->envelope->account_id, account->config.account_id, E2E_ACCOUNT_ID_BYTES);
+
+    kith_ignore(account_person_saw(o->account, o->envelope->account_id, payload->list_seq, payload->list_hash));
+    if (!payload->has_peer_list) return;
+    kith_ignore(account_person_saw(o->account, is_own ? payload->dest : account->config.account_id,
+                                   payload->peer_list_seq, payload->peer_list_hash));
+}
+
+static kith_err open_all(struct opening *o, struct e2e_wants *wants, struct kith_buf *plain, struct e2e_opened *out)
+{
+    kith_err err = find_sender(o, wants);
+
+    if (err == KITH_OK) err = find_setup(o);
+    if (err != KITH_OK) return err;
+    o->peer = account_peer_put(o->account, o->envelope->account_id, o->device->device_id);
+    if (o->peer == NULL) return KITH_E_NOMEM;
+    err = decrypt(o, wants, plain);
+    if (err == KITH_OK) err = e2e_payload_decode(kith_buf_peek(plain), &out->payload);
+    if (err == KITH_OK) err = check_payload(o, &out->payload);
+    if (err == KITH_OK && o->made != NULL) err = take_made(o);
+    if (err != KITH_OK) {
+        undo(o);
+        kith_buf_reset(plain);
+        return err;
+    }
+    account_keep_session(o->account, o->peer, o->used);
+    note_heard(o, out);
+    note_lists(o, &out->payload);
+    return KITH_OK;
+}
+
+kith_err e2e_account_open(struct e2e_account *account, uint64_t now_ms, const struct e2e_envelope *envelope,
+                          struct e2e_wants *wants, struct kith_buf *plain, struct e2e_opened *out)
+{
+    struct opening o = {.account = account, .now_ms = now_ms, .envelope = envelope};
+    kith_err err;
+
+    *out = (struct e2e_opened){0};
+    wants->count = 0;
+    if (account->state != E2E_ACCOUNT_READY) return KITH_E_CLOSED;
+    kith_buf_init(&o.before, E2E_SESSION_BYTES_MAX);
+    err = open_all(&o, wants, plain, out);
+    kith_buf_wipe(&o.before);
+    e2e_session_free(o.made);
+    return err;
+}
+
+kith_err e2e_account_bundle(struct e2e_account *account, uint64_t now_ms, const struct e2e_claimed *claimed)
+{
+    const struct person *person = account_person_find(account, claimed->account_id);
+    const struct e2e_device *device;
+    struct e2e_prekey spk, kem, opk;
+    struct e2e_bundle bundle = {.spk = &spk, .kem = &kem, .opk = claimed->opk.len > 0 ? &opk : NULL};
+    struct e2e_session *session = NULL;
+    struct peer *peer = NULL;
+    kith_err err;
+
+    if (account->state != E2E_ACCOUNT_READY) return KITH_E_CLOSED;
+    if (person == NULL || person->list == NULL) return KITH_E_NOTFOUND;
+    device = e2e_device_find_server(person->list, claimed->server_device);
+    if (device == NULL || !device->is_accepted) return KITH_E_NOTFOUND;
+    err = e2e_prekey_read(claimed->spk, E2E_PREKEY_SPK, claimed->account_id, device, now_ms, &spk);
+    if (err == KITH_OK)
+        err = e2e_prekey_read(claimed->kem, claimed->kem_is_last ? E2E_PREKEY_KEM_LR : E2E_PREKEY_KEM_OT,
+                              claimed->account_id, device, now_ms, &kem);
+    if (err == KITH_OK && bundle.opk != NULL)
+        err = e2e_prekey_read(claimed->opk, E2E_PREKEY_OPK, claimed->account_id, device, now_ms, &opk);
+    if (err == KITH_OK) {
+        struct e2e_self self = {.end = {account_own_list(account), account_own_device(account)},
+                                .ddh_secret = account->self.ddh_secret};
+        struct e2e_end end = {person->list, device};
+        err = e2e_session_begin(&account->config.random, &self, &end, &bundle, now_ms, &session);
+    }
+    if (err == KITH_OK) peer = account_peer_put(account, claimed->account_id, device->device_id);
+    if (err == KITH_OK)
+        err = peer == NULL ? KITH_E_NOMEM : account_peer_add(account, peer, session, account->rank_next);
+    if (err != KITH_OK) {
+        e2e_session_free(session);
+        return err;
+    }
+    account_keep_session(account, peer, peer->sessions);
+    return KITH_OK;
+}
+
+void e2e_account_no_bundle(struct e2e_account *account, uint64_t now_ms,
+                           const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
+                           const uint8_t server_device[static E2E_SERVER_DEVICE_BYTES])
+{
+    const struct person *person = account_person_find(account, account_id);
+    const struct e2e_device *device = NULL;
+    struct peer *peer = NULL;
+
+    if (person != NULL && person->list != NULL) device = e2e_device_find_server(person->list, server_device);
+    if (device != NULL) peer = account_peer_put(account, account_id, device->device_id);
+    if (peer != NULL) peer->passed_over_until_ms = now_ms + E2E_PASSED_OVER_MS;
+}

@@ -1,0 +1,125 @@
+#include <stdlib.h>
+
+#include "libkith/e2ee/account_impl.h"
+
+/* The sessions with one device: the first sends, up to E2E_ARCHIVED_MAX behind it only decrypt. */
+
+static struct peer_key key_of(const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES], uint32_t device_id)
+{
+    struct peer_key key;
+
+    memcpy(key.account_id, account_id, sizeof key.account_id);
+    kith_put_u32_be(key.device_id, device_id);
+    return key;
+}
+
+struct peer *account_peer_find(const struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
+                               uint32_t device_id)
+{
+    struct peer_key key = key_of(account_id, device_id);
+    struct peer **found = kith_map_find(&account->peers, &key);
+
+    return found == NULL ? NULL : *found;
+}
+
+struct peer *account_peer_put(struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
+                              uint32_t device_id)
+{
+    struct peer_key key = key_of(account_id, device_id);
+    struct peer **place = NULL;
+    kith_err err = kith_map_add(&account->peers, &key, (void **)&place);
+
+    if (err == KITH_E_CONFLICT) return *place;
+    if (err != KITH_OK) return NULL;
+    *place = calloc(1, sizeof **place);
+    if (*place == NULL) {
+        (void)kith_map_remove(&account->peers, &key);
+        return NULL;
+    }
+    (*place)->key = key;
+    return *place;
+}
+
+static void one_free(struct peer_session *one)
+{
+    e2e_session_free(one->session);
+    free(one);
+}
+
+static void insert(struct peer *peer, struct peer_session *one)
+{
+    struct peer_session **at = &peer->sessions;
+
+    while (*at != NULL && (*at)->rank > one->rank) at = &(*at)->next;
+    one->next = *at;
+    *at = one;
+}
+
+static void take_out(struct peer *peer, struct peer_session *one)
+{
+    struct peer_session **at = &peer->sessions;
+
+    while (*at != one) at = &(*at)->next;
+    *at = one->next;
+}
+
+static void drop_beyond(struct e2e_account *account, struct peer *peer, unsigned keep)
+{
+    struct peer_session **at = &peer->sessions;
+
+    for (; *at != NULL && keep > 0; keep--) at = &(*at)->next;
+    while (*at != NULL) {
+        struct peer_session *one = *at;
+        *at = one->next;
+        account_drop_session(account, peer, one);
+        one_free(one);
+    }
+}
+
+kith_err account_peer_add(struct e2e_account *account, struct peer *peer, struct e2e_session *session, uint64_t rank)
+{
+    struct peer_session *one = calloc(1, sizeof *one);
+
+    if (one == NULL) return KITH_E_NOMEM;
+    one->session = session;
+    one->rank = rank;
+    if (rank >= account->rank_next) account->rank_next = rank + 1;
+    insert(peer, one);
+    drop_beyond(account, peer, 1 + E2E_ARCHIVED_MAX);
+    return KITH_OK;
+}
+
+void account_peer_prefer(struct e2e_account *account, struct peer *peer, struct peer_session *one)
+{
+    if (peer->sessions == one) return;
+    take_out(peer, one);
+    one->rank = account->rank_next++;
+    insert(peer, one);
+}
+
+void account_peers_prune(struct e2e_account *account, const struct person *person)
+{
+    struct peer **peer = NULL;
+    uint32_t at = 0;
+
+    while (kith_map_next(&account->peers, &at, NULL, (void **)&peer)) {
+        if (memcmp((*peer)->key.account_id, person->account_id, E2E_ACCOUNT_ID_BYTES) != 0) continue;
+        if (e2e_device_find(person->list, kith_get_u32_be((*peer)->key.device_id)) != NULL) continue;
+        drop_beyond(account, *peer, 0);
+    }
+}
+
+void account_peers_free(struct e2e_account *account)
+{
+    struct peer **peer = NULL;
+    uint32_t at = 0;
+
+    while (kith_map_next(&account->peers, &at, NULL, (void **)&peer)) {
+        for (struct peer_session *one = (*peer)->sessions, *next; one != NULL; one = next) {
+            next = one->next;
+            one_free(one);
+        }
+        free(*peer);
+    }
+    kith_map_deinit(&account->peers);
+}

@@ -1,0 +1,201 @@
+#include <stdlib.h>
+
+#include "libkith/crypto/secret.h"
+#include "libkith/e2ee/account_impl.h"
+
+/* What is pinned of everybody, the own account too, and what a list that was fetched does to it. */
+
+struct person *account_person_find(const struct e2e_account *account,
+                                   const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES])
+{
+    struct person **found = kith_map_find(&account->people, account_id);
+
+    return found == NULL ? NULL : *found;
+}
+
+struct person *account_person_put(struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES])
+{
+    struct person **place = NULL;
+    kith_err err = kith_map_add(&account->people, account_id, (void **)&place);
+
+    if (err == KITH_E_CONFLICT) return *place;
+    if (err != KITH_OK) return NULL;
+    *place = calloc(1, sizeof **place);
+    if (*place == NULL) {
+        (void)kith_map_remove(&account->people, account_id);
+        return NULL;
+    }
+    memcpy((*place)->account_id, account_id, E2E_ACCOUNT_ID_BYTES);
+    kith_buf_init(&(*place)->signed_list, E2E_SIGNED_LIST_BYTES_MAX);
+    return *place;
+}
+
+void account_people_free(struct e2e_account *account)
+{
+    struct person **person = NULL;
+    uint32_t at = 0;
+
+    while (kith_map_next(&account->people, &at, NULL, (void **)&person)) {
+        kith_buf_deinit(&(*person)->signed_list);
+        free((*person)->list);
+        free(*person);
+    }
+    kith_map_deinit(&account->people);
+}
+
+kith_err account_person_pin(struct person *person, const struct e2e_device_list *list, struct kith_slice signed_list)
+{
+    struct e2e_device_list *copy = person->list != NULL ? person->list : malloc(sizeof *copy);
+    struct kith_buf bytes;
+    kith_err err;
+
+    if (copy == NULL) return KITH_E_NOMEM;
+    kith_buf_init(&bytes, E2E_SIGNED_LIST_BYTES_MAX);
+    err = kith_buf_append(&bytes, signed_list);
+    if (err != KITH_OK) {
+        kith_buf_deinit(&bytes);
+        if (person->list == NULL) free(copy);
+        return err;
+    }
+    *copy = *list;
+    person->list = copy;
+    kith_buf_deinit(&person->signed_list);
+    person->signed_list = bytes;
+    return KITH_OK;
+}
+
+/* An expired list may lose devices, and gains none: whoever cannot sign a fresh one cannot add to it. */
+static bool gains_when_expired(const struct e2e_device_list *pinned, const struct e2e_device_list *next,
+                               uint64_t now_ms)
+{
+    if (pinned == NULL || next->expires_at_ms > now_ms) return false;
+    for (uint32_t i = 0; i < next->device_count; i++)
+        if (e2e_device_find(pinned, next->devices[i].device_id) == NULL) return true;
+    return false;
+}
+
+/* The own root key is ours to know: a list of the own account under another one is no reset but a lie. */
+static bool is_own(const struct e2e_account *account, const struct person *person)
+{
+    return memcmp(account->config.account_id, person->account_id, E2E_ACCOUNT_ID_BYTES) == 0;
+}
+
+kith_err account_person_forked(struct e2e_account *account, struct person *person)
+{
+    person->trust = E2E_TRUST_FORKED;
+    account_keep_person(account, person);
+    return KITH_E_CONFLICT;
+}
+
+/* Another root key. Nobody had checked the old one: taken, and said. Somebody had: nothing is sent until they act. */
+static kith_err identity_changed(struct person *person, const struct e2e_device_list *list,
+                                 struct kith_slice signed_list)
+{
+    kith_err err = account_person_pin(person, list, signed_list);
+
+    if (err != KITH_OK) return err;
+    person->was_reset = true;
+    if (person->trust == E2E_TRUST_VERIFIED) person->trust = E2E_TRUST_CHANGED;
+    return KITH_OK;
+}
+
+/* Whether this device still belongs to its account. */
+static void look_at_own(struct e2e_account *account)
+{
+    if (account->state != E2E_ACCOUNT_READY || account_own_device(account) != NULL) return;
+    account->state = E2E_ACCOUNT_REMOVED;
+    account_keep_self(account);
+}
+
+static kith_err take_list(struct e2e_account *account, struct person *person, const struct e2e_device_list *list,
+                          struct kith_slice signed_list)
+{
+    kith_err err;
+
+    switch (e2e_device_list_compare(person->list, list)) {
+    case E2E_LIST_FIRST:
+        err = account_person_pin(person, list, signed_list);
+        if (err == KITH_OK && person->trust == E2E_TRUST_UNKNOWN) person->trust = E2E_TRUST_KNOWN;
+        return err;
+    case E2E_LIST_SAME:
+    case E2E_LIST_NEXT: return account_person_pin(person, list, signed_list);
+    case E2E_LIST_IDENTITY:
+        if (is_own(account, person)) return KITH_E_DENIED;
+        return identity_changed(person, list, signed_list);
+    case E2E_LIST_GAP: return KITH_E_NOTFOUND;
+    case E2E_LIST_STALE: return KITH_OK; /* ignored: what is pinned is newer */
+    case E2E_LIST_FORK: return account_person_forked(account, person);
+    case E2E_LIST_ROLLBACK:
+    case E2E_LIST_REUSED: return KITH_E_CONFLICT;
+    }
+    return KITH_E_CONFLICT;
+}
+
+kith_err e2e_account_list(struct e2e_account *account, uint64_t now_ms,
+                          const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES], uint64_t list_seq,
+                          struct kith_slice signed_list)
+{
+    struct e2e_device_list *list = malloc(sizeof *list);
+    struct person *person;
+    kith_err err;
+
+    if (list == NULL) return KITH_E_NOMEM;
+    err = e2e_device_list_read(signed_list, account_id, list);
+    if (err != KITH_OK) goto done;
+    person = account_person_put(account, account_id);
+    err = person == NULL ? KITH_E_FULL : KITH_OK;
+    if (err == KITH_OK && gains_when_expired(person->list, list, now_ms)) err = KITH_E_CONFLICT;
+    if (err == KITH_OK) err = take_list(account, person, list, signed_list);
+    if (err != KITH_OK) goto done;
+    person->list_seq = list_seq;
+    person->is_stale = false;
+    account_keep_person(account, person);
+    account_peers_prune(account, person);
+    if (is_own(account, person)) look_at_own(account);
+done:
+    free(list);
+    return err;
+}
+
+kith_err account_person_saw(struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
+                            uint64_t seq, const uint8_t hash[static E2E_HASH_BYTES])
+{
+    struct person *person = account_person_find(account, account_id);
+
+    if (person == NULL || person->list == NULL || seq > person->list->seq) {
+        if (person != NULL) person->is_stale = true;
+        return KITH_E_AGAIN;
+    }
+    if (seq < person->list->seq) return KITH_OK; /* somebody is behind: the hashes of the past are not kept */
+    if (memcmp(hash, person->list->hash, E2E_HASH_BYTES) == 0) return KITH_OK;
+    return account_person_forked(account, person);
+}
+
+void e2e_account_stale(struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES])
+{
+    struct person *person = account_person_find(account, account_id);
+
+    if (person != NULL) person->is_stale = true;
+}
+
+kith_err e2e_account_verify(struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
+                            bool verified)
+{
+    struct person *person = account_person_find(account, account_id);
+
+    if (person == NULL || person->list == NULL) return KITH_E_NOTFOUND;
+    if (person->trust == E2E_TRUST_FORKED) return KITH_E_NOTFOUND;
+    person->trust = verified ? E2E_TRUST_VERIFIED : E2E_TRUST_KNOWN;
+    account_keep_person(account, person);
+    return KITH_OK;
+}
+
+struct e2e_person e2e_account_person(const struct e2e_account *account,
+                                     const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES])
+{
+    const struct person *person = account_person_find(account, account_id);
+
+    if (person == NULL) return (struct e2e_person){.trust = E2E_TRUST_UNKNOWN};
+    return (struct e2e_person){
+        .trust = person->trust, .was_reset = person->was_reset, .list = person->list, .list_seq = person->list_seq};
+}

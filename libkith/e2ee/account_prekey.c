@@ -1,0 +1,176 @@
+#include <stdlib.h>
+
+#include "libkith/crypto/secret.h"
+#include "libkith/e2ee/account_impl.h"
+
+/*
+ * This device's prekeys: private halves until they are used or too old, public ones until the server has them. One-time
+ * keys are made up to the server's full number when fewer than E2E_PREKEYS_LOW are left there.
+ */
+struct prekey_own *account_prekey_find(const struct e2e_account *account, enum e2e_prekey_kind kind, uint32_t id)
+{
+    struct prekey_own *own = account->prekeys;
+
+    while (own != NULL && (own->half.kind != kind || own->half.id != id)) own = own->next;
+    return own;
+}
+
+void account_prekey_link(struct e2e_account *account, struct prekey_own *own)
+{
+    struct prekey_own **at = &account->prekeys;
+
+    while (*at != NULL && (*at)->made_ms > own->made_ms) at = &(*at)->next;
+    own->next = *at;
+    *at = own; /* newest first */
+    account->prekey_count++;
+}
+
+static void own_free(struct prekey_own *own)
+{
+    e2e_wipe(&own->half, sizeof own->half);
+    kith_buf_deinit(&own->public);
+    free(own);
+}
+
+void account_prekey_forget(struct e2e_account *account, struct prekey_own *own)
+{
+    struct prekey_own **at = &account->prekeys;
+
+    while (*at != own) at = &(*at)->next;
+    *at = own->next;
+    account->prekey_count--;
+    account_drop_prekey(account, own);
+    own_free(own);
+}
+
+void account_prekeys_free(struct e2e_account *account)
+{
+    while (account->prekeys != NULL) {
+        struct prekey_own *next = account->prekeys->next;
+        own_free(account->prekeys);
+        account->prekeys = next;
+    }
+    account->prekey_count = 0;
+}
+
+/* No memory: it is tried again when the upload is asked for next. */
+static bool make(struct e2e_account *account, uint64_t now_ms, enum e2e_prekey_kind kind, uint64_t life_ms)
+{
+    struct prekey_own *own;
+
+    if (account->prekey_count >= E2E_PREKEYS_KEPT_MAX) return false;
+    own = calloc(1, sizeof *own);
+    if (own == NULL) return false;
+    kith_buf_init(&own->public, E2E_PREKEY_BYTES_MAX);
+    own->made_ms = now_ms;
+    if (e2e_prekey_new(&account->config.random, account->config.account_id, account->self.device_id,
+                       account->self.dsk_secret, kind, now_ms + life_ms, &own->half, &own->public) != KITH_OK ||
+        account_prekey_find(account, kind, own->half.id) != NULL) {
+        own_free(own);
+        return false;
+    }
+    account_prekey_link(account, own);
+    account_keep_prekey(account, own);
+    return true;
+}
+
+static uint32_t count_unsent(const struct e2e_account *account, enum e2e_prekey_kind kind)
+{
+    uint32_t count = 0;
+
+    for (const struct prekey_own *own = account->prekeys; own != NULL; own = own->next)
+        count += own->half.kind == kind && kith_buf_len(&own->public) > 0;
+    return count;
+}
+
+static void fill(struct e2e_account *account, uint64_t now_ms, enum e2e_prekey_kind kind, uint32_t left)
+{
+    uint32_t have = left == UINT32_MAX ? 0 : left;
+
+    if (left != UINT32_MAX && have >= E2E_PREKEYS_LOW) return;
+    have += count_unsent(account, kind);
+    while (have < E2E_PREKEYS_MAX && make(account, now_ms, kind, E2E_ONE_TIME_LIFE_MS)) have++;
+}
+
+static uint64_t keep_ms(enum e2e_prekey_kind kind)
+{
+    return kind == E2E_PREKEY_SPK || kind == E2E_PREKEY_KEM_LR ? E2E_SPK_KEEP_MS
+                                                               : E2E_ONE_TIME_LIFE_MS + E2E_SPK_KEEP_MS;
+}
+
+static void forget_old(struct e2e_account *account, uint64_t now_ms)
+{
+    for (struct prekey_own *own = account->prekeys, *next; own != NULL; own = next) {
+        next = own->next;
+        if (own->made_ms + keep_ms(own->half.kind) <= now_ms) account_prekey_forget(account, own);
+    }
+}
+
+void account_prekeys_renew(struct e2e_account *account, uint64_t now_ms)
+{
+    forget_old(account, now_ms);
+    if (account->self.spk_made_ms == 0 || account->self.spk_made_ms + E2E_SPK_RENEW_MS <= now_ms) {
+        if (make(account, now_ms, E2E_PREKEY_SPK, E2E_SPK_LIFE_MS) &&
+            make(account, now_ms, E2E_PREKEY_KEM_LR, E2E_SPK_LIFE_MS)) {
+            account->self.spk_made_ms = now_ms;
+            account_keep_self(account);
+        }
+    }
+    fill(account, now_ms, E2E_PREKEY_OPK, account->opks_left);
+    fill(account, now_ms, E2E_PREKEY_KEM_OT, account->kem_ots_left);
+}
+
+/* Of the signed prekey and that of last resort the newest counts: the list is newest first. */
+static void offer(const struct prekey_own *own, struct e2e_upload *out)
+{
+    struct kith_slice public = kith_buf_peek(&own->public);
+
+    if (public.len == 0) return;
+    switch (own->half.kind) {
+    case E2E_PREKEY_SPK:
+        if (out->spk.len == 0) out->spk = public;
+        return;
+    case E2E_PREKEY_KEM_LR:
+        if (out->kem_lr.len == 0) out->kem_lr = public;
+        return;
+    case E2E_PREKEY_OPK:
+        if (out->opk_count < E2E_PREKEYS_MAX) out->opks[out->opk_count++] = public;
+        return;
+    case E2E_PREKEY_KEM_OT:
+        if (out->kem_ot_count < E2E_PREKEYS_MAX) out->kem_ots[out->kem_ot_count++] = public;
+        return;
+    }
+}
+
+bool e2e_account_upload(struct e2e_account *account, uint64_t now_ms, struct e2e_upload *out)
+{
+    const struct person *me = account_person_find(account, account->config.account_id);
+
+    *out = (struct e2e_upload){0};
+    if (account->state != E2E_ACCOUNT_READY) return false;
+    account_list_renew(account, now_ms);
+    account_prekeys_renew(account, now_ms);
+    if (account->self.list_unsent) out->list = kith_buf_peek(&me->signed_list);
+    for (const struct prekey_own *own = account->prekeys; own != NULL; own = own->next) offer(own, out);
+    return out->list.len + out->spk.len + out->kem_lr.len + out->opk_count + out->kem_ot_count > 0;
+}
+
+void e2e_account_uploaded(struct e2e_account *account, uint32_t opk_count, uint32_t kem_ot_count)
+{
+    for (struct prekey_own *own = account->prekeys; own != NULL; own = own->next) {
+        if (kith_buf_len(&own->public) == 0) continue;
+        kith_buf_deinit(&own->public);
+        account_keep_prekey(account, own);
+    }
+    if (account->self.list_unsent) {
+        account->self.list_unsent = false;
+        account_keep_self(account);
+    }
+    e2e_account_prekeys_left(account, opk_count, kem_ot_count);
+}
+
+void e2e_account_prekeys_left(struct e2e_account *account, uint32_t opk_count, uint32_t kem_ot_count)
+{
+    account->opks_left = opk_count;
+    account->kem_ots_left = kem_ot_count;
+}

@@ -1,0 +1,185 @@
+#include <stdlib.h>
+
+#include "libkith/e2ee/account_impl.h"
+
+/* What is kept: written here, read in account_load.c. */
+
+struct record {
+    struct kith_buf value;
+    struct e2e_tlv_writer writer;
+    uint8_t key[E2E_RECORD_KEY_BYTES_MAX];
+    size_t key_len;
+};
+
+/* It must stay where it is: the writer points into it. */
+static void begin(struct record *record, uint8_t letter)
+{
+    record->key[0] = E2E_RECORD_KEY;
+    record->key[1] = letter;
+    record->key_len = 2;
+    kith_buf_init(&record->value, E2E_RECORD_BYTES_MAX);
+    record->writer = e2e_tlv_writer_of(&record->value);
+}
+
+static void key_bytes(struct record *record, const uint8_t *bytes, size_t len)
+{
+    memcpy(record->key + record->key_len, bytes, len);
+    record->key_len += len;
+}
+
+static void key_u32(struct record *record, uint32_t number)
+{
+    kith_put_u32_be(record->key + record->key_len, number);
+    record->key_len += 4;
+}
+
+static void put(struct record *record, uint16_t tag, const void *bytes, size_t len)
+{
+    e2e_tlv_put(&record->writer, tag, kith_slice_of(bytes, len));
+}
+
+static void keep(const struct e2e_account *account, struct record *record)
+{
+    if (e2e_tlv_finish(&record->writer) != KITH_OK) abort(); /* no memory: see account_impl.h */
+    account->config.keep(account->config.arg, kith_slice_of(record->key, record->key_len),
+                         kith_buf_peek(&record->value));
+    kith_buf_wipe(&record->value);
+}
+
+static void drop(const struct e2e_account *account, const struct record *record)
+{
+    account->config.drop(account->config.arg, kith_slice_of(record->key, record->key_len));
+}
+
+void account_keep_self(struct e2e_account *account)
+{
+    const struct self_keys *self = &account->self;
+    struct record record;
+
+    begin(&record, 'I');
+    e2e_tlv_put_u8(&record.writer, 1, (uint8_t)account->state);
+    e2e_tlv_put_u32(&record.writer, 2, self->device_id);
+    put(&record, 3, self->dsk_secret, E2E_SIGN_SECRET_BYTES);
+    put(&record, 4, self->ddh_secret, E2E_DH_BYTES);
+    if (self->has_ark) put(&record, 5, self->ark_secret, E2E_SIGN_SECRET_BYTES);
+    if (self->has_aik) put(&record, 6, self->aik_secret, E2E_SIGN_SECRET_BYTES);
+    put(&record, 7, self->acceptance, E2E_SIGNATURE_BYTES);
+    e2e_tlv_put_u8(&record.writer, 8, self->list_unsent);
+    e2e_tlv_put_u64(&record.writer, 9, self->spk_made_ms);
+    if (account->state == E2E_ACCOUNT_LINKING) {
+        put(&record, 10, self->link_dh_secret, E2E_DH_BYTES);
+        put(&record, 11, self->link_kem_seed, E2E_KEM_SEED_BYTES);
+        put(&record, 12, self->link_secret, sizeof self->link_secret);
+        e2e_tlv_put_u64(&record.writer, 13, self->link_made_ms);
+        e2e_tlv_put(&record.writer, 14, kith_buf_peek(&self->link_request));
+    }
+    keep(account, &record);
+}
+
+static void prekey_key(struct record *record, const struct prekey_own *own)
+{
+    uint8_t kind = (uint8_t)own->half.kind;
+
+    begin(record, 'P');
+    key_bytes(record, &kind, 1);
+    key_u32(record, own->half.id);
+}
+
+void account_keep_prekey(struct e2e_account *account, const struct prekey_own *own)
+{
+    struct record record;
+
+    prekey_key(&record, own);
+    put(&record, 1, own->half.secret, e2e_prekey_is_kem(own->half.kind) ? E2E_KEM_SEED_BYTES : E2E_DH_BYTES);
+    e2e_tlv_put_u64(&record.writer, 2, own->half.expires_at_ms);
+    e2e_tlv_put_u64(&record.writer, 3, own->made_ms);
+    e2e_tlv_put_optional(&record.writer, 4, kith_buf_peek(&own->public));
+    keep(account, &record);
+}
+
+void account_drop_prekey(struct e2e_account *account, const struct prekey_own *own)
+{
+    struct record record;
+
+    prekey_key(&record, own);
+    drop(account, &record);
+}
+
+void account_keep_last_resort(struct e2e_account *account, const uint8_t use[static LAST_RESORT_BYTES])
+{
+    struct record record;
+
+    begin(&record, 'X');
+    key_bytes(&record, use, LAST_RESORT_BYTES);
+    e2e_tlv_put_u8(&record.writer, 1, 1);
+    keep(account, &record);
+}
+
+void account_keep_person(struct e2e_account *account, const struct person *person)
+{
+    struct record record;
+
+    begin(&record, 'L');
+    key_bytes(&record, person->account_id, E2E_ACCOUNT_ID_BYTES);
+    e2e_tlv_put_u8(&record.writer, 1, (uint8_t)person->trust);
+    e2e_tlv_put_u8(&record.writer, 2, person->was_reset);
+    e2e_tlv_put_u64(&record.writer, 3, person->list_seq);
+    e2e_tlv_put_optional(&record.writer, 4, kith_buf_peek(&person->signed_list));
+    keep(account, &record);
+}
+
+static void session_key(struct record *record, const struct peer *peer, const struct peer_session *one)
+{
+    begin(record, 'S');
+    key_bytes(record, peer->key.account_id, E2E_ACCOUNT_ID_BYTES);
+    key_bytes(record, peer->key.device_id, 4);
+    key_bytes(record, e2e_session_transcript(one->session), SESSION_NAME_BYTES);
+}
+
+void account_keep_session(struct e2e_account *account, const struct peer *peer, const struct peer_session *one)
+{
+    struct record record;
+    struct kith_buf state;
+
+    kith_buf_init(&state, E2E_SESSION_BYTES_MAX);
+    if (e2e_session_encode(one->session, &state) != KITH_OK) abort();
+    session_key(&record, peer, one);
+    e2e_tlv_put_u64(&record.writer, 1, one->rank);
+    e2e_tlv_put(&record.writer, 2, kith_buf_peek(&state));
+    kith_buf_wipe(&state);
+    keep(account, &record);
+}
+
+void account_drop_session(struct e2e_account *account, const struct peer *peer, const struct peer_session *one)
+{
+    struct record record;
+
+    session_key(&record, peer, one);
+    drop(account, &record);
+}
+
+void account_keep_thread(struct e2e_account *account, const uint8_t thread_id[static E2E_ID_BYTES],
+                         const struct thread_place *place)
+{
+    struct record record;
+
+    begin(&record, 'T');
+    key_bytes(&record, thread_id, E2E_ID_BYTES);
+    e2e_tlv_put_u64(&record.writer, 1, place->sseq);
+    put(&record, 2, place->prev, E2E_PREV_BYTES);
+    if (place->has_pending) {
+        put(&record, 3, place->pending_id, E2E_ID_BYTES);
+        put(&record, 4, place->pending_prev, E2E_PREV_BYTES);
+    }
+    keep(account, &record);
+}
+
+void account_keep_heard(struct e2e_account *account, const struct heard_key *key, uint64_t sseq)
+{
+    struct record record;
+
+    begin(&record, 'H');
+    key_bytes(&record, (const uint8_t *)key, sizeof *key);
+    e2e_tlv_put_u64(&record.writer, 1, sseq);
+    keep(account, &record);
+}

@@ -1,0 +1,225 @@
+#include <assert.h>
+#include <stdlib.h>
+
+#include "libkith/crypto/secret.h"
+#include "libkith/e2ee/account_impl.h"
+#include "wire/bodies.h"
+
+/* One message to every device of every member but this one. */
+
+struct sealing {
+    struct e2e_account *account;
+    uint64_t now_ms;
+    const struct e2e_seal *seal;
+    struct kith_buf plain, plain_own; /* the same, and with `dest` for the own other devices */
+    struct kith_buf ciphers;
+    struct bodies_list lists[E2E_MEMBERS_MAX];
+    struct {
+        struct device_id device;
+        size_t at, len; /* in ciphers */
+    } items[E2E_MEMBERS_MAX * E2E_DEVICES_MAX];
+    size_t item_count;
+};
+
+static bool is_own(const struct sealing *s, const uint8_t *account_id)
+{
+    return memcmp(s->account->config.account_id, account_id, E2E_ACCOUNT_ID_BYTES) == 0;
+}
+
+static bool is_this_device(const struct sealing *s, const struct person *person, const struct e2e_device *device)
+{
+    return is_own(s, person->account_id) && device->device_id == s->account->self.device_id;
+}
+
+/* The session to send with; NULL: there is none, or its other end never answered and is too old. */
+static struct peer_session *sending_session(const struct peer *peer, uint64_t now_ms)
+{
+    struct e2e_session_facts facts;
+
+    if (peer == NULL || peer->sessions == NULL) return NULL;
+    facts = e2e_session_facts(peer->sessions->session);
+    if (!facts.is_answered && facts.created_ms + E2E_SESSION_LIFE_MS <= now_ms) return NULL;
+    return peer->sessions;
+}
+
+static void want_sessions(const struct sealing *s, const struct person *person, struct e2e_wants *wants)
+{
+    for (uint32_t i = 0; i < person->list->device_count; i++) {
+        const struct e2e_device *device = &person->list->devices[i];
+        const struct peer *peer = account_peer_find(s->account, person->account_id, device->device_id);
+        if (!device->is_accepted || is_this_device(s, person, device)) continue;
+        if (sending_session(peer, s->now_ms) != NULL) continue;
+        if (peer != NULL && peer->passed_over_until_ms > s->now_ms) continue;
+        account_want(wants, E2E_WANT_BUNDLE, person->account_id, device->server_device);
+    }
+}
+
+/* Everything that is missing, before anything is encrypted. */
+static kith_err look(struct sealing *s, struct e2e_wants *wants)
+{
+    for (uint32_t i = 0; i < s->seal->member_count; i++) {
+        const struct person *person = account_person_find(s->account, s->seal->members[i]);
+        if (person != NULL && (person->trust == E2E_TRUST_CHANGED || person->trust == E2E_TRUST_FORKED)) {
+            wants->count = 0;
+            account_want(wants, E2E_WANT_LIST, person->account_id, NULL);
+            return KITH_E_DENIED;
+        }
+        if (person == NULL || person->list == NULL || person->is_stale)
+            account_want(wants, E2E_WANT_LIST, s->seal->members[i], NULL);
+        else
+            want_sessions(s, person, wants);
+    }
+    return wants->count > 0 ? KITH_E_AGAIN : KITH_OK;
+}
+
+static struct e2e_payload payload_of(const struct sealing *s, const struct thread_place *place)
+{
+    const struct e2e_device_list *own = account_own_list(s->account);
+    struct e2e_payload payload = {
+        .content_type = s->seal->content_type,
+        .device_id = s->account->self.device_id,
+        .sent_at_ms = s->seal->sent_at_ms,
+        .sseq = place->sseq + 1,
+        .list_seq = own->seq,
+        .body = s->seal->body,
+    };
+
+    memcpy(payload.thread_id, s->seal->thread_id, sizeof payload.thread_id);
+    memcpy(payload.account_id, s->account->config.account_id, sizeof payload.account_id);
+    memcpy(payload.msg_id, s->seal->msg_id, sizeof payload.msg_id);
+    memcpy(payload.prev, place->prev, sizeof payload.prev);
+    memcpy(payload.list_hash, own->hash, sizeof payload.list_hash);
+    return payload;
+}
+
+/* In a chat of two, which list of the other it was made for, and in the copies for the own devices, whom it was written to. */
+static const uint8_t *other_of_two(const struct sealing *s)
+{
+    if (s->seal->member_count != 2) return NULL;
+    return s->seal->members[is_own(s, s->seal->members[0]) ? 1 : 0];
+}
+
+static kith_err compose(struct sealing *s, struct thread_place *place)
+{
+    struct e2e_payload payload = payload_of(s, place);
+    const uint8_t *other = other_of_two(s);
+    kith_err err;
+
+    if (other != NULL) {
+        const struct e2e_device_list *list = account_person_find(s->account, other)->list;
+        payload.has_peer_list = true;
+        payload.peer_list_seq = list->seq;
+        memcpy(payload.peer_list_hash, list->hash, sizeof payload.peer_list_hash);
+    }
+    err = e2e_payload_encode(&payload, &s->plain);
+    if (err == KITH_OK && other != NULL) {
+        payload.has_dest = true;
+        memcpy(payload.dest, other, sizeof payload.dest);
+    }
+    if (err == KITH_OK) err = e2e_payload_encode(&payload, &s->plain_own);
+    if (err != KITH_OK) return err;
+    place->has_pending = true;
+    memcpy(place->pending_id, s->seal->msg_id, sizeof place->pending_id);
+    memcpy(place->pending_prev, payload.body_hash, sizeof place->pending_prev);
+    return KITH_OK;
+}
+
+static kith_err encrypt_to(struct sealing *s, const struct person *person, const struct e2e_device *device)
+{
+    struct peer *peer = account_peer_find(s->account, person->account_id, device->device_id);
+    struct peer_session *one = sending_session(peer, s->now_ms);
+    const struct kith_buf *plain = is_own(s, person->account_id) ? &s->plain_own : &s->plain;
+    size_t at = kith_buf_len(&s->ciphers);
+    kith_err err;
+
+    if (one == NULL) return KITH_OK; /* passed over */
+    err = e2e_session_encrypt(&s->account->config.random, one->session, kith_buf_peek(plain), s->now_ms, &s->ciphers);
+    if (err != KITH_OK) return err;
+    account_keep_session(s->account, peer, one);
+    memcpy(s->items[s->item_count].device.id.raw, device->server_device, E2E_SERVER_DEVICE_BYTES);
+    s->items[s->item_count].at = at;
+    s->items[s->item_count++].len = kith_buf_len(&s->ciphers) - at;
+    return KITH_OK;
+}
+
+static kith_err encrypt_all(struct sealing *s)
+{
+    kith_err err = KITH_OK;
+
+    for (uint32_t i = 0; i < s->seal->member_count && err == KITH_OK; i++) {
+        const struct person *person = account_person_find(s->account, s->seal->members[i]);
+        memcpy(s->lists[i].user.id.raw, person->account_id, E2E_ACCOUNT_ID_BYTES);
+        s->lists[i].list_seq = person->list_seq;
+        for (uint32_t j = 0; j < person->list->device_count && err == KITH_OK; j++) {
+            const struct e2e_device *device = &person->list->devices[j];
+            if (device->is_accepted && !is_this_device(s, person, device)) err = encrypt_to(s, person, device);
+        }
+    }
+    return err;
+}
+
+static int by_device(const void *a, const void *b)
+{
+    return kith_uuid_cmp(((const struct bodies_item *)a)->device.id, ((const struct bodies_item *)b)->device.id);
+}
+
+static kith_err write_bodies(const struct sealing *s, struct kith_buf *out)
+{
+    struct kith_slice all = kith_buf_peek(&s->ciphers);
+    struct bodies_item *items = calloc(s->item_count + 1, sizeof *items);
+    kith_err err;
+
+    if (items == NULL) return KITH_E_NOMEM;
+    for (size_t i = 0; i < s->item_count; i++) {
+        items[i].device = s->items[i].device;
+        items[i].ciphertext = kith_slice_of(all.ptr + s->items[i].at, s->items[i].len);
+    }
+    qsort(items, s->item_count, sizeof *items, by_device);
+    err = bodies_encode(out, s->lists, s->seal->member_count, items, s->item_count);
+    free(items);
+    return err;
+}
+
+kith_err e2e_account_seal(struct e2e_account *account, uint64_t now_ms, const struct e2e_seal *seal,
+                          struct e2e_wants *wants, struct kith_buf *out)
+{
+    struct sealing *s;
+    struct thread_place *place = NULL;
+    kith_err err;
+
+    assert(seal->member_count >= 1 && seal->member_count <= E2E_MEMBERS_MAX);
+    wants->count = 0;
+    if (account->state != E2E_ACCOUNT_READY) return KITH_E_CLOSED;
+    s = calloc(1, sizeof *s);
+    if (s == NULL) return KITH_E_NOMEM;
+    *s = (struct sealing){.account = account, .now_ms = now_ms, .seal = seal};
+    kith_buf_init(&s->plain, E2E_PAYLOAD_BYTES_MAX);
+    kith_buf_init(&s->plain_own, E2E_PAYLOAD_BYTES_MAX);
+    kith_buf_init(&s->ciphers, KITH_MESSAGE_BYTES_MAX);
+    err = look(s, wants);
+    if (err == KITH_OK) {
+        err = kith_map_add(&account->threads, seal->thread_id, (void **)&place);
+        if (err == KITH_E_CONFLICT) err = KITH_OK;
+    }
+    if (err == KITH_OK) err = compose(s, place);
+    if (err == KITH_OK) err = encrypt_all(s);
+    if (err == KITH_OK) err = write_bodies(s, out);
+    if (err == KITH_OK) account_keep_thread(account, seal->thread_id, place);
+    kith_buf_wipe(&s->plain);
+    kith_buf_wipe(&s->plain_own);
+    kith_buf_deinit(&s->ciphers);
+    free(s);
+    return err;
+}
+
+void e2e_account_accepted(struct e2e_account *account, const uint8_t thread_id[static E2E_ID_BYTES],
+                          const uint8_t msg_id[static E2E_ID_BYTES])
+{
+    struct thread_place *place = kith_map_find(&account->threads, thread_id);
+
+    if (place == NULL || !place->has_pending || memcmp(place->pending_id, msg_id, E2E_ID_BYTES) != 0) return;
+    place->sseq++;
+    memcpy(place->prev, place->pending_prev, sizeof place->prev);
+    place->has_pending = false;
+    account_keep_thread(account, thread_id, place);
+}
