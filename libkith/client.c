@@ -19,7 +19,9 @@ struct kith_client *kith_client_new(const struct kith_client_config *config)
     stomp_reader_init(&client->reader, KITH_FRAME_BYTES_MAX * 2);
     client->order_next = 1;
     client->connect_at_ms = client->timer_at_ms = UINT64_MAX;
-    return client;
+    if (secure_init(client) == KITH_OK) return client;
+    kith_client_free(client);
+    return NULL;
 }
 
 static void effects_free(struct effect_node *node)
@@ -43,9 +45,10 @@ void kith_client_free(struct kith_client *client)
     free(client->lent);
     for (struct outbox_entry *entry = client->outbox_first, *next; entry != NULL; entry = next) {
         next = entry->next;
-        free(entry);
+        outbox_entry_free(entry);
     }
     while (kith_map_next(&client->chats, &at, &key, (void **)&sync)) free(*sync);
+    secure_deinit(client);
     kith_map_deinit(&client->chats);
     kith_map_deinit(&client->marks);
     kith_buf_deinit(&client->batch);

@@ -2,6 +2,7 @@
 #define LIBKITH_CLIENT_H
 
 #include "base/map.h"
+#include "libkith/e2ee/account.h"
 #include "libkith/kith.h"
 #include "wire/stomp.h"
 
@@ -25,6 +26,8 @@ struct outbox_entry {
     enum kith_code code;
     bool was_on_wire, in_flight, encrypted;
     uint64_t created_ms, expires_ms, sent_at_ms;
+    struct kith_buf sealed; /* of a client that encrypts: what goes over the wire; empty: to be made */
+    uint64_t echo_seq;      /* among the echoes: the number under which the stream will bring it */
     size_t content_type_len, body_len;
     uint8_t bytes[]; /* content type, body */
 };
@@ -54,6 +57,44 @@ struct effect_node {
     struct effect_node *next;
     struct kith_effect effect;
     uint8_t bytes[]; /* what the effect's slices point to */
+};
+
+/* A message that cannot be opened yet; everything of its chat waits behind it. The record 'Q'. */
+struct pending {
+    struct pending *next; /* in the order in which they came */
+    struct kith_message message;
+    bool is_fresh;   /* its sender's list was fetched since it came */
+    uint8_t bytes[]; /* type, content type, body */
+};
+
+struct chat_members {
+    uint32_t count;
+    uint8_t users[E2E_MEMBERS_MAX][E2E_ACCOUNT_ID_BYTES]; /* ascending */
+};
+
+/* The encrypting part of a client (secure.c). */
+#define SECURE_COOLING_MAX 32
+struct secure {
+    struct e2e_account *account; /* NULL: it does not encrypt */
+    bool keys_known;             /* since the start the server said what it has of this device */
+    bool upload_due;
+    bool busy;    /* a fetch is out */
+    bool helped;  /* and brought something new */
+    bool changed; /* what waits may go on */
+    bool working;
+    struct kith_fetch fetch;
+    uint32_t failures;
+    uint64_t retry_at_ms;
+    struct e2e_wants wants; /* of everything that waits */
+    struct chat_id wants_members;
+    struct {
+        struct e2e_want want;
+        uint64_t until_ms; /* it was fetched just now, and that did not help */
+    } cooling[SECURE_COOLING_MAX];
+    uint32_t cooling_next;
+    struct kith_map members; /* chat_id: struct chat_members * */
+    struct pending *pending_first, *pending_last;
+    struct outbox_entry *echoes; /* accepted, and not seen in the stream yet: the record 'W' */
 };
 
 enum link_state { LINK_DOWN, LINK_OPENING, LINK_CONNECT_SENT, LINK_UP };
@@ -94,6 +135,7 @@ struct kith_client {
     size_t ack_len;
     uint64_t timer_at_ms;
     enum kith_code offline_code;
+    struct secure secure;
     struct kith_client_stats stats;
 };
 
@@ -116,6 +158,10 @@ void record_put_state(struct kith_client *client);
 void record_put_message(struct kith_client *client, const struct kith_message *message);
 void record_put_mail(struct kith_client *client, const struct kith_message *message);
 void record_delete_mail(struct kith_client *client, uint64_t seq);
+void record_put_pending(struct kith_client *client, const struct kith_message *message);
+void record_delete_pending(struct kith_client *client, const struct kith_message *message);
+void record_put_echo(struct kith_client *client, const struct outbox_entry *entry);
+void record_delete_echo(struct kith_client *client, const struct outbox_entry *entry);
 
 /* outbox.c */
 struct chat_sync *chat_sync_of(struct kith_client *client, struct chat_id chat); /* found or made; NULL: no memory */
@@ -127,6 +173,10 @@ uint64_t outbox_next_ms(const struct kith_client *client);
 struct outbox_entry *outbox_add(struct kith_client *client, const struct outbox_entry *head,
                                 struct kith_slice content_type, struct kith_slice body);
 struct msg_id client_msg_id(struct kith_client *client);
+struct outbox_entry *outbox_find(const struct kith_client *client, struct msg_id id);
+void outbox_entry_free(struct outbox_entry *entry);
+/** Refused here, for good. */
+void outbox_fail(struct kith_client *client, struct outbox_entry *entry, enum kith_code code, bool is_unknown);
 
 /* link.c */
 void link_down(struct kith_client *client, enum kith_code code, uint64_t retry_after_ms);
@@ -135,7 +185,34 @@ void link_timers(struct kith_client *client);
 /* inbox.c */
 void inbox_message(struct kith_client *client, const struct stomp_frame *frame);
 void inbox_ack(struct kith_client *client);
+/** Shows it and, for a host with shows_history, keeps it. */
+void inbox_show(struct kith_client *client, const struct kith_message *message);
+/** Copies to *at, moves it on. */
+struct kith_slice client_copy_to(uint8_t **at, struct kith_slice bytes);
 /* Found or made, lent until the next call; NULL: no memory, or CLIENT_MARKS_MAX. */
 struct receipt_marks *receipt_marks_of(struct kith_client *client, struct chat_id chat, struct user_id user);
+
+struct e2e_account *secure_account_new(struct kith_client *client); /* secure_account.c */
+/* secure.c: does nothing for a client that does not encrypt */
+kith_err secure_init(struct kith_client *client);
+void secure_deinit(struct kith_client *client);
+bool secure_on(const struct kith_client *client);
+/** Whether it may go out: its `sealed` is there, or none is needed. Else what is missing is wanted, or it has failed. */
+bool secure_seal(struct kith_client *client, struct outbox_entry *entry);
+/** STALE_DEVICES: it is sealed anew, for what the server says then. */
+void secure_stale(struct kith_client *client, struct outbox_entry *entry);
+/** The server has numbered it, and it goes out of the outbox. True: the entry was taken, to be seen in the stream. */
+bool secure_accepted(struct kith_client *client, struct outbox_entry *entry, uint64_t seq);
+/** An event of the stream, in order: shown now, or when it can be opened. */
+void secure_event(struct kith_client *client, struct kith_message *message);
+/** Tries what waits, and asks for what is missing. The end of every step. */
+void secure_work(struct kith_client *client);
+/** The connection is there (again), or gone. */
+void secure_link(struct kith_client *client);
+uint64_t secure_next_ms(const struct kith_client *client);
+/** Records being loaded: the pending come in the order of their numbers. */
+struct pending *secure_pending_add(struct kith_client *client, const struct kith_message *message);
+kith_err secure_echo_add(struct kith_client *client, const struct outbox_entry *head, struct kith_slice content_type,
+                         struct kith_slice body);
 
 #endif

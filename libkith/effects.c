@@ -47,6 +47,7 @@ static void queue_append(struct kith_client *client, struct effect_node *first, 
 
 void step_end(struct kith_client *client)
 {
+    secure_work(client);
     if (kith_buf_len(&client->batch) > 0) {
         size_t len = kith_buf_len(&client->batch);
         struct effect_node *node = malloc(sizeof *node + len);

@@ -69,7 +69,7 @@ void inbox_ack(struct kith_client *client)
     client->stats.acks++;
 }
 
-static struct kith_slice copy_to(uint8_t **at, struct kith_slice bytes)
+struct kith_slice client_copy_to(uint8_t **at, struct kith_slice bytes)
 {
     struct kith_slice copy = kith_slice_of(*at, bytes.len);
 
@@ -85,10 +85,16 @@ static void show(struct kith_client *client, enum kith_effect_kind kind, const s
                                             message->type.len + message->content_type.len + message->body.len, &bytes);
 
     effect->message = *message;
-    effect->message.type = copy_to(&bytes, message->type);
-    effect->message.content_type = copy_to(&bytes, message->content_type);
-    effect->message.body = copy_to(&bytes, message->body);
+    effect->message.type = client_copy_to(&bytes, message->type);
+    effect->message.content_type = client_copy_to(&bytes, message->content_type);
+    effect->message.body = client_copy_to(&bytes, message->body);
     effect->chat = message->chat;
+}
+
+void inbox_show(struct kith_client *client, const struct kith_message *message)
+{
+    show(client, KITH_EFFECT_MESSAGE, message);
+    if (client->config.shows_history) record_put_message(client, message);
 }
 
 static struct kith_message message_of(const struct stomp_frame *frame, struct chat_id chat)
@@ -137,11 +143,10 @@ static void numbered(struct kith_client *client, const struct stomp_frame *frame
     }
     sync->applied_up_to = message.seq;
     record_put_chat(client, sync);
-    show(client, KITH_EFFECT_MESSAGE, &message);
-    if (client->config.shows_history) record_put_message(client, &message);
+    if (kith_uuid_eq(message.device.id, client->config.device.id)) outbox_accepted(client, message.id, message.seq);
+    secure_event(client, &message);
     if (message.gap_from > 0) client->stats.gaps++;
     client->stats.applied++;
-    if (kith_uuid_eq(message.device.id, client->config.device.id)) outbox_accepted(client, message.id, message.seq);
     remember_ack(client, frame);
 }
 

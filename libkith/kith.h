@@ -34,6 +34,7 @@ struct kith_client_config {
     uint32_t in_flight_max; /* messages on the wire and unanswered; 0: 16 */
     bool shows_history;     /* keep a record of every message that was shown */
     bool keeps_mail;        /* keep a record of every item of the mailbox until kith_client_mail_done() */
+    bool encrypts;          /* takes part in kith/1: see "encryption" below */
     void (*random)(void *arg, void *out, size_t len);
     void *random_arg;
 };
@@ -58,7 +59,7 @@ void kith_client_persisted(struct kith_client *client);
 /* ---- what the person wants */
 struct kith_send {
     struct chat_id chat;
-    bool encrypted;
+    bool encrypted; /* the chat is; of a client that encrypts, body is what people read, else what they exchange */
     struct kith_slice content_type, body; /* copied */
     uint64_t expires_ms;                  /* 0: never */
 };
@@ -96,6 +97,47 @@ KITH_MUST_USE kith_err kith_client_outbox_retry(struct kith_client *client, stru
 /** Forgets an entry that is not on the wire now. KITH_E_NOTFOUND; KITH_E_AGAIN while it is on the wire. */
 KITH_MUST_USE kith_err kith_client_outbox_drop(struct kith_client *client, struct msg_id id);
 
+/* ---- encryption: a client that `encrypts` opens and seals by itself; what it needs of the server's REST it asks the host
+ * for, one fetch at a time. Its records, which hold secrets, go through PERSIST as all others. */
+enum kith_fetch_kind {
+    KITH_FETCH_KEYS = 1, /* GET /devices/me/keys: kith_client_keys()                                                */
+    KITH_FETCH_UPLOAD,   /* PUT /devices/me/keys with kith_client_upload(): kith_client_uploaded()                 */
+    KITH_FETCH_LISTS,    /* GET /users/{user}/devices?after={after}: kith_client_list() for each, ascending        */
+    KITH_FETCH_BUNDLES,  /* POST /keys/claim of `devices`: kith_client_bundle(), or kith_client_no_bundle(), for each */
+    KITH_FETCH_MEMBERS,  /* GET /chats/{chat}: kith_client_members()                                               */
+};
+#define KITH_FETCH_DEVICES_MAX 64
+struct kith_fetch {
+    enum kith_fetch_kind kind;
+    struct user_id user;   /* LISTS */
+    uint64_t after;        /* LISTS: the newest list that is known, 0: none and only the newest is wanted */
+    struct chat_id chat;   /* MEMBERS */
+    uint32_t device_count; /* BUNDLES */
+    struct {
+        struct user_id user;
+        struct device_id device;
+    } devices[KITH_FETCH_DEVICES_MAX];
+};
+struct e2e_account;
+struct e2e_upload;
+struct e2e_claimed;
+/** libkith/e2ee/account.h, for what a person does: trust, linking. NULL: it does not encrypt. After any change: _acted(). */
+struct e2e_account *kith_client_account(struct kith_client *client);
+void kith_client_acted(struct kith_client *client, struct kith_time now);
+/** The answers to a fetch, in any number, then kith_client_fetched(). */
+void kith_client_keys(struct kith_client *client, bool has_list, uint64_t list_seq, uint32_t opk_count,
+                      uint32_t kem_ot_count);
+/** False: there is nothing to upload any more. Lent until the next call. */
+bool kith_client_upload(struct kith_client *client, struct e2e_upload *out);
+void kith_client_uploaded(struct kith_client *client, uint64_t list_seq, uint32_t opk_count, uint32_t kem_ot_count);
+void kith_client_list(struct kith_client *client, struct user_id user, uint64_t list_seq,
+                      struct kith_slice signed_list);
+void kith_client_bundle(struct kith_client *client, const struct e2e_claimed *claimed);
+void kith_client_no_bundle(struct kith_client *client, struct user_id user, struct device_id device);
+void kith_client_members(struct kith_client *client, struct chat_id chat, const struct user_id *users, size_t count);
+/** The fetch is over; ok false: it failed, and is asked for again in a while. */
+void kith_client_fetched(struct kith_client *client, struct kith_time now, bool ok);
+
 /* ---- what the host must do */
 enum kith_effect_kind {
     KITH_EFFECT_PERSIST =
@@ -112,6 +154,7 @@ enum kith_effect_kind {
     KITH_EFFECT_TYPING,  /* show: somebody types, or stopped                                                        */
     KITH_EFFECT_STATE,   /* show: connection state                                                                  */
     KITH_EFFECT_MAIL,    /* an item of the mailbox came, the first and only time: for the device, not for the person */
+    KITH_EFFECT_FETCH,   /* ask the server for `fetch`, answer with kith_client_fetched()                          */
 };
 
 enum kith_connection { KITH_OFFLINE = 1, KITH_CONNECTING, KITH_ONLINE, KITH_REPLACED };
@@ -124,6 +167,9 @@ struct kith_message {
     struct device_id device;
     uint64_t created_ms, expires_ms;
     bool encrypted, has_body;
+    bool is_open;        /* of an encrypted message: content_type and body are what was inside */
+    kith_err unreadable; /* encrypted, with a body that could not be opened: why. KITH_OK: not so */
+    uint64_t missed;     /* is_open: messages of that device that should have come before and did not */
     struct kith_slice type, content_type, body; /* "message", "member", …; lent */
 };
 
@@ -142,6 +188,7 @@ struct kith_effect {
     bool typing;                          /* TYPING */
     enum kith_connection connection;      /* STATE */
     uint64_t retry_ms;                    /* STATE: offline, and next try at mono retry_ms */
+    struct kith_fetch fetch;              /* FETCH */
 };
 
 /** The next effect, lent until the next call on the client. KITH_E_NOTFOUND: none. KITH_E_AGAIN: waits for persisted. */

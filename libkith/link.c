@@ -29,6 +29,7 @@ void link_down(struct kith_client *client, enum kith_code code, uint64_t retry_a
     stomp_reader_init(&client->reader, KITH_FRAME_BYTES_MAX * 2);
     client->ack_len = 0;
     outbox_reset_wire(client);
+    secure_link(client);
     client->connect_at_ms = client->stopped || client->token_asked
                                 ? UINT64_MAX
                                 : client->now.mono_ms + retry_after_ms + backoff_ms(client);
@@ -70,6 +71,7 @@ void link_timers(struct kith_client *client)
         if (client->beat_send_ms > 0) at = earlier(at, client->sent_at_ms + client->beat_send_ms);
         if (client->beat_expect_ms > 0) at = earlier(at, client->received_at_ms + 2ull * client->beat_expect_ms);
         at = earlier(at, outbox_next_ms(client));
+        at = earlier(at, secure_next_ms(client));
     }
     if (at == UINT64_MAX || at == client->timer_at_ms) return;
     client->timer_at_ms = at;
@@ -191,6 +193,7 @@ static void frame_connected(struct kith_client *client, const struct stomp_frame
     subscribe(client, "/inbox", "inbox", "client");
     effect_state(client, KITH_ONLINE, CODE_OK, 0);
     send_read_marks(client);
+    secure_link(client);
     outbox_pump(client);
 }
 

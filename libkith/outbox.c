@@ -2,6 +2,7 @@
 
 #include "base/mutant.h"
 #include "libkith/client.h"
+#include "wire/bodies.h"
 #include "wire/json_text.h"
 
 struct chat_sync *chat_sync_of(struct kith_client *client, struct chat_id chat)
@@ -43,6 +44,7 @@ struct outbox_entry *outbox_add(struct kith_client *client, const struct outbox_
 
     if (entry == NULL) return NULL;
     *entry = *head;
+    kith_buf_init(&entry->sealed, KITH_MESSAGE_BYTES_MAX);
     entry->content_type_len = content_type.len;
     entry->body_len = body.len;
     if (content_type.len > 0) memcpy(entry->bytes, content_type.ptr, content_type.len);
@@ -63,7 +65,13 @@ struct outbox_entry *outbox_add(struct kith_client *client, const struct outbox_
     return entry;
 }
 
-static void outbox_remove(struct kith_client *client, struct outbox_entry *entry)
+void outbox_entry_free(struct outbox_entry *entry)
+{
+    kith_buf_deinit(&entry->sealed);
+    free(entry);
+}
+
+static void outbox_unlink(struct kith_client *client, struct outbox_entry *entry)
 {
     if (entry->prev != NULL)
         entry->prev->next = entry->next;
@@ -76,10 +84,15 @@ static void outbox_remove(struct kith_client *client, struct outbox_entry *entry
     if (entry->in_flight) client->in_flight--;
     client->outbox_count--;
     record_delete_outbox(client, entry);
-    free(entry);
 }
 
-static struct outbox_entry *outbox_find(const struct kith_client *client, struct msg_id id)
+static void outbox_remove(struct kith_client *client, struct outbox_entry *entry)
+{
+    outbox_unlink(client, entry);
+    outbox_entry_free(entry);
+}
+
+struct outbox_entry *outbox_find(const struct kith_client *client, struct msg_id id)
 {
     struct outbox_entry *entry = client->outbox_first;
 
@@ -100,6 +113,9 @@ static void write_entry(struct kith_client *client, struct outbox_entry *entry, 
 {
     char destination[6 + KITH_UUID_TEXT_LEN + 1] = "/chat/", id[KITH_UUID_TEXT_LEN + 1], after[KITH_UUID_TEXT_LEN + 1];
     struct msg_id before = predecessor(entry, sync);
+    bool is_sealed = kith_buf_len(&entry->sealed) > 0;
+    struct kith_slice type = kith_slice_of(entry->bytes, entry->content_type_len);
+    struct kith_slice body = kith_slice_of(entry->bytes + entry->content_type_len, entry->body_len);
     struct stomp_writer w;
     struct kith_buf frame;
 
@@ -115,13 +131,13 @@ static void write_entry(struct kith_client *client, struct outbox_entry *entry, 
         stomp_put_str(&w, "after", after);
     }
     stomp_put_str(&w, "encrypted", entry->encrypted ? "true" : "false");
-    stomp_put(&w, "content-type", kith_slice_of(entry->bytes, entry->content_type_len));
+    stomp_put(&w, "content-type", is_sealed ? kith_slice_str(BODIES_CONTENT_TYPE) : type);
     if (entry->expires_ms != 0) {
         char expires[KITH_TIME_TEXT_LEN + 1];
         kith_time_format(entry->expires_ms, expires);
         stomp_put_str(&w, "expires-at", expires);
     }
-    if (stomp_end(&w, kith_slice_of(entry->bytes + entry->content_type_len, entry->body_len)) != KITH_OK) abort();
+    if (stomp_end(&w, is_sealed ? kith_buf_peek(&entry->sealed) : body) != KITH_OK) abort();
     effect_send(client, kith_buf_peek(&frame));
     kith_buf_deinit(&frame);
 }
@@ -143,7 +159,8 @@ static bool may_send(const struct kith_client *client, const struct outbox_entry
         return false;
     for (earlier = entry->prev; earlier != NULL; earlier = earlier->prev)
         if (kith_uuid_eq(earlier->chat.id, entry->chat.id) && earlier->state == KITH_OUTBOX_QUEUED)
-            return earlier->in_flight;
+            /* A sealed message says which one came before it, so that one must have its number. */
+            return earlier->in_flight && !(entry->encrypted && secure_on(client));
     return true;
 }
 
@@ -155,7 +172,7 @@ void outbox_pump(struct kith_client *client)
         next = entry->next;
         if (client->in_flight >= in_flight_limit(client)) return;
         sync = chat_sync_of(client, entry->chat);
-        if (sync == NULL || !may_send(client, entry, sync)) continue;
+        if (sync == NULL || !may_send(client, entry, sync) || !secure_seal(client, entry)) continue;
         if (!entry->was_on_wire) {
             /* Durable before it leaves: a message that may be out there must never get another id. */
             entry->was_on_wire = true;
@@ -201,10 +218,11 @@ void outbox_accepted(struct kith_client *client, struct msg_id id, uint64_t seq)
     effect->id = id;
     effect->seq = seq;
     client->stats.accepted++;
-    outbox_remove(client, entry);
+    outbox_unlink(client, entry);
+    if (!secure_accepted(client, entry, seq)) outbox_entry_free(entry);
 }
 
-static void fail(struct kith_client *client, struct outbox_entry *entry, enum kith_code code, bool is_unknown)
+void outbox_fail(struct kith_client *client, struct outbox_entry *entry, enum kith_code code, bool is_unknown)
 {
     struct kith_effect *effect = effect_add(client, KITH_EFFECT_FAILED, 0, NULL);
 
@@ -249,7 +267,7 @@ void outbox_refused(struct kith_client *client, struct msg_id id, enum kith_code
     entry->in_flight = false;
     client->stats.refused++;
     if (code == CODE_TOO_OLD)
-        fail(client, entry, code, true);
+        outbox_fail(client, entry, code, true);
     else if (code == CODE_PREDECESSOR_MISSING) {
         /* An earlier one was refused, for now or for good: its followers go again behind whatever was accepted last. When
          * nothing is before this one, the server does not know what it took before (a lost region): on without it. */
@@ -258,10 +276,13 @@ void outbox_refused(struct kith_client *client, struct msg_id id, enum kith_code
             hold(client, sync, retry_after_ms);
         } else if (sync->held_until_ms <= client->now.mono_ms)
             sync->held_until_ms = client->now.mono_ms + 1;
+    } else if (code == CODE_STALE_DEVICES && secure_on(client)) {
+        secure_stale(client, entry);
+        if (sync->refusals++ > 3) hold(client, sync, retry_after_ms); /* the server does not know what it wants */
     } else if (kith_code_retryable(code))
         hold(client, sync, retry_after_ms);
     else
-        fail(client, entry, code, false);
+        outbox_fail(client, entry, code, false);
 }
 
 uint64_t outbox_next_ms(const struct kith_client *client)
@@ -347,6 +368,7 @@ kith_err kith_client_outbox_retry(struct kith_client *client, struct kith_time n
     if (entry->state == KITH_OUTBOX_FAILED) {
         *out = entry->id = client_msg_id(client);
         entry->was_on_wire = false;
+        kith_buf_deinit(&entry->sealed); /* it names the old id inside */
         record_put_state(client);
     }
     entry->state = KITH_OUTBOX_QUEUED;

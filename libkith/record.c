@@ -10,6 +10,9 @@
  *   'B' seq                an item of the mailbox (keeps_mail)
  *   'R' chat (16) user     somebody's watermarks there
  *   'S'                    the device's id stamp and order
+ *   'Q' chat (16) seq      a message that cannot be opened yet
+ *   'W' id (16)            a message that the server has numbered, and the stream has not brought yet
+ *   'E' …                  the device's keys, sessions and what it has pinned (libkith/e2ee/account_impl.h)
  */
 #define RECORD_VERSION   1
 #define RECORD_BYTES_MAX (KITH_MESSAGE_BYTES_MAX + 4096)
@@ -102,7 +105,8 @@ void record_put_outbox(struct kith_client *client, const struct outbox_entry *en
     struct kith_buf value;
     unsigned flags = (entry->was_on_wire ? 1u : 0u) | (entry->encrypted ? 2u : 0u);
 
-    begin(&value);
+    kith_buf_init(&value, 2 * RECORD_BYTES_MAX);
+    must(kith_buf_append_u8(&value, RECORD_VERSION));
     must(kith_buf_append(&value, kith_slice_of(entry->id.id.raw, 16)));
     must(kith_buf_append(&value, kith_slice_of(entry->chat.id.raw, 16)));
     must(kith_buf_append_u8(&value, (uint8_t)entry->state));
@@ -112,6 +116,7 @@ void record_put_outbox(struct kith_client *client, const struct outbox_entry *en
     must(kith_buf_append_u64_be(&value, entry->expires_ms));
     put_slice(&value, kith_slice_of(entry->bytes, entry->content_type_len));
     put_slice(&value, kith_slice_of(entry->bytes + entry->content_type_len, entry->body_len));
+    put_slice(&value, kith_buf_peek(&entry->sealed));
     put_value(client, key_of('O', NULL, &entry->order), &value);
 }
 
@@ -160,7 +165,8 @@ void record_put_state(struct kith_client *client)
 static void put_message(struct kith_client *client, struct key key, const struct kith_message *message)
 {
     struct kith_buf value;
-    unsigned flags = (message->encrypted ? 1u : 0u) | (message->has_body ? 2u : 0u);
+    unsigned flags = (message->encrypted ? 1u : 0u) | (message->has_body ? 2u : 0u) | (message->is_open ? 4u : 0u) |
+                     (message->unreadable != KITH_OK ? 8u : 0u);
 
     begin(&value);
     must(kith_buf_append_u64_be(&value, message->gap_from));
@@ -189,6 +195,37 @@ void record_put_mail(struct kith_client *client, const struct kith_message *mess
 void record_delete_mail(struct kith_client *client, uint64_t seq)
 {
     struct key key = key_of('B', NULL, &seq);
+
+    record_delete(client, kith_slice_of(key.bytes, key.len));
+}
+
+void record_put_pending(struct kith_client *client, const struct kith_message *message)
+{
+    put_message(client, key_of('Q', &message->chat.id, &message->seq), message);
+}
+
+void record_delete_pending(struct kith_client *client, const struct kith_message *message)
+{
+    struct key key = key_of('Q', &message->chat.id, &message->seq);
+
+    record_delete(client, kith_slice_of(key.bytes, key.len));
+}
+
+void record_put_echo(struct kith_client *client, const struct outbox_entry *entry)
+{
+    struct kith_buf value;
+
+    begin(&value);
+    must(kith_buf_append(&value, kith_slice_of(entry->chat.id.raw, 16)));
+    must(kith_buf_append_u64_be(&value, entry->echo_seq));
+    put_slice(&value, kith_slice_of(entry->bytes, entry->content_type_len));
+    put_slice(&value, kith_slice_of(entry->bytes + entry->content_type_len, entry->body_len));
+    put_value(client, key_of('W', &entry->id.id, NULL), &value);
+}
+
+void record_delete_echo(struct kith_client *client, const struct outbox_entry *entry)
+{
+    struct key key = key_of('W', &entry->id.id, NULL);
 
     record_delete(client, kith_slice_of(key.bytes, key.len));
 }
@@ -237,7 +274,8 @@ static kith_err load_outbox(struct kith_client *client, uint64_t order, struct k
 {
     struct eater e = eater_of(in);
     struct outbox_entry head = {.order = order};
-    struct kith_slice content_type = {0}, body = {0};
+    struct kith_slice content_type = {0}, body = {0}, sealed = {0};
+    struct outbox_entry *entry;
     uint8_t state = 0, code = 0, flags = 0;
 
     eat(&e, head.id.id.raw, 16);
@@ -249,6 +287,7 @@ static kith_err load_outbox(struct kith_client *client, uint64_t order, struct k
     eat_u64(&e, &head.expires_ms);
     eat_slice(&e, &content_type);
     eat_slice(&e, &body);
+    eat_slice(&e, &sealed);
     if (finish(&e) != KITH_OK || state < KITH_OUTBOX_QUEUED || state > KITH_OUTBOX_UNKNOWN || code >= CODE_COUNT)
         return KITH_E_MALFORMED;
     head.state = (enum kith_outbox_state)state;
@@ -256,7 +295,8 @@ static kith_err load_outbox(struct kith_client *client, uint64_t order, struct k
     head.was_on_wire = (flags & 1) != 0;
     head.encrypted = (flags & 2) != 0;
     if (order >= client->order_next) client->order_next = order + 1;
-    return outbox_add(client, &head, content_type, body) == NULL ? KITH_E_NOMEM : KITH_OK;
+    entry = outbox_add(client, &head, content_type, body);
+    return entry == NULL ? KITH_E_NOMEM : kith_buf_append(&entry->sealed, sealed);
 }
 
 static kith_err load_chat(struct kith_client *client, struct chat_id chat, struct kith_slice in)
@@ -305,6 +345,35 @@ static kith_err load_state(struct kith_client *client, struct kith_slice in)
     return KITH_OK;
 }
 
+static kith_err message_of(struct chat_id chat, uint64_t seq, struct kith_slice value, struct kith_message *out);
+
+static kith_err load_pending(struct kith_client *client, struct kith_slice key, struct kith_slice value)
+{
+    struct kith_message message;
+    struct chat_id chat;
+    kith_err err;
+
+    memcpy(chat.id.raw, key.ptr + 1, 16);
+    err = message_of(chat, kith_get_u64_be(key.ptr + 17), value, &message);
+    if (err != KITH_OK) return err;
+    return secure_pending_add(client, &message) == NULL ? KITH_E_NOMEM : KITH_OK;
+}
+
+static kith_err load_echo(struct kith_client *client, struct kith_slice key, struct kith_slice value)
+{
+    struct eater e = eater_of(value);
+    struct outbox_entry head = {.encrypted = true};
+    struct kith_slice content_type = {0}, body = {0};
+
+    memcpy(head.id.id.raw, key.ptr + 1, 16);
+    eat(&e, head.chat.id.raw, 16);
+    eat_u64(&e, &head.echo_seq);
+    eat_slice(&e, &content_type);
+    eat_slice(&e, &body);
+    if (finish(&e) != KITH_OK) return KITH_E_MALFORMED;
+    return secure_echo_add(client, &head, content_type, body);
+}
+
 kith_err kith_client_load(struct kith_client *client, struct kith_slice key, struct kith_slice value)
 {
     struct chat_id chat = {0};
@@ -316,6 +385,11 @@ kith_err kith_client_load(struct kith_client *client, struct kith_slice key, str
     }
     if (key.len == 33 && key.ptr[0] == 'R') return load_marks(client, key, value);
     if (key.len == 1 && key.ptr[0] == 'S') return load_state(client, value);
+    if (secure_on(client)) {
+        if (key.len == 25 && key.ptr[0] == 'Q') return load_pending(client, key, value);
+        if (key.len == 17 && key.ptr[0] == 'W') return load_echo(client, key, value);
+        if (key.len > 1 && key.ptr[0] == E2E_RECORD_KEY) return e2e_account_load(client->secure.account, key, value);
+    }
     /* The host's to show, nothing to remember. */
     if ((key.len == 25 && key.ptr[0] == 'M') || (key.len == 9 && key.ptr[0] == 'B')) return KITH_OK;
     return KITH_E_MALFORMED;
@@ -340,6 +414,8 @@ static kith_err message_of(struct chat_id chat, uint64_t seq, struct kith_slice 
     if (finish(&e) != KITH_OK) return KITH_E_MALFORMED;
     message.encrypted = (flags & 1) != 0;
     message.has_body = (flags & 2) != 0;
+    message.is_open = (flags & 4) != 0;
+    if ((flags & 8) != 0) message.unreadable = KITH_E_DENIED;
     *out = message;
     return KITH_OK;
 }

@@ -62,6 +62,8 @@ struct e2e_upload { /* len 0: nothing new of that kind; lent until the next call
 bool e2e_account_upload(struct e2e_account *account, uint64_t now_ms, struct e2e_upload *out);
 /** The server has all of the upload, and so many one-time keys now. */
 void e2e_account_uploaded(struct e2e_account *account, uint32_t opk_count, uint32_t kem_ot_count);
+/** The server's number of the own list. */
+void e2e_account_own_seq(struct e2e_account *account, uint64_t list_seq);
 /** The server says how many it has left. */
 void e2e_account_prekeys_left(struct e2e_account *account, uint32_t opk_count, uint32_t kem_ot_count);
 

@@ -199,3 +199,12 @@ struct e2e_person e2e_account_person(const struct e2e_account *account,
     return (struct e2e_person){
         .trust = person->trust, .was_reset = person->was_reset, .list = person->list, .list_seq = person->list_seq};
 }
+
+void e2e_account_own_seq(struct e2e_account *account, uint64_t list_seq)
+{
+    struct person *me = account_person_find(account, account->config.account_id);
+
+    if (me == NULL || me->list_seq == list_seq) return;
+    me->list_seq = list_seq;
+    account_keep_person(account, me);
+}

@@ -1,0 +1,85 @@
+#include "libkith/client.h"
+
+/* Between the client and its account of kith/1: where the account's records go, and what the host brings it. */
+
+static void keep(void *arg, struct kith_slice key, struct kith_slice value)
+{
+    record_put(arg, key, value);
+}
+
+static void drop(void *arg, struct kith_slice key)
+{
+    record_delete(arg, key);
+}
+
+struct e2e_account *secure_account_new(struct kith_client *client)
+{
+    struct e2e_account_config config = {
+        .random = {.fill = client->config.random, .arg = client->config.random_arg},
+        .keep = keep,
+        .drop = drop,
+        .arg = client,
+    };
+
+    memcpy(config.account_id, client->config.user.id.raw, sizeof config.account_id);
+    memcpy(config.server_device, client->config.device.id.raw, sizeof config.server_device);
+    return e2e_account_new(&config);
+}
+
+struct e2e_account *kith_client_account(struct kith_client *client)
+{
+    return client->secure.account;
+}
+
+void kith_client_acted(struct kith_client *client, struct kith_time now)
+{
+    client->now = now;
+    client->secure.changed = true;
+    client->secure.upload_due = e2e_account_state(client->secure.account) == E2E_ACCOUNT_READY;
+    step_end(client);
+}
+
+void kith_client_keys(struct kith_client *client, bool has_list, uint64_t list_seq, uint32_t opk_count,
+                      uint32_t kem_ot_count)
+{
+    struct secure *secure = &client->secure;
+
+    /* The account's first device makes its keys by itself; any other must be linked. */
+    if (!has_list && e2e_account_state(secure->account) == E2E_ACCOUNT_EMPTY &&
+        e2e_account_found(secure->account, client->now.wall_ms) != KITH_OK)
+        return;
+    secure->keys_known = true;
+    e2e_account_own_seq(secure->account, list_seq);
+    e2e_account_prekeys_left(secure->account, opk_count, kem_ot_count);
+    secure->upload_due = e2e_account_state(secure->account) == E2E_ACCOUNT_READY;
+}
+
+bool kith_client_upload(struct kith_client *client, struct e2e_upload *out)
+{
+    return e2e_account_upload(client->secure.account, client->now.wall_ms, out);
+}
+
+void kith_client_uploaded(struct kith_client *client, uint64_t list_seq, uint32_t opk_count, uint32_t kem_ot_count)
+{
+    e2e_account_uploaded(client->secure.account, opk_count, kem_ot_count);
+    e2e_account_own_seq(client->secure.account, list_seq);
+}
+
+void kith_client_list(struct kith_client *client, struct user_id user, uint64_t list_seq, struct kith_slice signed_list)
+{
+    kith_err err = e2e_account_list(client->secure.account, client->now.wall_ms, user.id.raw, list_seq, signed_list);
+
+    client->secure.helped |= err == KITH_OK;
+}
+
+void kith_client_no_bundle(struct kith_client *client, struct user_id user, struct device_id device)
+{
+    e2e_account_no_bundle(client->secure.account, client->now.wall_ms, user.id.raw, device.id.raw);
+}
+
+/* Keys that cannot be believed are as good as none. */
+void kith_client_bundle(struct kith_client *client, const struct e2e_claimed *claimed)
+{
+    if (e2e_account_bundle(client->secure.account, client->now.wall_ms, claimed) != KITH_OK)
+        e2e_account_no_bundle(client->secure.account, client->now.wall_ms, claimed->account_id, claimed->server_device);
+}
