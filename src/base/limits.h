@@ -18,6 +18,10 @@
 #define KITH_DISPLAY_NAME_BYTES_MAX 128   /* names of people, chats and devices               */
 #define KITH_CONTENT_TYPE_BYTES_MAX 128
 #define KITH_SIGNED_OP_BYTES_MAX    (16 * 1024) /* of a group operation, opaque: signed_op */
+#define KITH_DEVICE_LIST_BYTES_MAX  (24 * 1024) /* what an account signs: its devices */
+#define KITH_SIGNED_LIST_BYTES_MAX  (KITH_DEVICE_LIST_BYTES_MAX + 4 * 1024) /* the same with signature and acceptances */
+#define KITH_PREKEY_BYTES_MAX       2048                                    /* one prekey, encoded */
+#define KITH_PREKEYS_MAX            100 /* one-time prekeys of each kind that a device keeps with the server */
 #define KITH_PASSWORD_BYTES_MIN     8
 #define KITH_PASSWORD_BYTES_MAX     1024
 

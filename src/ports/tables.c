@@ -167,7 +167,67 @@ static const struct directory_index settings_indexes[] = {
 };
 TABLE(settings, setting_record);
 
+enum { SIGNED_LIST_USER };
+static const struct directory_column signed_lists_columns[] = {
+    [SIGNED_LIST_USER] = ID(signed_list_record, user_id),
+    U64(signed_list_record, seq),
+    BLOB(signed_list_record, hash),
+    BLOB(signed_list_record, list),
+};
+static const struct directory_index signed_lists_indexes[] = {
+    [SIGNED_LISTS_BY_USER] = {.name = "signed_lists_by_user",
+                              .unique = true,
+                              .columns = {SIGNED_LIST_USER},
+                              .column_count = 1},
+};
+TABLE(signed_lists, signed_list_record);
+
+enum { DEVICE_KEYS_DEVICE, DEVICE_KEYS_USER, DEVICE_KEYS_SPK_HASH, DEVICE_KEYS_KEM_LR_HASH };
+static const struct directory_column device_keys_columns[] = {
+    [DEVICE_KEYS_DEVICE] = ID(device_keys_record, device_id),
+    [DEVICE_KEYS_USER] = ID(device_keys_record, user_id),
+    [DEVICE_KEYS_SPK_HASH] = BLOB(device_keys_record, spk_hash),
+    [DEVICE_KEYS_KEM_LR_HASH] = BLOB(device_keys_record, kem_lr_hash),
+    BLOB(device_keys_record, spk),
+    BLOB(device_keys_record, kem_lr),
+    U64(device_keys_record, updated_ms),
+};
+static const struct directory_index device_keys_indexes[] = {
+    [DEVICE_KEYS_BY_DEVICE] = {.name = "device_keys_by_device",
+                               .unique = true,
+                               .columns = {DEVICE_KEYS_DEVICE},
+                               .column_count = 1},
+    [DEVICE_KEYS_BY_SPK] = {.name = "device_keys_by_spk",
+                            .unique = true,
+                            .sparse = true,
+                            .columns = {DEVICE_KEYS_SPK_HASH},
+                            .column_count = 1},
+    [DEVICE_KEYS_BY_KEM_LR] = {.name = "device_keys_by_kem_lr",
+                               .unique = true,
+                               .sparse = true,
+                               .columns = {DEVICE_KEYS_KEM_LR_HASH},
+                               .column_count = 1},
+};
+TABLE(device_keys, device_keys_record);
+
+enum { PREKEY_DEVICE, PREKEY_KIND, PREKEY_KEY, PREKEY_PUBLIC };
+static const struct directory_column prekeys_columns[] = {
+    [PREKEY_DEVICE] = ID(prekey_record, device_id),
+    [PREKEY_KIND] = U64(prekey_record, kind),
+    [PREKEY_KEY] = U64(prekey_record, key_id),
+    [PREKEY_PUBLIC] = BLOB(prekey_record, public_hash),
+    BLOB(prekey_record, prekey),
+};
+static const struct directory_index prekeys_indexes[] = {
+    [PREKEYS_BY_ID] = {.name = "prekeys_by_id",
+                       .unique = true,
+                       .columns = {PREKEY_DEVICE, PREKEY_KIND, PREKEY_KEY},
+                       .column_count = 3},
+    [PREKEYS_BY_PUBLIC] = {.name = "prekeys_by_public", .unique = true, .columns = {PREKEY_PUBLIC}, .column_count = 1},
+};
+TABLE(prekeys, prekey_record);
+
 const struct directory_table *const directory_tables[] = {
-    &table_users,    &table_devices, &table_sessions, &table_spent_tokens, &table_invites, &table_blocks, &table_outbox,
-    &table_settings, NULL,
+    &table_users,  &table_devices,  &table_sessions,     &table_spent_tokens, &table_invites, &table_blocks,
+    &table_outbox, &table_settings, &table_signed_lists, &table_device_keys,  &table_prekeys, NULL,
 };

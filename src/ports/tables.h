@@ -88,6 +88,38 @@ struct setting_record {
 enum { SETTINGS_BY_KEY };
 extern const struct directory_table table_settings;
 
+/* What an account signed of its devices, as it came (docs/wire/keys.md). */
+struct signed_list_record {
+    struct kith_uuid user_id;
+    uint64_t seq;                                 /* its own, from 1 */
+    DIRECTORY_BLOB_OF(DIRECTORY_HASH_BYTES) hash; /* SHA-256 of the device list inside, which the next one names */
+    DIRECTORY_BLOB_OF(KITH_SIGNED_LIST_BYTES_MAX) list;
+};
+enum { SIGNED_LISTS_BY_USER };
+extern const struct directory_table table_signed_lists;
+
+/* The prekeys of a device that are handed out again and again. Empty: it has none. */
+struct device_keys_record {
+    struct kith_uuid device_id;
+    struct kith_uuid user_id;
+    DIRECTORY_BLOB_OF(DIRECTORY_HASH_BYTES) spk_hash, kem_lr_hash; /* SHA-256 of the public keys */
+    DIRECTORY_BLOB_OF(KITH_PREKEY_BYTES_MAX) spk, kem_lr;
+    uint64_t updated_ms;
+};
+enum { DEVICE_KEYS_BY_DEVICE, DEVICE_KEYS_BY_SPK, DEVICE_KEYS_BY_KEM_LR };
+extern const struct directory_table table_device_keys;
+
+/* The prekeys that are handed out once. A row goes with the answer it is in. */
+enum prekey_kind { PREKEY_OPK = 1, PREKEY_KEM_OT = 2 };
+struct prekey_record {
+    struct kith_uuid device_id;
+    uint64_t kind, key_id;
+    DIRECTORY_BLOB_OF(DIRECTORY_HASH_BYTES) public_hash; /* SHA-256 of the public key: no two devices have the same */
+    DIRECTORY_BLOB_OF(KITH_PREKEY_BYTES_MAX) prekey;
+};
+enum { PREKEYS_BY_ID, PREKEYS_BY_PUBLIC };
+extern const struct directory_table table_prekeys;
+
 /* All of them, for the adapters that create or check the schema. NULL ends the list. */
 extern const struct directory_table *const directory_tables[];
 

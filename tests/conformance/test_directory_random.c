@@ -10,7 +10,7 @@
 
 /* The same random transactions on the reference and on SQLite: every answer must be equal. SEED=n repeats a run. */
 
-enum { OPS_A_CALL = 8, CALLS_AT_ONCE = 16, RECORD_BYTES_MAX = 1024, SCAN_BYTES_MAX = 64 * 1024 };
+enum { OPS_A_CALL = 8, CALLS_AT_ONCE = 16, RECORD_BYTES_MAX = 32 * 1024, SCAN_BYTES_MAX = 8 * 1024 * 1024 };
 
 enum op_kind { OP_GET, OP_PUT, OP_DEL, OP_SCAN, OP_KINDS };
 

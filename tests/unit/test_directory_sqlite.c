@@ -230,7 +230,8 @@ static void test_directory_sqlite__two_that_open_a_new_file_at_once_both_succeed
 static int plan_row(void *arg, int columns, char **values, char **names)
 {
     const char *sql = arg, *detail = values[3];
-    bool whole = strstr(sql, "WHERE 1 ORDER BY") != NULL || strstr(sql, "WHERE 1 AND refresh_hash_prev <> x''") != NULL;
+    const char *sparse = strstr(sql, " <> x'' ORDER BY");
+    bool whole = strstr(sql, "WHERE 1 ORDER BY") != NULL || (sparse != NULL && strchr(sql, '?') == NULL);
 
     (void)columns, (void)names;
     if (strstr(detail, "TEMP B-TREE") != NULL) fail_msg("sorts: %s", sql);
@@ -246,7 +247,7 @@ static bool no_row(void *arg, const void *record)
 
 static void run_each_read(struct sqlite_tx *tx, const struct directory_table *table)
 {
-    uint8_t record[1024] = {0};
+    static uint8_t record[32 * 1024];
 
     assert_true(table->record_bytes <= sizeof record);
     for (unsigned i = 0; i < table->index_count; i++) {

@@ -7,9 +7,12 @@
 static const unsigned char migration_0001[] = {
 #include "embed/0001_init.sql.inc"
 };
+static const unsigned char migration_0002[] = {
+#include "embed/0002_keys.sql.inc"
+};
 
 /** In order; entry i has the number i + 1. What was released is never changed, only followed by another. */
-static const unsigned char *const migrations[] = {migration_0001};
+static const unsigned char *const migrations[] = {migration_0001, migration_0002};
 
 int sqlite_schema_newest(void)
 {
