@@ -4,8 +4,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-/* Tokens are counted in 60,000ths, so that `per_minute` of them come back each millisecond. */
-#define TOKEN 60000ull
+#define MINUTE_MS 60000u
 
 struct limiter_entry {
     uint8_t key[LIMITER_KEY_BYTES];
@@ -14,12 +13,31 @@ struct limiter_entry {
     uint32_t newer, older;
 };
 
-void limiter_init(struct limiter *limiter, uint32_t per_minute, uint32_t entries_max, const uint8_t seed[static 16])
+static void init(struct limiter *limiter, uint32_t entries_max, const uint8_t seed[static 16])
 {
-    *limiter = (struct limiter){
-        .per_minute = per_minute, .entries_max = entries_max, .newest = LIMITER_NONE, .oldest = LIMITER_NONE};
+    limiter->entries_max = entries_max;
+    limiter->newest = limiter->oldest = LIMITER_NONE;
     memcpy(limiter->seed, seed, sizeof limiter->seed);
     kith_map_init(&limiter->places, LIMITER_KEY_BYTES, sizeof(uint32_t), entries_max, seed);
+}
+
+void limiter_init(struct limiter *limiter, uint32_t per_minute, uint32_t entries_max, const uint8_t seed[static 16])
+{
+    *limiter = (struct limiter){.burst = per_minute, .token_parts = MINUTE_MS, .parts_per_ms = per_minute};
+    init(limiter, entries_max, seed);
+}
+
+void limiter_init_slow(struct limiter *limiter, uint32_t burst, uint32_t token_ms, uint32_t entries_max,
+                       const uint8_t seed[static 16])
+{
+    assert(token_ms >= 1);
+    *limiter = (struct limiter){.burst = burst, .token_parts = token_ms, .parts_per_ms = 1};
+    init(limiter, entries_max, seed);
+}
+
+static uint64_t level_full(const struct limiter *limiter)
+{
+    return limiter->burst * limiter->token_parts;
 }
 
 void limiter_deinit(struct limiter *limiter)
@@ -103,7 +121,7 @@ static struct limiter_entry *find_or_add(struct limiter *limiter, const uint8_t 
     at = place_free(limiter);
     if (at == LIMITER_NONE) return NULL;
     entry = &limiter->entries[at];
-    *entry = (struct limiter_entry){.level = limiter->per_minute * TOKEN, .time_ms = now_ms};
+    *entry = (struct limiter_entry){.level = level_full(limiter), .time_ms = now_ms};
     memcpy(entry->key, key, LIMITER_KEY_BYTES);
     list_push(limiter, at);
     if (kith_map_add(&limiter->places, key, &value) != KITH_OK)
@@ -115,14 +133,14 @@ static struct limiter_entry *find_or_add(struct limiter *limiter, const uint8_t 
 
 static void refill(const struct limiter *limiter, struct limiter_entry *entry, uint64_t now_ms)
 {
-    uint64_t full = limiter->per_minute * TOKEN;
+    uint64_t full = level_full(limiter);
     uint64_t passed = now_ms > entry->time_ms ? now_ms - entry->time_ms : 0;
 
     entry->time_ms = now_ms;
-    if (passed >= 60000)
+    if (passed >= full / limiter->parts_per_ms)
         entry->level = full;
     else
-        entry->level += passed * limiter->per_minute;
+        entry->level += passed * limiter->parts_per_ms;
     if (entry->level > full) entry->level = full;
 }
 
@@ -131,24 +149,25 @@ bool limiter_take(struct limiter *limiter, const uint8_t key[static LIMITER_KEY_
 {
     struct limiter_entry *entry;
 
-    if (limiter->per_minute == 0) return true;
+    if (limiter->burst == 0) return true;
     entry = find_or_add(limiter, key, now_ms);
     if (entry == NULL) return true;
     refill(limiter, entry, now_ms);
-    if (entry->level < TOKEN) {
-        uint64_t wait_ms = (TOKEN - entry->level + limiter->per_minute - 1) / limiter->per_minute;
+    if (entry->level < limiter->token_parts) {
+        uint64_t missing = limiter->token_parts - entry->level;
+        uint64_t wait_ms = (missing + limiter->parts_per_ms - 1) / limiter->parts_per_ms;
         *retry_after_s = (uint32_t)((wait_ms + 999) / 1000);
         return false;
     }
-    entry->level -= TOKEN;
+    entry->level -= limiter->token_parts;
     return true;
 }
 
 void limiter_give(struct limiter *limiter, const uint8_t key[static LIMITER_KEY_BYTES])
 {
-    struct limiter_entry *entry = limiter->per_minute == 0 ? NULL : find(limiter, key);
+    struct limiter_entry *entry = limiter->burst == 0 ? NULL : find(limiter, key);
 
     if (entry == NULL) return;
-    entry->level += TOKEN;
-    if (entry->level > limiter->per_minute * TOKEN) entry->level = limiter->per_minute * TOKEN;
+    entry->level += limiter->token_parts;
+    if (entry->level > level_full(limiter)) entry->level = level_full(limiter);
 }

@@ -46,6 +46,26 @@ static void test_limiter__gives_a_minutes_worth_at_once_and_then_evenly(void **s
     limiter_deinit(&limiter);
 }
 
+static void test_limiter__may_give_one_back_only_every_ten_minutes(void **state)
+{
+    struct limiter limiter;
+    uint8_t key[LIMITER_KEY_BYTES];
+    uint32_t wait_s = 0;
+
+    (void)state;
+    limiter_init_slow(&limiter, 6, 600000, 100, seed);
+    key_of(&limiter, 1, key);
+    assert_int_equal(take_all(&limiter, 1, 1000), 6);
+    assert_false(limiter_take(&limiter, key, 1000 + 599999, &wait_s));
+    assert_int_equal(wait_s, 1);
+    assert_true(limiter_take(&limiter, key, 1000 + 600000, &wait_s));
+    assert_false(limiter_take(&limiter, key, 1000 + 600000, &wait_s));
+    assert_int_equal(wait_s, 600);
+    assert_int_equal(take_all(&limiter, 1, 1000 + 600000 + 5 * 600000), 5);
+    assert_int_equal(take_all(&limiter, 1, 1000 + 100 * 600000), 6); /* never more than at first */
+    limiter_deinit(&limiter);
+}
+
 static void test_limiter__gives_back(void **state)
 {
     struct limiter limiter;
@@ -102,6 +122,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_limiter__gives_a_minutes_worth_at_once_and_then_evenly),
+        cmocka_unit_test(test_limiter__may_give_one_back_only_every_ten_minutes),
         cmocka_unit_test(test_limiter__gives_back),
         cmocka_unit_test(test_limiter__without_a_limit_takes_everything),
         cmocka_unit_test(test_limiter__keys_at_the_limit_and_one_past_it),
