@@ -1,0 +1,154 @@
+#include "keys_fixture.h"
+
+#include <setjmp.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "wire/json_text.h"
+
+#define OK(call) assert_int_equal(call, KITH_OK)
+
+void fake_field_put(struct kith_buf *out, uint16_t tag, struct kith_slice value)
+{
+    OK(kith_buf_append_u16_be(out, tag));
+    OK(kith_buf_append_u32_be(out, (uint32_t)value.len));
+    OK(kith_buf_append(out, value));
+}
+
+static void put_number(struct kith_buf *out, uint16_t tag, uint64_t value, size_t width)
+{
+    uint8_t bytes[8];
+
+    kith_put_u64_be(bytes, value);
+    fake_field_put(out, tag, kith_slice_of(bytes + 8 - width, width));
+}
+
+/* Bytes that differ for each tag and `fill`. */
+static void put_filler(struct kith_buf *out, uint16_t tag, uint64_t fill, size_t len)
+{
+    static uint8_t bytes[PREKEY_MLKEM_BYTES];
+
+    assert_true(len <= sizeof bytes && len >= 10);
+    memset(bytes, 0x5a, len);
+    kith_put_u64_be(bytes, fill);
+    kith_put_u16_be(bytes + 8, tag);
+    fake_field_put(out, tag, kith_slice_of(bytes, len));
+}
+
+static void put_items(struct kith_buf *out, uint16_t tag, const struct fake_list *list, uint32_t count, bool accepts)
+{
+    struct kith_buf items, item;
+
+    kith_buf_init(&items, KITH_SIGNED_LIST_BYTES_MAX);
+    kith_buf_init(&item, KITH_SIGNED_LIST_BYTES_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        kith_buf_reset(&item);
+        put_number(&item, 1, i + 1, 4);
+        if (accepts) {
+            put_filler(&item, 2, list->fill, 64);
+        } else {
+            fake_field_put(&item, 2, kith_slice_of(list->devices[i].raw, 16));
+            put_filler(&item, 3, list->fill + i, 32);
+            put_filler(&item, 4, list->fill + i, 32);
+            put_number(&item, 5, 1000, 8);
+            if (i == 0) put_number(&item, 6, 1, 1);
+        }
+        OK(kith_buf_append_u32_be(&items, (uint32_t)kith_buf_len(&item)));
+        OK(kith_buf_append(&items, kith_buf_peek(&item)));
+    }
+    fake_field_put(out, tag, kith_buf_peek(&items));
+    kith_buf_deinit(&items);
+    kith_buf_deinit(&item);
+}
+
+static void put_list(struct kith_buf *out, const struct fake_list *list)
+{
+    fake_field_put(out, 1, kith_slice_of(list->account.raw, 16));
+    put_filler(out, 2, list->fill, 32);
+    put_filler(out, 3, list->fill, 32);
+    put_number(out, 4, 1, 4);
+    put_filler(out, 5, list->fill, 64);
+    put_number(out, 6, list->seq, 8);
+    if (list->prev_hash != NULL) fake_field_put(out, 7, kith_slice_of(list->prev_hash, 32));
+    put_number(out, 8, 1000, 8);
+    put_number(out, 9, 2000, 8);
+    put_number(out, 10, 2, 1);
+    put_items(out, 11, list, list->device_count, false);
+}
+
+void fake_list_put(struct kith_buf *out, const struct fake_list *list, uint8_t hash[32])
+{
+    struct kith_buf inner;
+
+    kith_buf_init(&inner, KITH_DEVICE_LIST_BYTES_MAX);
+    put_list(&inner, list);
+    if (hash != NULL) crypto_hash_sha256(hash, kith_buf_peek(&inner).ptr, kith_buf_len(&inner));
+    fake_field_put(out, 1, kith_buf_peek(&inner));
+    put_filler(out, 2, list->fill, 64);
+    if (list->accept_count > 0) put_items(out, 3, list, list->accept_count, true);
+    kith_buf_deinit(&inner);
+}
+
+void fake_prekey_put(struct kith_buf *out, uint32_t id, size_t public_bytes, uint64_t fill)
+{
+    put_number(out, 1, id, 4);
+    put_filler(out, 2, fill, public_bytes);
+    put_number(out, 3, 1000, 8);
+    put_filler(out, 4, fill, 64);
+}
+
+/* ------------------------------------------------------------------------------------------------ uploads */
+
+void upload_begin(struct kith_buf *json)
+{
+    kith_buf_init(json, 1u << 20);
+    OK(kith_buf_append_str(json, "{"));
+}
+
+static void put_name(struct kith_buf *json, const char *name)
+{
+    OK(kith_buf_printf(json, "%s\"%s\":", kith_buf_len(json) == 1 ? "" : ",", name));
+}
+
+void upload_bytes(struct kith_buf *json, const char *name, struct kith_slice bytes)
+{
+    put_name(json, name);
+    OK(json_put_base64(json, bytes));
+}
+
+void upload_prekey(struct kith_buf *json, const char *name, uint32_t id, size_t public_bytes, uint64_t fill)
+{
+    struct kith_buf prekey;
+
+    kith_buf_init(&prekey, KITH_PREKEY_BYTES_MAX);
+    fake_prekey_put(&prekey, id, public_bytes, fill);
+    upload_bytes(json, name, kith_buf_peek(&prekey));
+    kith_buf_deinit(&prekey);
+}
+
+void upload_prekeys(struct kith_buf *json, const char *name, uint32_t first, uint32_t count, size_t public_bytes,
+                    uint64_t fill)
+{
+    struct kith_buf prekey;
+
+    kith_buf_init(&prekey, KITH_PREKEY_BYTES_MAX);
+    put_name(json, name);
+    for (uint32_t i = 0; i < count; i++) {
+        kith_buf_reset(&prekey);
+        fake_prekey_put(&prekey, first + i, public_bytes, fill + first + i);
+        OK(kith_buf_append_str(json, i == 0 ? "[" : ","));
+        OK(json_put_base64(json, kith_buf_peek(&prekey)));
+    }
+    OK(kith_buf_append_str(json, count == 0 ? "[]" : "]"));
+    kith_buf_deinit(&prekey);
+}
+
+const char *upload_end(struct kith_buf *json)
+{
+    OK(kith_buf_append_str(json, "}"));
+    OK(kith_buf_append_u8(json, 0));
+    return (const char *)kith_buf_peek(json).ptr;
+}

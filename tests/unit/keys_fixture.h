@@ -1,0 +1,36 @@
+#ifndef TESTS_UNIT_KEYS_FIXTURE_H
+#define TESTS_UNIT_KEYS_FIXTURE_H
+
+#include "base/buf.h"
+#include "wire/device_list.h"
+
+/**
+ * Signed lists and prekeys in their form, with keys and signatures that nobody made: the server looks at no others.
+ */
+struct fake_list {
+    struct kith_uuid account;
+    uint64_t seq;
+    const uint8_t *prev_hash; /* 32 bytes; NULL: none */
+    const struct kith_uuid *devices;
+    uint32_t device_count;
+    uint32_t accept_count; /* of the devices; 0: no such field */
+    uint8_t fill;          /* what the keys are made of */
+};
+
+/** Each appends; a NULL `hash` is not wanted. */
+void fake_list_put(struct kith_buf *out, const struct fake_list *list, uint8_t hash[32]);
+void fake_prekey_put(struct kith_buf *out, uint32_t id, size_t public_bytes, uint64_t fill);
+/** One field. */
+void fake_field_put(struct kith_buf *out, uint16_t tag, struct kith_slice value);
+
+/* The body of PUT /devices/me/keys, member by member. */
+void upload_begin(struct kith_buf *json);
+void upload_bytes(struct kith_buf *json, const char *name, struct kith_slice bytes);
+void upload_prekey(struct kith_buf *json, const char *name, uint32_t id, size_t public_bytes, uint64_t fill);
+/** Ids first to first + count - 1; the key of each is made of fill + id. */
+void upload_prekeys(struct kith_buf *json, const char *name, uint32_t first, uint32_t count, size_t public_bytes,
+                    uint64_t fill);
+/** NUL-terminated; lent from `json`. */
+const char *upload_end(struct kith_buf *json);
+
+#endif
