@@ -184,6 +184,9 @@ static kith_err put_accounts(struct kith_buf *out, struct server *server)
         {"kith_logins_refused_total", "counter", "Logins that were refused.", stats.logins_refused},
         {"kith_registrations_total", "counter", "Accounts made.", stats.registrations},
         {"kith_refresh_reuses_total", "counter", "Refresh tokens used again after their successor.", stats.reuses},
+        {"kith_prekey_bundles_total", "counter", "Bundles of prekeys handed out.", stats.bundles},
+        {"kith_prekey_last_resort_total", "counter", "Those without a one-time KEM key.", stats.bundles_last_resort},
+        {"kith_prekey_claims_refused_total", "counter", "Requests for bundles past their limit.", stats.claims_refused},
         {"kith_password_queue", "gauge", "Passwords that wait to be hashed.", stats.hash_queue},
         {"kith_outbox_pending", "gauge", "Facts about people on their way to the chats.", stats.outbox_pending},
     };

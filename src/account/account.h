@@ -104,6 +104,7 @@ void accounts_crash(struct accounts *accounts);
 
 struct accounts_stats {
     uint64_t checks, logins, logins_refused, registrations, refreshes, reuses, revocations;
+    uint64_t bundles, bundles_last_resort, claims_refused; /* of prekeys */
     uint64_t hash_queue, outbox_pending, outbox_done, outbox_retries;
 };
 /** Any thread. */

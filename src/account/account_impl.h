@@ -34,8 +34,8 @@ struct accounts {
     uint32_t watcher_count;
     struct hash_pool *hashes;
     char hash_of_nobody[DIRECTORY_PASSWORD_HASH_BYTES_MAX];
-    pthread_mutex_t limits_lock; /* of the three limiters: any loop takes from them */
-    struct limiter names, addresses, lookups;
+    pthread_mutex_t limits_lock; /* of the limiters: any loop takes from them */
+    struct limiter names, addresses, lookups, key_lookups, claims;
     uint8_t secret[32]; /* written once, before `ready` */
     atomic_bool ready;
     atomic_uint_fast64_t revocations; /* raised by each transaction that signs a device out, before it commits */
@@ -47,6 +47,7 @@ struct accounts {
     uint8_t start_coins[32];
     struct {
         atomic_uint_fast64_t checks, logins, logins_refused, registrations, refreshes, reuses, revocations;
+        atomic_uint_fast64_t bundles, bundles_last_resort, claims_refused;
     } counters;
 };
 
@@ -125,6 +126,10 @@ KITH_MUST_USE kith_err account_session_put(struct account_call *call, struct dir
                                            struct account_tokens *out);
 /** In the transaction: forgets the spent refresh tokens of a device, so that none of them ends a later session. */
 KITH_MUST_USE kith_err account_family_forget(struct directory_tx *tx, struct device_id device);
+/** In the transaction that removes a device: forgets the prekeys it left here (keys.c). */
+KITH_MUST_USE kith_err keys_forget(struct directory_tx *tx, struct device_id device);
+/** The same of all devices of a person, and the signed list; before the devices are deleted. */
+KITH_MUST_USE kith_err keys_forget_all(struct directory_tx *tx, struct user_id user);
 /** Notes a fact for the chats in call->job, in this transaction. */
 KITH_MUST_USE kith_err account_outbox_put(struct account_call *call, struct directory_tx *tx, enum outbox_kind kind,
                                           struct kith_uuid subject, struct kith_uuid object, uint64_t value);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "account/account_impl.h"
+#include "account/keys.h"
 
 #define SECRET_KEY "server_secret"
 
@@ -30,13 +31,16 @@ static void limiters_init(struct accounts *accounts)
         uint32_t per_minute;
     } all[] = {{&accounts->names, ACCOUNT_LOGINS_NAME},
                {&accounts->addresses, ACCOUNT_LOGINS_ADDRESS},
-               {&accounts->lookups, ACCOUNT_LOOKUPS}};
+               {&accounts->lookups, ACCOUNT_LOOKUPS},
+               {&accounts->key_lookups, ACCOUNT_KEY_LOOKUPS}};
     uint8_t seed[16];
 
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         loop_random(accounts->config.loop, seed, sizeof seed);
         limiter_init(all[i].limiter, all[i].per_minute, ACCOUNT_LIMITER_ENTRIES, seed);
     }
+    loop_random(accounts->config.loop, seed, sizeof seed);
+    limiter_init_slow(&accounts->claims, ACCOUNT_CLAIMS, ACCOUNT_CLAIM_MS, ACCOUNT_CLAIM_ENTRIES, seed);
 }
 
 struct account_parcel *account_parcel_new(struct accounts *accounts, size_t bytes)
@@ -98,6 +102,8 @@ void accounts_crash(struct accounts *accounts)
     limiter_deinit(&accounts->names);
     limiter_deinit(&accounts->addresses);
     limiter_deinit(&accounts->lookups);
+    limiter_deinit(&accounts->key_lookups);
+    limiter_deinit(&accounts->claims);
     pthread_mutex_destroy(&accounts->limits_lock);
     pthread_mutex_destroy(&accounts->parcels_lock);
     sodium_memzero(accounts->secret, sizeof accounts->secret);
@@ -218,6 +224,9 @@ void accounts_stats(const struct accounts *accounts, struct accounts_stats *out)
         .refreshes = atomic_load(&accounts->counters.refreshes),
         .reuses = atomic_load(&accounts->counters.reuses),
         .revocations = atomic_load(&accounts->counters.revocations),
+        .bundles = atomic_load(&accounts->counters.bundles),
+        .bundles_last_resort = atomic_load(&accounts->counters.bundles_last_resort),
+        .claims_refused = atomic_load(&accounts->counters.claims_refused),
         .hash_queue = hash_pool_queued(accounts->hashes),
     };
     outbox_stats(accounts->outbox, out);

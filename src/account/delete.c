@@ -77,6 +77,7 @@ static kith_err delete_run(struct account_call *call, struct directory_tx *tx)
     kith_uuid_format(user.user_id, gone.name);
     err = directory_put(tx, &table_users, &gone);
     if (err == KITH_OK) err = revocation_add_all(call, tx, op->who.user, (struct device_id){0});
+    if (err == KITH_OK) err = keys_forget_all(tx, op->who.user);
     if (err == KITH_OK) err = devices_delete(tx, op->who.user);
     if (err == KITH_OK) err = delete_all(tx, &table_invites, INVITES_BY_CREATOR, &invites, chunk_invite);
     if (err == KITH_OK) err = delete_all(tx, &table_blocks, BLOCKS_BY_PAIR, &blocks, chunk_block);

@@ -61,6 +61,7 @@ static kith_err remove_run(struct account_call *call, struct directory_tx *tx)
     if (err == KITH_E_NOTFOUND) return account_deny(call, CODE_UNAUTHORIZED);
     if (err == KITH_OK) err = revocation_add(call, tx, op->who.user, op->device);
     if (err == KITH_OK) err = account_family_forget(tx, op->device);
+    if (err == KITH_OK) err = keys_forget(tx, op->device);
     if (err == KITH_OK) err = directory_del(tx, &table_devices, &device);
     if (err == KITH_OK) err = account_list_changed(call, tx, &user, (struct device_id){0});
     call->code = CODE_OK;

@@ -87,6 +87,7 @@ static kith_err make_room(struct account_call *call, struct directory_tx *tx)
     }
     if (kith_uuid_is_nil(found.oldest.id)) return account_deny(call, CODE_FORBIDDEN);
     err = revocation_add(call, tx, op->user, found.oldest);
+    if (err == KITH_OK) err = keys_forget(tx, found.oldest);
     key.device_id = found.oldest.id;
     return err == KITH_OK ? directory_del(tx, &table_devices, &key) : err;
 }

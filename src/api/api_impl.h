@@ -163,6 +163,11 @@ bool fields_u64(struct api_fields *fields, const char *name, bool required, uint
 bool fields_base64(struct api_fields *fields, const char *name, bool required, size_t bytes_max, uint8_t **out,
                    size_t *len);
 bool fields_array(struct api_fields *fields, const char *name, bool required, size_t count_max, json_t **out);
+/** An array of such texts: free(*out), which is the items and, behind them, their bytes. Absent: *out is NULL. */
+bool fields_base64_array(struct api_fields *fields, const char *name, bool required, size_t count_max, size_t bytes_max,
+                         struct kith_slice **out, size_t *count);
+/** The same as fields_wrong(), of an item of an array. */
+void fields_wrong_item(struct api_fields *fields, const char *name, size_t index, const char *detail);
 
 /** The RFC 6901 pointer of the value that stands at (or ends before) `offset` of a JSON text. */
 void json_pointer_at(struct kith_slice text, size_t offset, char out[static API_POINTER_BYTES_MAX]);

@@ -76,6 +76,14 @@ void fields_wrong(struct api_fields *fields, const char *name, const char *detai
     (void)snprintf(fields->pointer, sizeof fields->pointer, "%s/%s", fields->prefix, name);
 }
 
+void fields_wrong_item(struct api_fields *fields, const char *name, size_t index, const char *detail)
+{
+    char item[64];
+
+    (void)snprintf(item, sizeof item, "%s/%zu", name, index);
+    fields_wrong(fields, item, detail);
+}
+
 json_t *fields_take(struct api_fields *fields, const char *name, bool required)
 {
     json_t *value = fields->object == NULL ? NULL : json_object_get(fields->object, name);
@@ -291,4 +299,49 @@ bool fields_array(struct api_fields *fields, const char *name, bool required, si
     else
         *out = value;
     return *out != NULL;
+}
+
+/* One text, decoded to the end of `room`; false: said. */
+static bool item_decode(struct api_fields *fields, const char *name, size_t index, const json_t *text, size_t bytes_max,
+                        uint8_t *room, struct kith_slice *out)
+{
+    size_t len = 0;
+
+    if (!json_is_string(text) ||
+        sodium_base642bin(room, json_string_length(text) / 4 * 3, json_string_value(text), json_string_length(text),
+                          NULL, &len, NULL, sodium_base64_VARIANT_ORIGINAL) != 0) {
+        fields_wrong_item(fields, name, index, "The item must be base64 with padding.");
+        return false;
+    }
+    if (len > bytes_max) fields_wrong_item(fields, name, index, "The item is too long.");
+    *out = kith_slice_of(room, len);
+    return len <= bytes_max;
+}
+
+bool fields_base64_array(struct api_fields *fields, const char *name, bool required, size_t count_max, size_t bytes_max,
+                         struct kith_slice **out, size_t *count)
+{
+    struct kith_slice *items;
+    json_t *array, *text;
+    size_t i, bytes = 0;
+    uint8_t *room;
+
+    *out = NULL;
+    *count = 0;
+    if (!fields_array(fields, name, required, count_max, &array)) return false;
+    json_array_foreach(array, i, text) bytes += json_string_length(text) / 4 * 3;
+    items = calloc(1, json_array_size(array) * sizeof *items + bytes + 1);
+    if (items == NULL) {
+        fields_wrong(fields, name, "There is no memory.");
+        return false;
+    }
+    *out = items;
+    room = (uint8_t *)(items + json_array_size(array));
+    json_array_foreach(array, i, text)
+    {
+        if (!item_decode(fields, name, i, text, bytes_max, room, &items[i])) return false;
+        room += items[i].len;
+    }
+    *count = json_array_size(array);
+    return true;
 }

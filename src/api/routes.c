@@ -10,6 +10,7 @@ const struct api_route api_routes[] = {
     {HTTP1_GET, "/users/{user_id}", 0, route_user_show},
     {HTTP1_POST, "/users/{user_id}/block", 0, route_user_block},
     {HTTP1_DELETE, "/users/{user_id}/block", 0, route_user_unblock},
+    {HTTP1_GET, "/users/{user_id}/devices", 0, route_user_devices},
 
     {HTTP1_POST, "/auth/login", ROUTE_PUBLIC | ROUTE_BODY, route_login},
     {HTTP1_POST, "/auth/refresh", ROUTE_PUBLIC | ROUTE_BODY, route_refresh},
@@ -17,6 +18,9 @@ const struct api_route api_routes[] = {
 
     {HTTP1_GET, "/devices", 0, route_devices},
     {HTTP1_DELETE, "/devices/{device_id}", 0, route_device_delete},
+    {HTTP1_PUT, "/devices/me/keys", ROUTE_BODY, route_keys_put},
+    {HTTP1_GET, "/devices/me/keys", 0, route_keys_show},
+    {HTTP1_POST, "/keys/claim", ROUTE_BODY, route_keys_claim},
 
     {HTTP1_POST, "/invites", ROUTE_BODY_OPTIONAL, route_invite_create},
     {HTTP1_GET, "/invites", 0, route_invites},

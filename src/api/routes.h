@@ -22,6 +22,11 @@ void route_logout(struct api_request *request);
 /* route_devices.c */
 void route_devices(struct api_request *request);
 void route_device_delete(struct api_request *request);
+/* route_keys.c */
+void route_keys_put(struct api_request *request);
+void route_keys_show(struct api_request *request);
+void route_user_devices(struct api_request *request);
+void route_keys_claim(struct api_request *request);
 /* route_invites.c */
 void route_invite_create(struct api_request *request);
 void route_invites(struct api_request *request);
