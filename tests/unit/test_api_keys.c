@@ -1,0 +1,524 @@
+#include "account/keys.h"
+#include "api_fixture.h"
+#include "keys_fixture.h"
+
+/* PUT and GET /devices/me/keys, GET /users/{user_id}/devices. Claiming: test_api_claim.c. */
+#define X25519 PREKEY_X25519_BYTES
+#define MLKEM  PREKEY_MLKEM_BYTES
+
+static struct kith_uuid uuid_of(const char *text)
+{
+    struct kith_uuid id;
+
+    assert_int_equal(kith_uuid_parse(kith_slice_str(text), &id), KITH_OK);
+    return id;
+}
+
+static struct reply *send_keys(struct afx *fx, const struct person *who, struct kith_buf *json)
+{
+    struct reply *reply = afx_start(fx, "PUT", "/devices/me/keys", who->access, upload_end(json));
+
+    reply_wait(reply);
+    kith_buf_deinit(json);
+    return reply;
+}
+
+/* A list of one device, which `prev` leads to (NULL: none); `hash` gets its own. */
+static struct reply *send_list(struct afx *fx, const struct person *who, uint64_t seq, const uint8_t *prev,
+                               uint32_t accept_count, uint8_t fill, uint8_t hash[32])
+{
+    struct kith_uuid devices[] = {uuid_of(who->device)};
+    struct fake_list list = {.account = uuid_of(who->user),
+                             .seq = seq,
+                             .prev_hash = prev,
+                             .devices = devices,
+                             .device_count = 1,
+                             .accept_count = accept_count,
+                             .fill = fill};
+    struct kith_buf bytes, json;
+
+    kith_buf_init(&bytes, KITH_SIGNED_LIST_BYTES_MAX);
+    fake_list_put(&bytes, &list, hash);
+    upload_begin(&json);
+    upload_bytes(&json, "list", kith_buf_peek(&bytes));
+    kith_buf_deinit(&bytes);
+    return send_keys(fx, who, &json);
+}
+
+static struct reply *send_prekey(struct afx *fx, const struct person *who, const char *name, uint32_t id,
+                                 size_t public_bytes, uint64_t fill)
+{
+    struct kith_buf json;
+
+    upload_begin(&json);
+    if (strcmp(name, "opks") == 0 || strcmp(name, "kem_ots") == 0)
+        upload_prekeys(&json, name, id, 1, public_bytes, fill - id);
+    else
+        upload_prekey(&json, name, id, public_bytes, fill);
+    return send_keys(fx, who, &json);
+}
+
+static struct reply *send_all(struct afx *fx, const struct person *who, uint32_t opks, uint32_t kem_ots, uint64_t fill)
+{
+    struct kith_buf json;
+
+    upload_begin(&json);
+    upload_prekey(&json, "spk", 1, X25519, fill + 1);
+    upload_prekey(&json, "kem_lr", 2, MLKEM, fill + 2);
+    upload_prekeys(&json, "opks", 1000, opks, X25519, fill);
+    upload_prekeys(&json, "kem_ots", 1000, kem_ots, MLKEM, fill);
+    return send_keys(fx, who, &json);
+}
+
+static void expect_counts(struct reply *reply, json_int_t list_seq, json_int_t opks, json_int_t kem_ots)
+{
+    (void)expect_kept(reply, 200, NULL);
+    assert_int_equal(reply_int(reply, "list_seq"), list_seq);
+    assert_int_equal(reply_int(reply, "opk_count"), opks);
+    assert_int_equal(reply_int(reply, "kem_ot_count"), kem_ots);
+    reply_free(reply);
+}
+
+static struct reply *show(struct afx *fx, const struct person *who)
+{
+    return afx_ask(fx, "GET", "/devices/me/keys", who->access, NULL);
+}
+
+static struct reply *devices_of(struct afx *fx, const struct person *by, const char *user)
+{
+    char target[80];
+
+    (void)snprintf(target, sizeof target, "/users/%s/devices", user);
+    return afx_ask(fx, "GET", target, by->access, NULL);
+}
+
+static void expect_refused(struct reply *reply, unsigned status, const char *code, const char *pointer)
+{
+    (void)expect_kept(reply, status, code);
+    assert_string_equal(reply_str(reply, "pointer"), pointer);
+    reply_free(reply);
+}
+
+/* ------------------------------------------------------------------------------------------------ what a device leaves */
+
+static void test_api_keys__a_device_sees_what_it_left_also_after_a_crash(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann");
+    uint8_t hash[32];
+    struct reply *reply;
+
+    reply = expect_kept(show(fx, &ann), 200, NULL);
+    assert_false(reply_bool(reply, "has_list"));
+    assert_null(reply_at(reply, "spk_id"));
+    assert_null(reply_at(reply, "kem_lr_id"));
+    expect_counts(reply, 1, 0, 0);
+    expect_counts(send_all(fx, &ann, 3, 2, 0), 1, 3, 2); /* no list: the number stays */
+    expect_counts(send_list(fx, &ann, 1, NULL, 1, 1, hash), 2, 3, 2);
+    for (int life = 0; life < 2; life++) {
+        reply = expect_kept(show(fx, &ann), 200, NULL);
+        assert_true(reply_bool(reply, "has_list"));
+        assert_int_equal(reply_int(reply, "spk_id"), 1);
+        assert_int_equal(reply_int(reply, "kem_lr_id"), 2);
+        expect_counts(reply, 2, 3, 2);
+        afx_crash(fx);
+        afx_open(fx);
+    }
+    expect_counts(send_prekey(fx, &ann, "spk", 3, X25519, 77), 2, 3, 2); /* the new one takes its place */
+    reply = expect_kept(show(fx, &ann), 200, NULL);
+    assert_int_equal(reply_int(reply, "spk_id"), 3);
+    assert_int_equal(reply_int(reply, "kem_lr_id"), 2);
+    reply_free(reply);
+    expect(afx_ask(fx, "PUT", "/devices/me/keys", NULL, "{}"), 401, "UNAUTHORIZED");
+    expect(afx_ask(fx, "PUT", "/devices/me/keys", ann.access, "{}"), 200, NULL);
+    expect(afx_ask(fx, "PUT", "/devices/me/keys", ann.access, "{\"list\":null,\"opks\":null}"), 200, NULL);
+}
+
+static void test_api_keys__the_same_upload_again_changes_nothing(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann");
+    uint8_t hash[32];
+
+    for (int again = 0; again < 3; again++) {
+        expect_counts(send_all(fx, &ann, 5, 4, 0), again == 0 ? 1 : 2, 5, 4);
+        expect_counts(send_list(fx, &ann, 1, NULL, 1, 1, hash), 2, 5, 4);
+    }
+}
+
+static void test_api_keys__lists_follow_each_other(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann");
+    uint8_t first[32], second[32], third[32];
+
+    expect_refused(send_list(fx, &ann, 2, (uint8_t[32]){1}, 1, 1, first), 409, "CONFLICT", "/list");
+    expect(send_list(fx, &ann, 1, NULL, 0, 1, first), 200, NULL);
+    expect_refused(send_list(fx, &ann, 1, NULL, 0, 2, third), 409, "CONFLICT", "/list"); /* a fork */
+    expect_refused(send_list(fx, &ann, 2, third, 1, 1, second), 409, "CONFLICT", "/list");
+    expect_refused(send_list(fx, &ann, 3, first, 1, 1, second), 409, "CONFLICT", "/list");
+    expect_counts(send_list(fx, &ann, 1, NULL, 1, 1, first), 3, 0, 0); /* only an acceptance came */
+    expect_counts(send_list(fx, &ann, 2, first, 1, 3, second), 4, 0, 0);
+    expect_refused(send_list(fx, &ann, 1, NULL, 1, 1, first), 409, "CONFLICT", "/list"); /* a step back */
+    expect_refused(send_list(fx, &ann, 3, first, 1, 4, third), 409, "CONFLICT", "/list");
+    expect_counts(send_list(fx, &ann, 3, second, 1, 4, third), 5, 0, 0);
+}
+
+/* All or nothing: what comes with a list that is refused is not there either, and the other way round. */
+static void test_api_keys__what_is_refused_leaves_nothing(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann");
+    struct kith_uuid device = uuid_of(ann.device);
+    struct fake_list list = {.account = uuid_of(ann.user), .seq = 1, .devices = &device, .device_count = 1};
+    struct kith_buf bytes, json;
+    struct reply *reply;
+
+    kith_buf_init(&bytes, KITH_SIGNED_LIST_BYTES_MAX);
+    fake_list_put(&bytes, &list, NULL);
+    expect(send_prekey(fx, &ann, "opks", 9, X25519, 1), 200, NULL);
+    upload_begin(&json);
+    upload_bytes(&json, "list", kith_buf_peek(&bytes));
+    upload_prekey(&json, "spk", 1, X25519, 5);
+    upload_prekeys(&json, "kem_ots", 1, 3, MLKEM, 10);
+    upload_prekeys(&json, "opks", 7, 3, X25519, 100); /* 7, 8 are new, 9 is another key's id */
+    expect_refused(send_keys(fx, &ann, &json), 409, "CONFLICT", "/opks");
+    reply = expect_kept(show(fx, &ann), 200, NULL);
+    assert_false(reply_bool(reply, "has_list"));
+    assert_null(reply_at(reply, "spk_id"));
+    expect_counts(reply, 1, 1, 0);
+    kith_buf_deinit(&bytes);
+}
+
+static void test_api_keys__a_list_of_somebody_else_is_refused(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob"), mixed = ann;
+    uint8_t hash[32];
+
+    memcpy(mixed.user, bob.user, sizeof mixed.user);
+    expect_refused(send_list(fx, &mixed, 1, NULL, 0, 1, hash), 400, "BAD_REQUEST", "/list");
+}
+
+static void test_api_keys__a_new_list_is_known_to_the_chats_when_it_is_answered(void **state)
+{
+    struct afx *fx = afx_new(3, REGISTRATION_OPEN, 20);
+    struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob");
+    char members[64];
+    const char *chat;
+    uint8_t hash[32];
+
+    (void)state;
+    (void)snprintf(members, sizeof members, "[\"%s\"]", bob.user);
+    chat = afx_chat(fx, &ann, "direct", true, members);
+    for (unsigned list_seq = 1; list_seq <= 3; list_seq++) {
+        for (unsigned said = 1; said <= 3; said++)
+            expect(afx_ask(fx, "POST", "/messages", ann.access,
+                           "{\"chat_id\":\"%s\",\"msg_id\":\"%s\",\"encrypted\":true,"
+                           "\"bodies\":[{\"device_id\":\"%s\",\"content\":\"aGk=\"}],"
+                           "\"device_lists\":[{\"user_id\":\"%s\",\"list_seq\":1},"
+                           "{\"user_id\":\"%s\",\"list_seq\":%u}]}",
+                           chat, afx_msg_id(fx), bob.device, ann.user, bob.user, said),
+                   said == list_seq ? 201 : 409, said == list_seq ? NULL : "STALE_DEVICES");
+        if (list_seq == 1) expect_counts(send_list(fx, &bob, 1, NULL, 0, 1, hash), 2, 0, 0);
+        if (list_seq == 2) expect_counts(send_list(fx, &bob, 1, NULL, 1, 1, hash), 3, 0, 0);
+    }
+    afx_free(fx);
+}
+
+/* The directory has it, the chats cannot be told: 503, and asked again it waits for them. */
+static void test_api_keys__is_not_answered_before_the_chats_know(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob");
+    char members[64];
+    uint8_t hash[32];
+
+    (void)snprintf(members, sizeof members, "[\"%s\"]", bob.user);
+    (void)afx_chat(fx, &ann, "direct", true, members);
+    fx->log_store.full = true;
+    expect(send_list(fx, &ann, 1, NULL, 0, 1, hash), 503, "READ_ONLY");
+    expect(send_list(fx, &ann, 1, NULL, 0, 1, hash), 503, "READ_ONLY");
+    fx->log_store.full = false;
+    afx_run_ms(fx, 10000);
+    expect_counts(send_list(fx, &ann, 1, NULL, 0, 1, hash), 2, 0, 0);
+}
+
+/* ------------------------------------------------------------------------------------------------ prekeys */
+
+static void test_api_keys__an_id_is_that_of_one_prekey(void **state)
+{
+    static const struct {
+        const char *name, *pointer;
+        size_t bytes;
+    } kinds[] = {{"spk", "/spk", X25519},
+                 {"kem_lr", "/kem_lr", MLKEM},
+                 {"opks", "/opks", X25519},
+                 {"kem_ots", "/kem_ots", MLKEM}};
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob");
+
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        expect(send_prekey(fx, &ann, kinds[i].name, 5, kinds[i].bytes, 10 * i), 200, NULL); /* the same id in each */
+        expect(send_prekey(fx, &ann, kinds[i].name, 5, kinds[i].bytes, 10 * i), 200, NULL);
+        expect_refused(send_prekey(fx, &ann, kinds[i].name, 5, kinds[i].bytes, 10 * i + 1), 409, "CONFLICT",
+                       kinds[i].pointer);
+        expect(send_prekey(fx, &bob, kinds[i].name, 5, kinds[i].bytes, 10 * i + 1), 200, NULL); /* another device */
+    }
+}
+
+/* Attack 13: whoever has it, and as whatever. */
+static void test_api_keys__a_public_key_is_registered_once(void **state)
+{
+    static const char *const names[2][2] = {{"spk", "opks"}, {"kem_lr", "kem_ots"}};
+    static const size_t bytes[2] = {X25519, MLKEM};
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann"), phone = afx_login(fx, "ann", "phone"), bob = afx_person(fx, "bob");
+    const struct person *others[] = {&phone, &bob};
+
+    for (int kind = 0; kind < 2; kind++) {
+        for (int first = 0; first < 2; first++) {
+            uint64_t fill = 100u + 10u * (unsigned)kind + (unsigned)first;
+            expect(send_prekey(fx, &ann, names[kind][first], 5u + (unsigned)first, bytes[kind], fill), 200, NULL);
+            for (int again = 0; again < 2; again++) {
+                for (size_t i = 0; i < 2; i++)
+                    expect(send_prekey(fx, others[i], names[kind][again], 9, bytes[kind], fill), 409, "CONFLICT");
+                if (first == 0 && again == 0) continue; /* the own lasting one may be signed anew */
+                expect(send_prekey(fx, &ann, names[kind][again], 9, bytes[kind], fill), 409, "CONFLICT");
+            }
+        }
+        expect(send_prekey(fx, &ann, names[kind][0], 77, bytes[kind], 100u + 10u * (unsigned)kind), 200, NULL);
+    }
+}
+
+static void test_api_keys__one_time_prekeys_at_the_limit_and_one_past_it(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann");
+    struct kith_buf json;
+
+    upload_begin(&json);
+    upload_prekeys(&json, "opks", 1, KITH_PREKEYS_MAX + 1, X25519, 0);
+    expect_refused(send_keys(fx, &ann, &json), 400, "BAD_REQUEST", "/opks");
+    upload_begin(&json);
+    upload_prekeys(&json, "kem_ots", 1, KITH_PREKEYS_MAX + 1, MLKEM, 0);
+    expect_refused(send_keys(fx, &ann, &json), 400, "BAD_REQUEST", "/kem_ots");
+    expect_counts(send_all(fx, &ann, KITH_PREKEYS_MAX, KITH_PREKEYS_MAX, 0), 1, 100, 100);
+    expect_counts(send_all(fx, &ann, KITH_PREKEYS_MAX, KITH_PREKEYS_MAX, 0), 1, 100, 100); /* the same again */
+    expect_refused(send_prekey(fx, &ann, "opks", 5, X25519, 9999), 403, "FORBIDDEN", "/opks");
+    expect_refused(send_prekey(fx, &ann, "kem_ots", 5, MLKEM, 9999), 403, "FORBIDDEN", "/kem_ots");
+    expect_counts(show(fx, &ann), 1, 100, 100);
+}
+
+static void test_api_keys__sizes_at_the_limit_and_one_past_it(void **state)
+{
+    static const uint8_t zeros[KITH_SIGNED_LIST_BYTES_MAX];
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann");
+    struct kith_uuid device = uuid_of(ann.device);
+    struct fake_list list = {.account = uuid_of(ann.user), .seq = 1, .devices = &device, .device_count = 1};
+    struct kith_buf bytes, json;
+    struct reply *reply;
+
+    kith_buf_init(&bytes, 2 * KITH_SIGNED_LIST_BYTES_MAX);
+    for (size_t under = 0; under < 2; under++) {
+        kith_buf_reset(&bytes);
+        fake_list_put(&bytes, &list, NULL);
+        fake_field_put(&bytes, 0x8000,
+                       kith_slice_of(zeros, KITH_SIGNED_LIST_BYTES_MAX + 1 - under - kith_buf_len(&bytes) - 6));
+        upload_begin(&json);
+        upload_bytes(&json, "list", kith_buf_peek(&bytes));
+        expect(send_keys(fx, &ann, &json), under == 1 ? 200 : 400, under == 1 ? NULL : "BAD_REQUEST");
+    }
+    reply = expect_kept(devices_of(fx, &ann, ann.user), 200, NULL);
+    assert_int_equal(strlen(reply_str(reply, "list")), (KITH_SIGNED_LIST_BYTES_MAX + 2) / 3 * 4);
+    reply_free(reply);
+    for (size_t under = 0; under < 2; under++) {
+        kith_buf_reset(&bytes);
+        fake_prekey_put(&bytes, 1, MLKEM, 1);
+        fake_field_put(&bytes, 0x8000,
+                       kith_slice_of(zeros, KITH_PREKEY_BYTES_MAX + 1 - under - kith_buf_len(&bytes) - 6));
+        upload_begin(&json);
+        upload_bytes(&json, "kem_lr", kith_buf_peek(&bytes));
+        expect(send_keys(fx, &ann, &json), under == 1 ? 200 : 400, under == 1 ? NULL : "BAD_REQUEST");
+    }
+    kith_buf_deinit(&bytes);
+}
+
+static void test_api_keys__what_has_no_form_is_named(void **state)
+{
+    static const struct {
+        const char *body, *pointer;
+    } cases[] = {
+        {"{\"list\":\"AAAA\"}", "/list"},
+        {"{\"list\":7}", "/list"},
+        {"{\"list\":\"\"}", "/list"},
+        {"{\"spk\":\"AAAA\"}", "/spk"},
+        {"{\"spk\":\"x\"}", "/spk"},
+        {"{\"kem_lr\":[]}", "/kem_lr"},
+        {"{\"opks\":\"AAAA\"}", "/opks"},
+        {"{\"opks\":[\"\"]}", "/opks/0"},
+        {"{\"opks\":[\"AAAA\"]}", "/opks/0"},
+        {"{\"kem_ots\":[null]}", "/kem_ots/0"},
+        {"{\"kem_ots\":[\"A\"]}", "/kem_ots/0"},
+        {"{\"opk\":[]}", "/opk"},
+    };
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann");
+    struct kith_buf json;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        expect_refused(afx_ask(fx, "PUT", "/devices/me/keys", ann.access, "%s", cases[i].body), 400, "BAD_REQUEST",
+                       cases[i].pointer);
+    /* Each kind has keys of its own length. */
+    expect_refused(send_prekey(fx, &ann, "spk", 1, MLKEM, 1), 400, "BAD_REQUEST", "/spk");
+    expect_refused(send_prekey(fx, &ann, "kem_lr", 1, X25519, 1), 400, "BAD_REQUEST", "/kem_lr");
+    upload_begin(&json);
+    upload_prekeys(&json, "kem_ots", 1, 2, X25519, 1);
+    expect_refused(send_keys(fx, &ann, &json), 400, "BAD_REQUEST", "/kem_ots/0");
+}
+
+/* ------------------------------------------------------------------------------------------------ the end of keys */
+
+static void test_api_keys__go_with_their_device(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann"), phone = afx_login(fx, "ann", "phone"), bob = afx_person(fx, "bob");
+    char target[80];
+
+    expect_counts(send_all(fx, &phone, 100, 100, 0), 2, 100, 100);
+    expect_counts(send_all(fx, &ann, 3, 3, 5000), 2, 3, 3);
+    expect(send_all(fx, &bob, 100, 100, 0), 409, "CONFLICT"); /* they are the phone's */
+    (void)snprintf(target, sizeof target, "/devices/%s", phone.device);
+    expect(afx_ask(fx, "DELETE", target, ann.access, NULL), 204, NULL);
+    expect(send_all(fx, &phone, 1, 1, 0), 401, "UNAUTHORIZED");
+    expect_counts(send_all(fx, &bob, 100, 100, 0), 1, 100, 100); /* nobody's any more */
+    expect_counts(show(fx, &ann), 3, 3, 3);
+}
+
+static void test_api_keys__stay_when_a_device_is_only_signed_out(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann"), again;
+    struct reply *reply;
+
+    expect_counts(send_all(fx, &ann, 3, 2, 0), 1, 3, 2);
+    expect(afx_ask(fx, "POST", "/auth/logout", ann.access, NULL), 204, NULL);
+    reply = expect_kept(afx_ask(fx, "POST", "/auth/login", NULL,
+                                "{\"name\":\"ann\",\"password\":\"" AFX_PASSWORD
+                                "\",\"device_name\":\"d\",\"device_id\":\"%s\"}",
+                                ann.device),
+                        200, NULL);
+    again = person_of(reply, "ann");
+    reply_free(reply);
+    assert_string_equal(again.device, ann.device);
+    expect_counts(show(fx, &again), 1, 3, 2);
+}
+
+static void test_api_keys__go_when_a_device_makes_room(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann"), phone = afx_login(fx, "ann", "phone"), bob = afx_person(fx, "bob");
+
+    expect(send_all(fx, &phone, 10, 10, 0), 200, NULL);
+    expect(afx_ask(fx, "POST", "/auth/logout", phone.access, NULL), 204, NULL);
+    for (unsigned i = 2; i < KITH_DEVICES_PER_USER_MAX; i++) (void)afx_login(fx, "ann", "more");
+    expect(send_all(fx, &bob, 10, 10, 0), 409, "CONFLICT");
+    (void)afx_login(fx, "ann", "one more");
+    expect(send_all(fx, &bob, 10, 10, 0), 200, NULL);
+    expect_counts(show(fx, &ann), 33, 0, 0);
+}
+
+static void test_api_keys__go_with_the_account(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann"), phone = afx_login(fx, "ann", "phone"), bob = afx_person(fx, "bob");
+    uint8_t hash[32];
+
+    expect(send_list(fx, &ann, 1, NULL, 1, 1, hash), 200, NULL);
+    expect(send_all(fx, &ann, 10, 10, 0), 200, NULL);
+    expect(send_all(fx, &phone, 10, 10, 5000), 200, NULL);
+    expect(afx_ask(fx, "DELETE", "/users/me", phone.access, NULL), 204, NULL);
+    expect(devices_of(fx, &bob, ann.user), 404, "NOT_FOUND");
+    expect(send_all(fx, &bob, 10, 10, 0), 200, NULL);
+    expect(send_all(fx, &bob, 0, 0, 0), 200, NULL);
+    ann = afx_person(fx, "ann");
+    expect(send_all(fx, &ann, 10, 10, 5000), 200, NULL);
+}
+
+/* ------------------------------------------------------------------------------------------------ a person's devices */
+
+static void test_api_keys__anybody_may_ask_for_a_persons_devices(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob"), phone = afx_login(fx, "ann", "phone");
+    struct kith_uuid devices[] = {uuid_of(ann.device), uuid_of(phone.device)};
+    struct fake_list list = {.account = uuid_of(ann.user), .seq = 1, .devices = devices, .device_count = 2};
+    struct kith_buf bytes, json, text;
+    struct reply *reply = expect_kept(devices_of(fx, &bob, ann.user), 200, NULL);
+
+    assert_string_equal(reply_str(reply, "user_id"), ann.user);
+    assert_int_equal(reply_int(reply, "list_seq"), 2);
+    assert_int_equal(json_array_size(reply_at(reply, "devices")), 2);
+    assert_null(reply_at(reply, "list"));
+    reply_free(reply);
+    kith_buf_init(&bytes, KITH_SIGNED_LIST_BYTES_MAX);
+    fake_list_put(&bytes, &list, NULL);
+    upload_begin(&json);
+    upload_bytes(&json, "list", kith_buf_peek(&bytes));
+    expect_counts(send_keys(fx, &phone, &json), 3, 0, 0);
+    upload_begin(&text);
+    upload_bytes(&text, "list", kith_buf_peek(&bytes));
+    for (int i = 0; i < 2; i++) {
+        reply = expect_kept(devices_of(fx, i == 0 ? &bob : &ann, ann.user), 200, NULL);
+        assert_int_equal(reply_int(reply, "list_seq"), 3);
+        if (i == 0) assert_non_null(strstr(upload_end(&text), reply_str(reply, "list"))); /* to the byte */
+        reply_free(reply);
+    }
+    expect(devices_of(fx, &bob, "00000000-0000-4000-8000-000000000001"), 404, "NOT_FOUND");
+    expect(devices_of(fx, &bob, "x"), 404, "NOT_FOUND");
+    kith_buf_deinit(&bytes);
+    kith_buf_deinit(&text);
+}
+
+static void test_api_keys__lists_are_asked_for_up_to_a_limit(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob");
+    struct reply *reply;
+
+    for (unsigned i = 0; i < ACCOUNT_KEY_LOOKUPS; i++) expect(devices_of(fx, &bob, ann.user), 200, NULL);
+    reply = expect_kept(devices_of(fx, &bob, ann.user), 429, "TOO_MANY");
+    assert_string_equal(reply->retry_after, "1");
+    reply_free(reply);
+    expect(devices_of(fx, &ann, bob.user), 200, NULL);
+    afx_run_ms(fx, 1000);
+    expect(devices_of(fx, &bob, ann.user), 200, NULL);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(test_api_keys__##name, afx_setup_open, afx_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(a_device_sees_what_it_left_also_after_a_crash),
+        TEST(the_same_upload_again_changes_nothing),
+        TEST(lists_follow_each_other),
+        TEST(what_is_refused_leaves_nothing),
+        TEST(a_list_of_somebody_else_is_refused),
+        cmocka_unit_test(test_api_keys__a_new_list_is_known_to_the_chats_when_it_is_answered),
+        TEST(is_not_answered_before_the_chats_know),
+        TEST(an_id_is_that_of_one_prekey),
+        TEST(a_public_key_is_registered_once),
+        TEST(one_time_prekeys_at_the_limit_and_one_past_it),
+        TEST(sizes_at_the_limit_and_one_past_it),
+        TEST(what_has_no_form_is_named),
+        TEST(go_with_their_device),
+        TEST(stay_when_a_device_is_only_signed_out),
+        TEST(go_when_a_device_makes_room),
+        TEST(go_with_the_account),
+        TEST(anybody_may_ask_for_a_persons_devices),
+        TEST(lists_are_asked_for_up_to_a_limit),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
