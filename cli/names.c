@@ -112,8 +112,6 @@ static bool matches(struct cli *cli, const json_t *chat, const char *text, bool 
     *exact = strcmp(id, text) == 0;
     if (*exact) return true;
     if (strlen(text) >= 4 && strncmp(id, text, strlen(text)) == 0) return true;
-    /* By name only where this version can read and write. */
-    if (json_is_true(json_object_get(chat, "encrypted"))) return false;
     *exact = strcasecmp(cli_chat_title(cli, chat), text) == 0;
     return *exact;
 }
@@ -212,9 +210,7 @@ bool cli_chat_find(struct cli *cli, const char *text, struct chat_id *out)
         ok = direct_with(cli, chats, text, out);
         if (!ok) {
             (void)snprintf(what, sizeof what, "you have no open chat '%.64s'", text);
-            cli_error(cli, what,
-                      "See them with: kith chat list. Begin one with: kith chat create NAME\n"
-                      "      (encrypted chats cannot be read or written by this version).");
+            cli_error(cli, what, "See them with: kith chat list. Begin one with: kith chat create NAME");
         }
     }
     json_decref(chats);

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "cli/cli.h"
+#include "cli/fetch.h"
 #include "cli/store.h"
 #include "loop/loop_epoll.h"
 #include "net/ws_client.h"
@@ -17,6 +18,7 @@ struct online {
     struct cli *cli;
     struct online_view view;
     struct kith_client *client;
+    struct fetcher *fetcher;
     struct ws_client *opening;
     struct conn *conn;
     struct loop_timer tick, poll;
@@ -193,6 +195,7 @@ static void effect(struct online *online, const struct kith_effect *e)
         loop_timer_start(online->cli->loop, &online->tick, e->at_ms > at ? e->at_ms - at : 0);
         break;
     case KITH_EFFECT_TOKEN: give_token(online); break;
+    case KITH_EFFECT_FETCH: fetcher_start(online->fetcher, &e->fetch); break;
     default: show(online, e); break;
     }
 }
@@ -202,6 +205,11 @@ void online_run_effects(struct online *online)
     struct kith_effect e;
 
     while (kith_client_next(online->client, &e) == KITH_OK) effect(online, &e);
+}
+
+static void fetched(void *arg)
+{
+    online_run_effects(arg);
 }
 
 static void tick_fire(struct loop_timer *timer)
@@ -272,7 +280,7 @@ static void poll_fire(struct loop_timer *timer)
 
 struct online *online_open(struct cli *cli, const struct online_view *view)
 {
-    struct kith_client_config config = {.shows_history = false, .random = random_bytes};
+    struct kith_client_config config = {.shows_history = true, .encrypts = true, .random = random_bytes};
     struct online *online;
 
     if (kith_uuid_parse(kith_slice_str(store_get(cli->store, "user_id")), &config.user.id) != KITH_OK ||
@@ -291,6 +299,8 @@ struct online *online_open(struct cli *cli, const struct online_view *view)
         cli_error(cli, "the state's records cannot be read", "They may be of a newer kith.");
         exit(EXIT_FAILED);
     }
+    online->fetcher = fetcher_new(cli, online->client, fetched, online);
+    if (online->fetcher == NULL) exit(EXIT_FAILED);
     kith_client_token(online->client, now(), kith_slice_str(store_get(cli->store, "access_token")));
     kith_client_start(online->client, now());
     online_run_effects(online);
@@ -316,6 +326,7 @@ void online_close(struct online *online)
     if (online == NULL) return;
     loop_timer_stop(online->cli->loop, &online->tick);
     loop_timer_stop(online->cli->loop, &online->poll);
+    fetcher_free(online->fetcher);
     kith_client_free(online->client);
     online->client = NULL;
     hang_up(online);
