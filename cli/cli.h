@@ -27,7 +27,7 @@ struct cli_options {
     bool json, color, interactive;
     const char *server, *state, *invite, *password_file, *device_name, *name, *role, *after, *before, *limit, *uses,
         *expires, *timeout;
-    bool group, encrypted, admin, man, all;
+    bool group, unencrypted, admin, man, all;
 };
 
 struct cli;
@@ -54,6 +54,9 @@ const char *cli_dim(const struct cli *cli);
 const char *cli_plain(const struct cli *cli);
 /** "14:03" today, "Mon 14:03" within a week, else the date; local time. */
 void cli_time(const char *rfc3339, char out[static 32]);
+struct kith_message;
+/** What a person reads of a message's content: the text, or why there is none. Lent as the message is. */
+struct kith_slice cli_message_text(const struct kith_message *message);
 /** Foreign text for a terminal: control characters become '?'. */
 void cli_print_text(struct kith_slice text);
 
@@ -73,6 +76,8 @@ KITH_MUST_USE bool cli_refresh(struct cli *cli);
 /* ---- names.c */
 /** A chat by id, by the start of its id, by a group's name, or by a person's. False: said why. */
 KITH_MUST_USE bool cli_chat_find(struct cli *cli, const char *text, struct chat_id *out);
+/** As the server said when the chats were listed last. */
+bool cli_chat_is_encrypted(struct cli *cli, struct chat_id chat);
 /** A person by login name or id. False: said why. */
 KITH_MUST_USE bool cli_user_find(struct cli *cli, const char *text, struct user_id *out);
 /** What to call a person: display name, else the id's start. Lent until the next call. */
@@ -109,6 +114,8 @@ KITH_MUST_USE kith_err online_send(struct online *online, const struct kith_send
 struct kith_client *online_client(struct online *online);
 /** Also carries out what the client wants after a direct call on it. */
 void online_run_effects(struct online *online);
+/** Turns until the client's keys are with the server and, with a chat, all up to `seq` has come; at most wait_ms. */
+void online_settle(struct online *online, const struct chat_id *chat, uint64_t seq, uint64_t wait_ms);
 void online_close(struct online *online);
 /** What waits in the outbox goes out, if the server can be reached now: the end of every command that was online. */
 void online_flush(struct cli *cli);

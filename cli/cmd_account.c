@@ -4,6 +4,7 @@
 
 #include "cli/commands.h"
 #include "cli/store.h"
+#include "libkith/e2ee/account.h"
 
 static void device_name(const struct cli *cli, char out[static 129])
 {
@@ -11,6 +12,19 @@ static void device_name(const struct cli *cli, char out[static 129])
 
     (void)gethostname(host, sizeof host - 1);
     (void)snprintf(out, 129, "%s", cli->options.device_name != NULL ? cli->options.device_name : host);
+}
+
+/* The device's keys go to the server, so that others can write to it before it is online next. */
+static void set_up_keys(struct cli *cli)
+{
+    struct online_view view = {0};
+    struct online *online = online_open(cli, &view);
+
+    if (online == NULL) return;
+    online_settle(online, NULL, 0, 10000);
+    if (!cli->options.json && e2e_account_state(kith_client_account(online_client(online))) == E2E_ACCOUNT_EMPTY)
+        printf("To read encrypted chats here, link this device: kith device request\n");
+    online_close(online);
 }
 
 static int signed_in(struct cli *cli, struct cli_answer *answer, const char *name, const char *verb)
@@ -27,6 +41,7 @@ static int signed_in(struct cli *cli, struct cli_answer *answer, const char *nam
             printf("%s as %s on %s.\n", verb, name, store_get(cli->store, "server"));
     }
     cli_answer_free(answer);
+    if (code == EXIT_DONE) set_up_keys(cli);
     return code;
 }
 

@@ -47,10 +47,17 @@ int cmd_chat_list(struct cli *cli)
 int cmd_chat_create(struct cli *cli)
 {
     bool group = cli->options.group || cli->argc > 1;
-    json_t *members = json_array(), *body;
+    json_t *members, *body;
     struct cli_answer answer;
-    char id[KITH_UUID_TEXT_LEN + 1], done[128];
+    char id[KITH_UUID_TEXT_LEN + 1], done[192];
     int code;
+
+    if (group && !cli->options.unencrypted) {
+        cli_error(cli, "encrypted groups are not there yet",
+                  "With --unencrypted the server can read the group, for good.");
+        return EXIT_USAGE;
+    }
+    members = json_array();
 
     for (int i = 0; i < cli->argc; i++) {
         struct user_id user;
@@ -62,14 +69,15 @@ int cmd_chat_create(struct cli *cli)
         (void)json_array_append_new(members, json_string(id));
     }
     body = json_pack("{s:s, s:o, s:b}", "type", group ? "group" : "direct", "members", members, "encrypted",
-                     cli->options.encrypted);
+                     !cli->options.unencrypted);
     if (cli->options.name != NULL) json_object_set_new(body, "name", json_string(cli->options.name));
     cli_rest(cli, "POST", "/chats", body, &answer);
     code = cli_check(cli, &answer);
     if (code == EXIT_DONE) {
         const char *chat = json_string_value(json_object_get(answer.body, "chat_id"));
-        (void)snprintf(done, sizeof done, "Chat %s %s. Write: kith send %.8s TEXT", chat,
-                       answer.status == 201 ? "made" : "was there already", chat);
+        (void)snprintf(done, sizeof done, "Chat %s %s%s. Write: kith send %.8s TEXT", chat,
+                       answer.status == 201 ? "made" : "was there already",
+                       cli->options.unencrypted ? "; the server can read it" : ", end-to-end encrypted", chat);
         json_decref(cli_chats(cli)); /* so that it is known offline too */
     }
     return finish(cli, &answer, code == EXIT_DONE ? done : "");

@@ -94,6 +94,7 @@ int cmd_send(struct cli *cli)
         return EXIT_REFUSED;
     }
     row.body = kith_slice_str(text);
+    row.encrypted = cli_chat_is_encrypted(cli, row.chat);
     if (row.body.len > KITH_MESSAGE_BYTES_MAX) {
         cli_error(cli, "that is longer than a message may be (262,144 bytes)", NULL);
         free(text);
@@ -199,7 +200,7 @@ static void tail_message(void *arg, const struct kith_message *m)
         return;
     }
     print_message(tail->cli, tail->one ? NULL : title_of(tail->cli, chat), cli_user_name(tail->cli, sender), type,
-                  created, m->body);
+                  created, cli_message_text(m));
 }
 
 static void tail_state(void *arg, enum kith_connection connection, enum kith_code code)
@@ -263,16 +264,14 @@ static int print_page(struct cli *cli, const json_t *page)
     return (int)i;
 }
 
-int cmd_history(struct cli *cli)
+static int history_of_server(struct cli *cli, struct chat_id chat)
 {
     struct cli_answer answer;
-    struct chat_id chat;
     char id[KITH_UUID_TEXT_LEN + 1], path[256];
     const char *after = cli->options.all ? "0" : cli->options.after;
     long long last = 0;
     int code;
 
-    if (!cli_chat_find(cli, cli->argv[0], &chat)) return EXIT_REFUSED;
     kith_uuid_format(chat.id, id);
     do {
         json_t *messages;
@@ -294,6 +293,62 @@ int cmd_history(struct cli *cli)
         if (cli->options.all && last > 0) store_set(cli->store, "page", next), after = store_get(cli->store, "page");
     } while (code == EXIT_DONE && cli->options.all && last > 0);
     return code;
+}
+
+static bool print_own(void *arg, const struct kith_message *m)
+{
+    struct cli *cli = arg;
+    char chat[KITH_UUID_TEXT_LEN + 1], sender[KITH_UUID_TEXT_LEN + 1], created[KITH_TIME_TEXT_LEN + 1], type[16];
+
+    kith_uuid_format(m->chat.id, chat);
+    kith_uuid_format(m->sender.id, sender);
+    kith_time_format(m->created_ms, created);
+    (void)snprintf(type, sizeof type, "%.*s", (int)m->type.len, (const char *)m->type.ptr);
+    if (cli->options.json)
+        tail_json(&(struct tail){.cli = cli}, m, chat, sender, created);
+    else if (m->gap_from > 0)
+        printf("* %" PRIu64 " to %" PRIu64 " are gone\n", m->gap_from, m->seq);
+    else
+        print_message(cli, NULL, cli_user_name(cli, sender), type, created, cli_message_text(m));
+    return true;
+}
+
+/* Only this device can read it: what came is taken in first, then shown from here. Offline, what there is. */
+static int history_of_device(struct cli *cli, struct chat_id chat)
+{
+    struct cli_answer answer;
+    struct online_view view = {0};
+    struct online *online;
+    char id[KITH_UUID_TEXT_LEN + 1], path[64];
+    uint64_t after = 0, before = 0, limit = cli->options.all ? INT32_MAX : 50, last;
+
+    kith_uuid_format(chat.id, id);
+    (void)snprintf(path, sizeof path, "/chats/%s", id);
+    cli_rest(cli, "GET", path, NULL, &answer);
+    last = (uint64_t)json_integer_value(json_object_get(answer.body, "last_seq"));
+    if (answer.status == 200) {
+        online = online_open(cli, &view); /* NULL: another kith is online and takes it in */
+        if (online != NULL) online_settle(online, &chat, last, SEND_WAIT_MS);
+        online_close(online);
+    } else if (answer.status != 0) {
+        int code = cli_check(cli, &answer);
+        cli_answer_free(&answer);
+        return code;
+    }
+    cli_answer_free(&answer);
+    if (cli->options.after != NULL) kith_ignore(kith_slice_to_u64(kith_slice_str(cli->options.after), &after));
+    if (cli->options.before != NULL) kith_ignore(kith_slice_to_u64(kith_slice_str(cli->options.before), &before));
+    if (cli->options.limit != NULL) kith_ignore(kith_slice_to_u64(kith_slice_str(cli->options.limit), &limit));
+    store_history(cli->store, chat, after, before, (int)(limit > INT32_MAX ? INT32_MAX : limit), print_own, cli);
+    return EXIT_DONE;
+}
+
+int cmd_history(struct cli *cli)
+{
+    struct chat_id chat;
+
+    if (!cli_chat_find(cli, cli->argv[0], &chat)) return EXIT_REFUSED;
+    return cli_chat_is_encrypted(cli, chat) ? history_of_device(cli, chat) : history_of_server(cli, chat);
 }
 
 int cmd_read(struct cli *cli)

@@ -11,7 +11,8 @@ static void send_input(struct room *room)
 {
     size_t bytes = room->input_len * 4 + 1;
     char *text = calloc(1, bytes), time[KITH_TIME_TEXT_LEN + 1];
-    struct kith_send send = {.chat = room->chat, .content_type = kith_slice_str("text/plain")};
+    struct kith_send send = {
+        .chat = room->chat, .encrypted = room->encrypted, .content_type = kith_slice_str("text/plain")};
     struct msg_id id = {0};
     struct said *said;
 
@@ -143,6 +144,7 @@ int cmd_chat_open(struct cli *cli)
     (void)snprintf(room->me, sizeof room->me, "%s", store_get(cli->store, "user_id"));
     if (!cli_chat_find(cli, cli->argv[0], &room->chat)) goto done;
     kith_uuid_format(room->chat.id, room->id);
+    room->encrypted = cli_chat_is_encrypted(cli, room->chat);
     if (!room_load(room)) goto done;
     room_load_older(room);
     view = room_view(room);

@@ -190,7 +190,8 @@ static void call_done(void *arg, const struct http_call_result *result)
         ok = ok && body != NULL;
     }
     json_decref(body);
-    if (result->err == KITH_OK && result->response->status == 401) (void)cli_refresh(fetcher->cli);
+    /* With a fresh token it is asked again; without one, in a while. */
+    if (result->err == KITH_OK && result->response->status == 401 && !cli_refresh(fetcher->cli)) ok = false;
     kith_client_fetched(fetcher->client, now(), ok);
     fetcher->changed(fetcher->arg);
 }

@@ -28,7 +28,7 @@ static bool set_option(struct cli_options *to, const char *name, const char *val
         {"device-name", &to->device_name, NULL},
         {"name", &to->name, NULL},
         {"group", NULL, &to->group},
-        {"encrypted", NULL, &to->encrypted},
+        {"unencrypted", NULL, &to->unencrypted},
         {"role", &to->role, NULL},
         {"after", &to->after, NULL},
         {"before", &to->before, NULL},

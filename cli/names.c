@@ -116,12 +116,13 @@ static bool matches(struct cli *cli, const json_t *chat, const char *text, bool 
     return *exact;
 }
 
-/* The other person's login name may differ from the name that is shown. */
+/* The other person's login name may differ from the name that is shown. Of two chats with them the encrypted one. */
 static bool direct_with(struct cli *cli, const json_t *chats, const char *text, struct chat_id *out)
 {
     struct user_id user;
     char id[KITH_UUID_TEXT_LEN + 1];
     json_t *chat, *member;
+    const json_t *found = NULL;
     size_t i, k;
 
     for (const char *c = text; *c != '\0'; c++)
@@ -131,15 +132,14 @@ static bool direct_with(struct cli *cli, const json_t *chats, const char *text, 
     json_array_foreach(chats, i, chat)
     {
         if (strcmp(json_string_value(json_object_get(chat, "type")), "direct") != 0) continue;
-        if (json_is_true(json_object_get(chat, "encrypted"))) continue;
         json_array_foreach(json_object_get(chat, "members"), k, member)
         {
             if (strcmp(json_string_value(json_object_get(member, "user_id")), id) != 0) continue;
-            return kith_uuid_parse(kith_slice_str(json_string_value(json_object_get(chat, "chat_id"))), &out->id) ==
-                   KITH_OK;
+            if (found == NULL || json_is_true(json_object_get(chat, "encrypted"))) found = chat;
         }
     }
-    return false;
+    if (found == NULL) return false;
+    return kith_uuid_parse(kith_slice_str(json_string_value(json_object_get(found, "chat_id"))), &out->id) == KITH_OK;
 }
 
 static const char *person(struct cli *cli, const json_t *of, const char *key)
@@ -178,6 +178,23 @@ void cli_describe(struct cli *cli, const char *type, const char *sender, struct 
     json_decref(event);
 }
 
+bool cli_chat_is_encrypted(struct cli *cli, struct chat_id id)
+{
+    json_t *chats = json_loads(store_get(cli->store, "chats"), 0, NULL), *chat;
+    char text[KITH_UUID_TEXT_LEN + 1];
+    bool encrypted = true; /* not known: what is sealed for nobody goes nowhere, what is not would be read by all */
+    size_t i;
+
+    kith_uuid_format(id.id, text);
+    json_array_foreach(chats, i, chat)
+    {
+        if (strcmp(json_string_value(json_object_get(chat, "chat_id")), text) == 0)
+            encrypted = json_is_true(json_object_get(chat, "encrypted"));
+    }
+    json_decref(chats);
+    return encrypted;
+}
+
 bool cli_chat_find(struct cli *cli, const char *text, struct chat_id *out)
 {
     json_t *chats = json_loads(store_get(cli->store, "chats"), 0, NULL), *chat;
@@ -198,7 +215,7 @@ bool cli_chat_find(struct cli *cli, const char *text, struct chat_id *out)
             if (!matches(cli, chat, text, &exact)) continue;
             found = json_string_value(json_object_get(chat, "chat_id"));
             count = exact ? 1 : count + 1;
-            if (exact) break;
+            if (exact && json_is_true(json_object_get(chat, "encrypted"))) break; /* two with one name: that one */
         }
     }
     if (count == 1)

@@ -187,7 +187,7 @@ static void effect(struct online *online, const struct kith_effect *e)
     switch (e->kind) {
     case KITH_EFFECT_PERSIST: persist(online, e->bytes); break;
     case KITH_EFFECT_SEND:
-        if (online->conn != NULL) conn_send(online->conn, e->bytes, true);
+        if (online->conn != NULL) conn_send(online->conn, e->bytes, false);
         break;
     case KITH_EFFECT_CONNECT: dial(online); break;
     case KITH_EFFECT_CLOSE: hang_up(online); break;
@@ -307,6 +307,18 @@ struct online *online_open(struct cli *cli, const struct online_view *view)
     take_waiting(online);
     loop_timer_start(cli->loop, &online->poll, ONLINE_POLL_MS);
     return online;
+}
+
+void online_settle(struct online *online, const struct chat_id *chat, uint64_t seq, uint64_t wait_ms)
+{
+    uint64_t end = cli_now_ms() + wait_ms;
+
+    while (cli_now_ms() < end) {
+        if (kith_client_is_settled(online->client) &&
+            (chat == NULL || kith_client_applied(online->client, *chat) >= seq))
+            return;
+        online_turn(online, 20);
+    }
 }
 
 void online_turn(struct online *online, int wait_ms)

@@ -92,3 +92,12 @@ void cli_print_text(struct kith_slice text)
             (void)fputc((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f ? '?' : c, stdout);
     }
 }
+
+struct kith_slice cli_message_text(const struct kith_message *message)
+{
+    if (message->unreadable == KITH_E_CONFLICT) return kith_slice_str("(said again by the server; left out)");
+    if (message->unreadable != KITH_OK) return kith_slice_str("(this device cannot read this message)");
+    if (message->encrypted && !message->is_open && kith_slice_is(message->type, "message"))
+        return kith_slice_str("(not for this device: it was not linked then)");
+    return message->body;
+}

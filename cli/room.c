@@ -55,6 +55,28 @@ static void said_fill(struct room *room, struct said *said, uint64_t seq, const 
     if (room->first_seq == 0 || seq < room->first_seq) room->first_seq = seq;
 }
 
+struct older {
+    struct room *room;
+    size_t count;
+};
+
+static bool older_add(void *arg, const struct kith_message *m)
+{
+    struct older *older = arg;
+    char sender[KITH_UUID_TEXT_LEN + 1], created[KITH_TIME_TEXT_LEN + 1], type[16];
+    struct said *said;
+
+    if (m->gap_from > 0) return true;
+    said = said_add(older->room, older->count);
+    if (said == NULL) return false;
+    older->count++;
+    kith_uuid_format(m->sender.id, sender);
+    kith_time_format(m->created_ms, created);
+    (void)snprintf(type, sizeof type, "%.*s", (int)m->type.len, (const char *)m->type.ptr);
+    said_fill(older->room, said, m->seq, sender, type, created, cli_message_text(m));
+    return true;
+}
+
 void room_load_older(struct room *room)
 {
     struct cli_answer answer;
@@ -62,6 +84,12 @@ void room_load_older(struct room *room)
     json_t *messages;
 
     if (room->no_more) return;
+    if (room->encrypted) { /* only this device can read it */
+        struct older older = {.room = room};
+        store_history(room->cli->store, room->chat, 0, room->first_seq, 50, older_add, &older);
+        room->no_more = older.count == 0;
+        return;
+    }
     if (room->first_seq == 0)
         (void)snprintf(path, sizeof path, "/messages?chat_id=%s&limit=50", room->id);
     else
@@ -99,7 +127,7 @@ static void on_message(void *arg, const struct kith_message *m)
     kith_time_format(m->created_ms, created);
     (void)snprintf(type, sizeof type, "%.*s", (int)m->type.len, (const char *)m->type.ptr);
     said = said_add(room, room->count);
-    if (said != NULL) said_fill(room, said, m->seq, sender, type, created, m->body);
+    if (said != NULL) said_fill(room, said, m->seq, sender, type, created, cli_message_text(m));
     room->typing_until_ms = 0;
     kith_ignore(kith_client_read(online_client(room->online), room->chat, m->seq)); /* it is on the screen */
 }
@@ -201,11 +229,6 @@ bool room_load(struct room *room)
         room->others[room->other_count++].read = (uint64_t)json_integer_value(json_object_get(member, "read_up_to"));
     }
     least_marks(room);
-    if (json_is_true(json_object_get(answer.body, "encrypted"))) {
-        cli_error(room->cli, "this chat is encrypted", "This version of kith cannot read or write in it.");
-        cli_answer_free(&answer);
-        return false;
-    }
     cli_answer_free(&answer);
     return true;
 }

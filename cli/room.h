@@ -39,7 +39,7 @@ struct room {
     wchar_t input[INPUT_MAX + 1];
     size_t input_len, cursor;
     size_t scroll; /* lines up from the newest */
-    bool end, dirty, no_more;
+    bool end, dirty, no_more, encrypted;
 };
 
 /* room.c */

@@ -324,3 +324,27 @@ kith_err store_load(struct store *store, struct kith_client *client)
     (void)sqlite3_finalize(statement);
     return err;
 }
+
+void store_history(struct store *store, struct chat_id chat, uint64_t after, uint64_t before, int limit,
+                   bool (*each)(void *arg, const struct kith_message *message), void *arg)
+{
+    sqlite3_stmt *statement = prepare(store,
+                                      "SELECT key, value FROM (SELECT key, value FROM records WHERE key > ?1 AND "
+                                      "key < ?2 ORDER BY key DESC LIMIT ?3) ORDER BY key");
+    uint8_t from[KITH_RECORD_MESSAGE_KEY_BYTES], to[KITH_RECORD_MESSAGE_KEY_BYTES];
+    struct kith_message message;
+
+    kith_record_message_key(chat, after, from);
+    kith_record_message_key(chat, before == 0 ? UINT64_MAX : before, to);
+    bind_blob(statement, 1, from, sizeof from);
+    bind_blob(statement, 2, to, sizeof to);
+    (void)sqlite3_bind_int(statement, 3, limit);
+    while (sqlite3_step(statement) == SQLITE_ROW) {
+        struct kith_slice key = kith_slice_of(sqlite3_column_blob(statement, 0),
+                                              (size_t)sqlite3_column_bytes(statement, 0));
+        struct kith_slice value = kith_slice_of(sqlite3_column_blob(statement, 1),
+                                                (size_t)sqlite3_column_bytes(statement, 1));
+        if (kith_record_message(key, value, &message) == KITH_OK && !each(arg, &message)) break;
+    }
+    (void)sqlite3_finalize(statement);
+}

@@ -60,5 +60,8 @@ KITH_MUST_USE kith_err store_persist(struct store *store, struct kith_slice reco
 void store_begin(struct store *store);
 KITH_MUST_USE kith_err store_commit(struct store *store);
 KITH_MUST_USE kith_err store_load(struct store *store, struct kith_client *client);
+/** What this device has of a chat, ascending: the newest `limit` before `before` (0: of all) and after `after`. False ends it. */
+void store_history(struct store *store, struct chat_id chat, uint64_t after, uint64_t before, int limit,
+                   bool (*each)(void *arg, const struct kith_message *message), void *arg);
 
 #endif

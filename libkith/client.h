@@ -160,6 +160,7 @@ void record_put_mail(struct kith_client *client, const struct kith_message *mess
 void record_delete_mail(struct kith_client *client, uint64_t seq);
 void record_put_pending(struct kith_client *client, const struct kith_message *message);
 void record_delete_pending(struct kith_client *client, const struct kith_message *message);
+void record_put_members(struct kith_client *client, struct chat_id chat, const struct chat_members *members);
 void record_put_echo(struct kith_client *client, const struct outbox_entry *entry);
 void record_delete_echo(struct kith_client *client, const struct outbox_entry *entry);
 

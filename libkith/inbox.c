@@ -267,3 +267,10 @@ void kith_client_mail_done(struct kith_client *client, uint64_t seq)
     record_delete_mail(client, seq);
     step_end(client);
 }
+
+uint64_t kith_client_applied(const struct kith_client *client, struct chat_id chat)
+{
+    struct chat_sync *const *sync = kith_map_find(&client->chats, &chat);
+
+    return sync == NULL ? 0 : (*sync)->applied_up_to;
+}

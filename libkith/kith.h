@@ -135,6 +135,10 @@ void kith_client_list(struct kith_client *client, struct user_id user, uint64_t 
 void kith_client_bundle(struct kith_client *client, const struct e2e_claimed *claimed);
 void kith_client_no_bundle(struct kith_client *client, struct user_id user, struct device_id device);
 void kith_client_members(struct kith_client *client, struct chat_id chat, const struct user_id *users, size_t count);
+/** Its keys are with the server, and nothing that came waits to be opened. True of one that does not encrypt. */
+bool kith_client_is_settled(const struct kith_client *client);
+/** Everything numbered up to here has come and been stored; 0: nothing. */
+uint64_t kith_client_applied(const struct kith_client *client, struct chat_id chat);
 /** The fetch is over; ok false: it failed, and is asked for again in a while. */
 void kith_client_fetched(struct kith_client *client, struct kith_time now, bool ok);
 
@@ -197,6 +201,9 @@ KITH_MUST_USE kith_err kith_client_next(struct kith_client *client, struct kith_
 /** Walks PERSIST's records: is_put false deletes the key. KITH_E_NOTFOUND at the end. */
 KITH_MUST_USE kith_err kith_record_next(struct kith_slice *records, bool *is_put, struct kith_slice *key,
                                         struct kith_slice *value);
+/** The key of a message's record, for a host with shows_history: a chat's are in the order of their numbers. */
+#define KITH_RECORD_MESSAGE_KEY_BYTES 25
+void kith_record_message_key(struct chat_id chat, uint64_t seq, uint8_t out[static KITH_RECORD_MESSAGE_KEY_BYTES]);
 /** The message in a record of a host with shows_history. KITH_E_NOTFOUND: another kind of record. */
 KITH_MUST_USE kith_err kith_record_message(struct kith_slice key, struct kith_slice value, struct kith_message *out);
 /** The item of the mailbox in a record of a host with keeps_mail. KITH_E_NOTFOUND: another kind of record. */

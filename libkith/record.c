@@ -12,6 +12,7 @@
  *   'S'                    the device's id stamp and order
  *   'Q' chat (16) seq      a message that cannot be opened yet
  *   'W' id (16)            a message that the server has numbered, and the stream has not brought yet
+ *   'D' chat (16)          the two people of a direct chat, as they were when it was first written in
  *   'E' …                  the device's keys, sessions and what it has pinned (libkith/e2ee/account_impl.h)
  */
 #define RECORD_VERSION   1
@@ -211,6 +212,15 @@ void record_delete_pending(struct kith_client *client, const struct kith_message
     record_delete(client, kith_slice_of(key.bytes, key.len));
 }
 
+void record_put_members(struct kith_client *client, struct chat_id chat, const struct chat_members *members)
+{
+    struct kith_buf value;
+
+    begin(&value);
+    put_slice(&value, kith_slice_of(members->users[0], members->count * E2E_ACCOUNT_ID_BYTES));
+    put_value(client, key_of('D', &chat.id, NULL), &value);
+}
+
 void record_put_echo(struct kith_client *client, const struct outbox_entry *entry)
 {
     struct kith_buf value;
@@ -374,6 +384,21 @@ static kith_err load_echo(struct kith_client *client, struct kith_slice key, str
     return secure_echo_add(client, &head, content_type, body);
 }
 
+static kith_err load_members(struct kith_client *client, struct kith_slice key, struct kith_slice value)
+{
+    struct eater e = eater_of(value);
+    struct kith_slice users = {0};
+    struct user_id pair[2];
+    struct chat_id chat;
+
+    memcpy(chat.id.raw, key.ptr + 1, 16);
+    eat_slice(&e, &users);
+    if (finish(&e) != KITH_OK || users.len != sizeof pair) return KITH_E_MALFORMED;
+    memcpy(pair, users.ptr, sizeof pair);
+    kith_client_members(client, chat, pair, 2);
+    return KITH_OK;
+}
+
 kith_err kith_client_load(struct kith_client *client, struct kith_slice key, struct kith_slice value)
 {
     struct chat_id chat = {0};
@@ -388,6 +413,7 @@ kith_err kith_client_load(struct kith_client *client, struct kith_slice key, str
     if (secure_on(client)) {
         if (key.len == 25 && key.ptr[0] == 'Q') return load_pending(client, key, value);
         if (key.len == 17 && key.ptr[0] == 'W') return load_echo(client, key, value);
+        if (key.len == 17 && key.ptr[0] == 'D') return load_members(client, key, value);
         if (key.len > 1 && key.ptr[0] == E2E_RECORD_KEY) return e2e_account_load(client->secure.account, key, value);
     }
     /* The host's to show, nothing to remember. */
@@ -418,6 +444,13 @@ static kith_err message_of(struct chat_id chat, uint64_t seq, struct kith_slice 
     if ((flags & 8) != 0) message.unreadable = KITH_E_DENIED;
     *out = message;
     return KITH_OK;
+}
+
+void kith_record_message_key(struct chat_id chat, uint64_t seq, uint8_t out[static KITH_RECORD_MESSAGE_KEY_BYTES])
+{
+    struct key key = key_of('M', &chat.id, &seq);
+
+    memcpy(out, key.bytes, KITH_RECORD_MESSAGE_KEY_BYTES);
 }
 
 kith_err kith_record_message(struct kith_slice key, struct kith_slice value, struct kith_message *out)

@@ -75,15 +75,6 @@ static const struct chat_members *members_of(const struct kith_client *client, s
     return found == NULL ? NULL : *found;
 }
 
-static void members_forget(struct kith_client *client, struct chat_id chat)
-{
-    struct chat_members **found = kith_map_find(&client->secure.members, &chat);
-
-    if (found == NULL) return;
-    free(*found);
-    (void)kith_map_remove(&client->secure.members, &chat);
-}
-
 bool secure_seal(struct kith_client *client, struct outbox_entry *entry)
 {
     struct secure *secure = &client->secure;
@@ -100,6 +91,10 @@ bool secure_seal(struct kith_client *client, struct outbox_entry *entry)
     members = members_of(client, entry->chat);
     if (members == NULL) {
         secure->wants_members = entry->chat;
+        return false;
+    }
+    if (members->count == 0) { /* none of ours any more, or a group, whose members nobody has signed yet */
+        outbox_fail(client, entry, CODE_NOT_SUPPORTED, false);
         return false;
     }
     memcpy(seal.thread_id, entry->chat.id.raw, sizeof seal.thread_id);
@@ -125,7 +120,6 @@ void secure_stale(struct kith_client *client, struct outbox_entry *entry)
     record_put_outbox(client, entry);
     for (uint32_t i = 0; members != NULL && i < members->count; i++)
         e2e_account_stale(client->secure.account, members->users[i]);
-    members_forget(client, entry->chat);
     client->secure.changed = true;
 }
 
@@ -264,7 +258,6 @@ void secure_event(struct kith_client *client, struct kith_message *message)
         inbox_show(client, message);
         return;
     }
-    if (kith_slice_is(message->type, "member")) members_forget(client, message->chat);
     if (!waits(client, message->chat) && open_and_show(client, message, false)) return;
     if (secure_pending_add(client, message) == NULL) abort(); /* it is about to be acknowledged: as effects.c */
     record_put_pending(client, message);
@@ -436,12 +429,23 @@ void kith_client_fetched(struct kith_client *client, struct kith_time now, bool 
     step_end(client);
 }
 
+bool kith_client_is_settled(const struct kith_client *client)
+{
+    const struct secure *secure = &client->secure;
+
+    if (!secure_on(client)) return true;
+    return secure->keys_known && !secure->upload_due && !secure->busy && secure->pending_first == NULL;
+}
+
+/* Who is in a direct chat cannot change; a server that says so later is not believed. */
 void kith_client_members(struct kith_client *client, struct chat_id chat, const struct user_id *users, size_t count)
 {
+    const struct chat_members *known = members_of(client, chat);
     struct chat_members *members, **place = NULL;
+    bool swap = count == 2 && memcmp(users[0].id.raw, users[1].id.raw, E2E_ACCOUNT_ID_BYTES) > 0;
     kith_err err;
 
-    if (count > E2E_MEMBERS_MAX) count = 0;
+    if (known != NULL && known->count > 0) return;
     members = calloc(1, sizeof *members);
     err = members == NULL ? KITH_E_NOMEM : kith_map_add(&client->secure.members, &chat, (void **)&place);
     if (err != KITH_OK && err != KITH_E_CONFLICT) {
@@ -450,11 +454,9 @@ void kith_client_members(struct kith_client *client, struct chat_id chat, const 
     }
     if (err == KITH_E_CONFLICT) free(*place);
     *place = members;
-    for (size_t i = 0; i < count; i++) {
-        size_t at = i;
-        for (; at > 0 && memcmp(members->users[at - 1], users[i].id.raw, E2E_ACCOUNT_ID_BYTES) > 0; at--)
-            memcpy(members->users[at], members->users[at - 1], E2E_ACCOUNT_ID_BYTES);
-        memcpy(members->users[at], users[i].id.raw, E2E_ACCOUNT_ID_BYTES);
-    }
-    members->count = (uint32_t)count;
+    if (count != 2) return;
+    members->count = 2;
+    memcpy(members->users[swap ? 1 : 0], users[0].id.raw, E2E_ACCOUNT_ID_BYTES);
+    memcpy(members->users[swap ? 0 : 1], users[1].id.raw, E2E_ACCOUNT_ID_BYTES);
+    if (client->started) record_put_members(client, chat, members);
 }

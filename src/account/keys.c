@@ -204,7 +204,7 @@ static kith_err list_store(struct account_keys_put *op, struct directory_tx *tx,
     row->list.len = (uint32_t)op->signed_list.len;
     memcpy(row->list.bytes, op->signed_list.ptr, op->signed_list.len);
     err = directory_put(tx, &table_signed_lists, row);
-    return err == KITH_OK ? account_list_changed(&op->call, tx, user) : err;
+    return err == KITH_OK ? account_list_changed(&op->call, tx, user, (struct device_id){0}) : err;
 }
 
 /* The first list, the next one, or the stored one with other acceptances. */

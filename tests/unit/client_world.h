@@ -293,6 +293,7 @@ static inline void w_effect(struct world *w, const struct kith_effect *e)
     case KITH_EFFECT_CLOSE: w_cut(w); break;
     case KITH_EFFECT_TIMER: w->timer_ms = e->at_ms; break;
     case KITH_EFFECT_TOKEN: w->token_wanted = true; break;
+    case KITH_EFFECT_FETCH: break;
     case KITH_EFFECT_MESSAGE: w->shown[w->shown_count++] = e->message.seq; break;
     case KITH_EFFECT_MAIL: w->mail[w->mail_count++] = e->message.seq; break;
     case KITH_EFFECT_SENT: w->sent_count++; break;
