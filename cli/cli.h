@@ -26,7 +26,7 @@ enum cli_exit {
 struct cli_options {
     bool json, color, interactive;
     const char *server, *state, *invite, *password_file, *device_name, *name, *role, *after, *before, *limit, *uses,
-        *expires, *timeout;
+        *expires, *timeout, *code;
     bool group, unencrypted, admin, man, all;
 };
 

@@ -38,6 +38,7 @@ static bool set_option(struct cli_options *to, const char *name, const char *val
         {"expires", &to->expires, NULL},
         {"admin", NULL, &to->admin},
         {"timeout", &to->timeout, NULL},
+        {"code", &to->code, NULL},
         {"man", NULL, &to->man},
     };
 

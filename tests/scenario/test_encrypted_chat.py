@@ -1,0 +1,125 @@
+"""End-to-end encryption with the real kith: two people, two devices each, over a server that can read none of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from kithd import Kithd
+from test_cli_tour import Person
+
+REFUSED = 3
+
+
+def register(kithd: Kithd, name: str, state: Path, invite: str) -> Person:
+    person = Person(state)
+    person.run("account", "register", "--server", kithd.url, "--invite", invite, name)
+    return person
+
+
+def digits(text: str) -> str:
+    found = re.search(r"Digits of the \w+: ([0-9 ]+)", text)
+    assert found, text
+    return found[1]
+
+
+def link(old: Person, name: str, state: Path, server: str) -> Person:
+    """A second device, by hand as a person does it: request, answer, and the digits of both."""
+    new = Person(state)
+    new.run("account", "login", "--server", server, name)
+    request = new.run("device", "request")
+    answer = old.run("device", "link", request.stdout.strip(), "--code", digits(request.stderr))
+    assert "Linked" in new.run("device", "accept", answer.stdout.strip(), "--code", digits(answer.stderr)).stdout
+    return new
+
+
+def texts(person: Person, chat: str) -> list[str]:
+    return [m["content"] for m in person.lines("history", chat) if m["type"] == "message"]
+
+
+def two_people(kithd: Kithd, tmp_path: Path) -> tuple[Person, Person]:
+    assert kithd.invite is not None
+    ann = register(kithd, "ann", tmp_path / "ann", kithd.invite)
+    [invite] = ann.lines("invite", "create")
+    return ann, register(kithd, "bob", tmp_path / "bob", invite["code"])
+
+
+def test_every_device_of_both_reads_it_and_the_server_none(kithd: Kithd, tmp_path: Path) -> None:
+    ann, bob = two_people(kithd, tmp_path)
+    assert "end-to-end encrypted" in ann.run("chat", "create", "bob").stdout
+    ann.run("send", "bob", "before the tablets")
+    tablet = link(ann, "ann", tmp_path / "ann tablet", kithd.url)
+    laptop = link(bob, "bob", tmp_path / "bob laptop", kithd.url)
+
+    ann.run("send", "bob", "marker-one from the phone")
+    laptop.run("send", "ann", "marker-two from the laptop")
+    tablet.run("send", "bob", "marker-three from the tablet")
+    everything = ["marker-one from the phone", "marker-two from the laptop", "marker-three from the tablet"]
+    assert texts(ann, "bob") == ["before the tablets", *everything]
+    assert texts(bob, "ann") == ["before the tablets", *everything]
+    assert texts(tablet, "bob") == everything
+    assert texts(laptop, "ann") == everything
+
+    kithd.kill9()
+    kithd.start()
+    bob.run("read", "ann")
+    bob.run("send", "ann", "marker-four after a crash")
+    assert texts(tablet, "bob")[-1] == "marker-four after a crash"
+    assert texts(ann, "bob")[-1] == "marker-four after a crash"
+    [shown] = ann.lines("chat", "show", "bob")
+    other = next(m for m in shown["members"] if m["read_up_to"] > 0 and m["user_id"] != me(ann))
+    assert other["delivered_up_to"] >= other["read_up_to"] > 4
+
+    kithd.stop()
+    for file in kithd.data.rglob("*"):
+        if file.is_file():
+            content = file.read_bytes()
+            assert b"marker-" not in content and b"before the tablets" not in content, file
+
+
+def me(person: Person) -> str:
+    [account] = person.lines("account", "show")
+    return str(account["user_id"])
+
+
+def test_a_message_written_while_the_server_is_away_is_sealed_when_it_is_back(kithd: Kithd, tmp_path: Path) -> None:
+    ann, bob = two_people(kithd, tmp_path)
+    ann.run("chat", "create", "bob")
+    ann.run("send", "bob", "one")
+    kithd.kill9()
+    ann.run("send", "bob", "two", code=75)
+    ann.run("send", "bob", "three", code=75)
+    kithd.start()
+    ann.run("send", "bob", "four")
+    assert texts(bob, "ann") == ["one", "two", "three", "four"]
+    assert texts(ann, "bob") == ["one", "two", "three", "four"]
+
+
+def test_a_device_that_is_not_linked_reads_nothing_and_wrong_digits_link_nothing(kithd: Kithd, tmp_path: Path) -> None:
+    ann, bob = two_people(kithd, tmp_path)
+    ann.run("chat", "create", "bob")
+    stranger = Person(tmp_path / "stranger")
+    assert "kith device request" in stranger.run("account", "login", "--server", kithd.url, "bob").stdout
+    ann.run("send", "bob", "not for that one")
+    assert texts(bob, "ann") == ["not for that one"]
+    assert [t for t in texts(stranger, "ann") if t] == []
+
+    request = stranger.run("device", "request")
+    wrong = "1" + digits(request.stderr)[1:] if digits(request.stderr)[0] != "1" else "2" + digits(request.stderr)[1:]
+    refused = bob.run("device", "link", request.stdout.strip(), "--code", wrong, code=1)
+    assert "digits" in refused.stderr
+    # Another account's device does not link it either.
+    ann.run("device", "link", request.stdout.strip(), "--code", digits(request.stderr), code=REFUSED)
+
+
+def test_an_unencrypted_chat_says_so(kithd: Kithd, tmp_path: Path) -> None:
+    ann, bob = two_people(kithd, tmp_path)
+    made = ann.run("chat", "create", "bob", "--unencrypted").stdout
+    assert "the server can read it" in made
+    chat = re.search(r"Chat (\S+)", made)
+    assert chat
+    ann.run("send", chat[1], "in the open")
+    assert texts(bob, chat[1]) == ["in the open"]
+    assert "not encrypted" in ann.run("chat", "show", chat[1]).stdout
+    assert ann.run("chat", "create", "--group", "bob", code=2).stderr.count("encrypted groups")
+
