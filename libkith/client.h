@@ -177,7 +177,7 @@ struct msg_id client_msg_id(struct kith_client *client);
 struct outbox_entry *outbox_find(const struct kith_client *client, struct msg_id id);
 void outbox_entry_free(struct outbox_entry *entry);
 /** Refused here, for good. */
-void outbox_fail(struct kith_client *client, struct outbox_entry *entry, enum kith_code code, bool is_unknown);
+void outbox_give_up(struct kith_client *client, struct outbox_entry *entry, enum kith_code code, bool is_unknown);
 
 /* link.c */
 void link_down(struct kith_client *client, enum kith_code code, uint64_t retry_after_ms);

@@ -222,7 +222,7 @@ void outbox_accepted(struct kith_client *client, struct msg_id id, uint64_t seq)
     if (!secure_accepted(client, entry, seq)) outbox_entry_free(entry);
 }
 
-void outbox_fail(struct kith_client *client, struct outbox_entry *entry, enum kith_code code, bool is_unknown)
+void outbox_give_up(struct kith_client *client, struct outbox_entry *entry, enum kith_code code, bool is_unknown)
 {
     struct kith_effect *effect = effect_add(client, KITH_EFFECT_FAILED, 0, NULL);
 
@@ -267,7 +267,7 @@ void outbox_refused(struct kith_client *client, struct msg_id id, enum kith_code
     entry->in_flight = false;
     client->stats.refused++;
     if (code == CODE_TOO_OLD)
-        outbox_fail(client, entry, code, true);
+        outbox_give_up(client, entry, code, true);
     else if (code == CODE_PREDECESSOR_MISSING) {
         /* An earlier one was refused, for now or for good: its followers go again behind whatever was accepted last. When
          * nothing is before this one, the server does not know what it took before (a lost region): on without it. */
@@ -282,7 +282,7 @@ void outbox_refused(struct kith_client *client, struct msg_id id, enum kith_code
     } else if (kith_code_retryable(code))
         hold(client, sync, retry_after_ms);
     else
-        outbox_fail(client, entry, code, false);
+        outbox_give_up(client, entry, code, false);
 }
 
 uint64_t outbox_next_ms(const struct kith_client *client)

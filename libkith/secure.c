@@ -94,7 +94,7 @@ bool secure_seal(struct kith_client *client, struct outbox_entry *entry)
         return false;
     }
     if (members->count == 0) { /* none of ours any more, or a group, whose members nobody has signed yet */
-        outbox_fail(client, entry, CODE_NOT_SUPPORTED, false);
+        outbox_give_up(client, entry, CODE_NOT_SUPPORTED, false);
         return false;
     }
     memcpy(seal.thread_id, entry->chat.id.raw, sizeof seal.thread_id);
@@ -105,9 +105,9 @@ bool secure_seal(struct kith_client *client, struct outbox_entry *entry)
     case KITH_OK: record_put_outbox(client, entry); return true;
     case KITH_E_AGAIN: want_all(secure, &wants); return false;
     case KITH_E_DENIED:
-        outbox_fail(client, entry, CODE_FORBIDDEN, false);
+        outbox_give_up(client, entry, CODE_FORBIDDEN, false);
         return false; /* trust: the person must act */
-    case KITH_E_TOOBIG: outbox_fail(client, entry, CODE_TOO_BIG, false); return false;
+    case KITH_E_TOOBIG: outbox_give_up(client, entry, CODE_TOO_BIG, false); return false;
     default: return false; /* no memory: when the next step ends */
     }
 }
