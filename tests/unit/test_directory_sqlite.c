@@ -74,6 +74,11 @@ static kith_err put_pair(struct directory_tx *tx, void *arg)
     return err == KITH_OK ? directory_put(tx, &table_outbox, &row) : err;
 }
 
+static kith_err put_prekey(struct directory_tx *tx, void *arg)
+{
+    return directory_put(tx, &table_prekeys, arg);
+}
+
 static bool count_row(void *arg, const void *record)
 {
     uint64_t *rows = arg;
@@ -139,6 +144,31 @@ static void test_directory_sqlite__a_newer_schema_is_refused_in_clear_words(void
     rig_free(&rig);
 }
 
+/* What an earlier version wrote is there after the upgrade, beside the new tables. */
+static void test_directory_sqlite__an_older_schema_is_brought_up_to_date(void **state)
+{
+    struct prekey_record prekey = {.key_id = 1, .kind = PREKEY_OPK};
+    struct rig rig;
+    uint64_t n = 0, rows = 0;
+
+    (void)state;
+    rig_make(&rig);
+    assert_int_equal(rig_open(&rig), KITH_OK);
+    assert_int_equal(drive_call(&rig.loop, rig.directory, false, put_pair, &n), KITH_OK);
+    rig_close(&rig);
+    rig_exec(
+        &rig,
+        "DROP TABLE signed_lists; DROP TABLE device_keys; DROP TABLE prekeys; PRAGMA user_version = 1"); /* as 0001 left it */
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(rig_open(&rig), KITH_OK);
+        assert_int_equal(drive_call(&rig.loop, rig.directory, true, count_rows, &rows), KITH_OK);
+        assert_int_equal(rows, 2);
+        assert_int_equal(drive_call(&rig.loop, rig.directory, false, put_prekey, &prekey), KITH_OK);
+        rig_close(&rig);
+    }
+    rig_free(&rig);
+}
+
 static void test_directory_sqlite__a_schema_that_is_not_ours_is_refused_and_named(void **state)
 {
     static const struct {
@@ -154,6 +184,7 @@ static void test_directory_sqlite__a_schema_that_is_not_ours_is_refused_and_name
          "sessions_by_refresh_prev"},
         {"DROP INDEX invites_by_creator; CREATE INDEX invites_by_creator ON invites (created_by, code_hash)",
          "invites_by_creator"},
+        {"DROP INDEX prekeys_by_public", "prekeys_by_public"},
         {"DROP TABLE settings; CREATE TABLE settings (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT",
          "table settings"},
     };
@@ -470,6 +501,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_directory_sqlite__its_files_are_for_their_owner_only),
         cmocka_unit_test(test_directory_sqlite__a_newer_schema_is_refused_in_clear_words),
+        cmocka_unit_test(test_directory_sqlite__an_older_schema_is_brought_up_to_date),
         cmocka_unit_test(test_directory_sqlite__a_schema_that_is_not_ours_is_refused_and_named),
         cmocka_unit_test(test_directory_sqlite__what_is_no_database_is_refused_and_left_alone),
         cmocka_unit_test(test_directory_sqlite__two_that_open_a_new_file_at_once_both_succeed),
