@@ -288,6 +288,14 @@ static kith_err lasting_put(struct account_keys_put *op, struct directory_tx *tx
     return err == KITH_OK ? directory_put(tx, &table_device_keys, &row) : err;
 }
 
+/* Handed out already: an upload that is repeated, because its answer was lost, must not bring it back. */
+static bool is_spent(const struct device_keys_record *keys, const struct account_prekey *prekey)
+{
+    for (uint32_t i = 0; i < keys->spent.len; i += DIRECTORY_SPENT_BYTES)
+        if (memcmp(keys->spent.bytes + i, prekey->public_hash, DIRECTORY_SPENT_BYTES) == 0) return true;
+    return false;
+}
+
 static kith_err prekey_put(struct account_keys_put *op, struct directory_tx *tx, enum prekey_kind kind,
                            const struct account_prekey *prekey, size_t *count)
 {
@@ -313,9 +321,14 @@ static kith_err prekeys_put(struct account_keys_put *op, struct directory_tx *tx
     const struct account_prekey *prekeys = kind == PREKEY_OPK ? op->opks : op->kem_ots;
     const char *what = kind == PREKEY_OPK ? "opks" : "kem_ots";
     size_t given = kind == PREKEY_OPK ? op->opk_count : op->kem_ot_count, stored = 0;
-    kith_err err = given == 0 ? KITH_OK : prekeys_count(tx, op->who.device, kind, &stored);
+    struct device_keys_record keys = {.device_id = op->who.device.id};
+    kith_err err;
 
+    if (given == 0) return KITH_OK;
+    err = directory_get(tx, &table_device_keys, DEVICE_KEYS_BY_DEVICE, &keys);
+    if (err == KITH_OK || err == KITH_E_NOTFOUND) err = prekeys_count(tx, op->who.device, kind, &stored);
     for (size_t i = 0; i < given && err == KITH_OK; i++) {
+        if (is_spent(&keys, &prekeys[i])) continue;
         err = prekey_put(op, tx, kind, &prekeys[i], &stored);
         if (err == KITH_E_CONFLICT) return refuse(op, CODE_CONFLICT, what);
         if (err == KITH_E_FULL) return refuse(op, CODE_FORBIDDEN, what);

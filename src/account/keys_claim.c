@@ -47,9 +47,20 @@ static bool first_found(void *arg, const void *record)
     return ++first->count < first->enough;
 }
 
-/* Deletes a one-time key and lends it in first->prekey; count 0: there is none for this person. */
+/* The oldest make room. */
+static void spent_add(struct device_keys_record *keys, const uint8_t *public_hash)
+{
+    if (keys->spent.len == sizeof keys->spent.bytes) {
+        keys->spent.len -= DIRECTORY_SPENT_BYTES;
+        memmove(keys->spent.bytes, keys->spent.bytes + DIRECTORY_SPENT_BYTES, keys->spent.len);
+    }
+    memcpy(keys->spent.bytes + keys->spent.len, public_hash, DIRECTORY_SPENT_BYTES);
+    keys->spent.len += DIRECTORY_SPENT_BYTES;
+}
+
+/* Deletes a one-time key, notes it in *keys and lends it in first->prekey; count 0: there is none for this person. */
 static kith_err prekey_take(struct directory_tx *tx, const struct account_bundle *bundle, enum prekey_kind kind,
-                            struct first *first)
+                            struct device_keys_record *keys, struct first *first)
 {
     size_t enough = bundle->is_contact ? 1 : ACCOUNT_PREKEYS_RESERVED + 1;
     struct prekey_record key = {.device_id = bundle->device.device.id, .kind = kind};
@@ -59,7 +70,9 @@ static kith_err prekey_take(struct directory_tx *tx, const struct account_bundle
     first->enough = enough;
     err = directory_scan(tx, &table_prekeys, PREKEYS_BY_ID, 2, &key, false, first_found, first);
     if (first->count < enough) first->count = 0;
-    return err == KITH_OK && first->count > 0 ? directory_del(tx, &table_prekeys, &first->prekey) : err;
+    if (err != KITH_OK || first->count == 0) return err;
+    spent_add(keys, first->prekey.public_hash.bytes);
+    return directory_del(tx, &table_prekeys, &first->prekey);
 }
 
 /* Only the length is known until all are there: the buffer moves while it grows. */
@@ -72,22 +85,22 @@ static kith_err bytes_add(struct account_claim *op, const uint8_t *bytes, uint32
 static kith_err bundle_take(struct account_claim *op, struct directory_tx *tx, struct account_bundle *bundle)
 {
     struct device_keys_record keys;
-    struct first first;
+    struct first kem, opk;
     kith_err err = keys_get(tx, bundle, &keys);
 
+    if (err == KITH_OK) err = prekey_take(tx, bundle, PREKEY_KEM_OT, &keys, &kem);
     if (err != KITH_OK) return err;
-    err = prekey_take(tx, bundle, PREKEY_KEM_OT, &first);
-    if (err != KITH_OK) return err;
-    bundle->is_last_resort = first.count == 0;
+    bundle->is_last_resort = kem.count == 0;
     if (bundle->is_last_resort && keys.kem_lr.len == 0) return KITH_E_NOTFOUND;
-    err = bytes_add(op, keys.spk.bytes, keys.spk.len, &bundle->spk);
+    err = prekey_take(tx, bundle, PREKEY_OPK, &keys, &opk);
+    if (err == KITH_OK && (kem.count > 0 || opk.count > 0)) err = directory_put(tx, &table_device_keys, &keys);
+    if (err == KITH_OK) err = bytes_add(op, keys.spk.bytes, keys.spk.len, &bundle->spk);
     if (err == KITH_OK && bundle->is_last_resort)
         err = bytes_add(op, keys.kem_lr.bytes, keys.kem_lr.len, &bundle->kem);
     else if (err == KITH_OK)
-        err = bytes_add(op, first.prekey.prekey.bytes, first.prekey.prekey.len, &bundle->kem);
-    if (err == KITH_OK) err = prekey_take(tx, bundle, PREKEY_OPK, &first);
-    if (err == KITH_OK && first.count > 0)
-        err = bytes_add(op, first.prekey.prekey.bytes, first.prekey.prekey.len, &bundle->opk);
+        err = bytes_add(op, kem.prekey.prekey.bytes, kem.prekey.prekey.len, &bundle->kem);
+    if (err == KITH_OK && opk.count > 0)
+        err = bytes_add(op, opk.prekey.prekey.bytes, opk.prekey.prekey.len, &bundle->opk);
     bundle->found = err == KITH_OK;
     return err;
 }

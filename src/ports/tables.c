@@ -190,6 +190,7 @@ static const struct directory_column device_keys_columns[] = {
     [DEVICE_KEYS_KEM_LR_HASH] = BLOB(device_keys_record, kem_lr_hash),
     BLOB(device_keys_record, spk),
     BLOB(device_keys_record, kem_lr),
+    BLOB(device_keys_record, spent),
     U64(device_keys_record, updated_ms),
 };
 static const struct directory_index device_keys_indexes[] = {

@@ -98,12 +98,15 @@ struct signed_list_record {
 enum { SIGNED_LISTS_BY_USER };
 extern const struct directory_table table_signed_lists;
 
-/* The prekeys of a device that are handed out again and again. Empty: it has none. */
+/* The prekeys of a device that are handed out again and again (empty: it has none), and which of the others it spent. */
+#define DIRECTORY_SPENT_BYTES 8                      /* of a public key's SHA-256 */
+#define DIRECTORY_SPENT_MAX   (2 * KITH_PREKEYS_MAX) /* all that one upload may have: it may be repeated at any time */
 struct device_keys_record {
     struct kith_uuid device_id;
     struct kith_uuid user_id;
     DIRECTORY_BLOB_OF(DIRECTORY_HASH_BYTES) spk_hash, kem_lr_hash; /* SHA-256 of the public keys */
     DIRECTORY_BLOB_OF(KITH_PREKEY_BYTES_MAX) spk, kem_lr;
+    DIRECTORY_BLOB_OF(DIRECTORY_SPENT_BYTES *DIRECTORY_SPENT_MAX) spent; /* one-time keys handed out, oldest first */
     uint64_t updated_ms;
 };
 enum { DEVICE_KEYS_BY_DEVICE, DEVICE_KEYS_BY_SPK, DEVICE_KEYS_BY_KEM_LR };

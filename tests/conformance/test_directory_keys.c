@@ -87,6 +87,7 @@ static void test_directory__lists_and_keys_at_their_limits_are_kept(void **state
     for (size_t i = 0; i < KITH_SIGNED_LIST_BYTES_MAX; i++) list.list.bytes[i] = (uint8_t)(i * 7);
     keys.spk.len = keys.kem_lr.len = KITH_PREKEY_BYTES_MAX;
     memset(keys.spk.bytes, 0xff, KITH_PREKEY_BYTES_MAX);
+    keys.spent.len = sizeof keys.spent.bytes;
     assert_int_equal(write_call(*state, put_list, &list), KITH_OK);
     assert_int_equal(write_call(*state, put_keys, &keys), KITH_OK);
     assert_int_equal(write_call(*state, put_prekey, &prekey), KITH_OK);

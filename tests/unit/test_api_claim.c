@@ -16,22 +16,27 @@ static uint64_t fresh_fill(void)
     return fill += 1000;
 }
 
-/* Lasting prekeys with the ids 1 and 2 and so many one-time ones. */
-static void leave_keys(struct afx *fx, const struct person *who, uint32_t opks, uint32_t kem_ots)
+static void leave_these(struct afx *fx, const struct person *who, uint32_t opks, uint32_t kem_ots, uint64_t fill,
+                        bool lasting)
 {
-    uint64_t fill = fresh_fill();
     struct kith_buf json;
     struct reply *reply;
 
     upload_begin(&json);
-    upload_prekey(&json, "spk", 1, X25519, fill + 1);
-    upload_prekey(&json, "kem_lr", 2, MLKEM, fill + 2);
+    if (lasting) upload_prekey(&json, "spk", 1, X25519, fill + 1);
+    if (lasting) upload_prekey(&json, "kem_lr", 2, MLKEM, fill + 2);
     upload_prekeys(&json, "opks", 100, opks, X25519, fill);
     upload_prekeys(&json, "kem_ots", 100, kem_ots, MLKEM, fill);
     reply = afx_start(fx, "PUT", "/devices/me/keys", who->access, upload_end(&json));
     reply_wait(reply);
     kith_buf_deinit(&json);
     expect(reply, 200, NULL);
+}
+
+/* Lasting prekeys with the ids 1 and 2 and so many one-time ones. */
+static void leave_keys(struct afx *fx, const struct person *who, uint32_t opks, uint32_t kem_ots)
+{
+    leave_these(fx, who, opks, kem_ots, fresh_fill(), true);
 }
 
 static void expect_left(struct afx *fx, const struct person *who, json_int_t opks, json_int_t kem_ots)
@@ -122,6 +127,16 @@ static void befriend(struct afx *fx, const struct person *asks, const struct per
     expect(afx_ask(fx, "POST", target, accepts->access, NULL), 200, NULL);
 }
 
+static struct person refresh(struct afx *fx, const struct person *who)
+{
+    struct reply *reply = expect_kept(
+        afx_ask(fx, "POST", "/auth/refresh", NULL, "{\"refresh_token\":\"%s\"}", who->refresh), 200, NULL);
+    struct person again = person_of(reply, who->name);
+
+    reply_free(reply);
+    return again;
+}
+
 #define MINUTES_10 (600u * 1000)
 
 /* ------------------------------------------------------------------------------------------------ what is taken */
@@ -146,6 +161,42 @@ static void test_api_claim__each_one_time_prekey_is_given_once(void **state)
     }
     expect_last_resort(claim(fx, &ann, &bob));
     expect_left(fx, &bob, 0, 0);
+}
+
+/* An upload whose answer was lost comes again after some of its keys were given out: those stay gone. */
+static void test_api_claim__what_was_given_does_not_come_back_with_a_repeated_upload(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob");
+    uint64_t first = fresh_fill(), second = fresh_fill();
+
+    befriend(fx, &ann, &bob, true);
+    leave_these(fx, &bob, 100, 100, first, true);
+    for (unsigned i = 0; i < 100; i++) {
+        if (i == 3 || i == 99) {
+            afx_crash(fx);
+            afx_open(fx);
+            leave_these(fx, &bob, 100, 100, first, true);
+            expect_left(fx, &bob, 100 - i, 100 - i);
+        }
+        if (i % 5 == 4) {
+            ann = refresh(fx, &ann);
+            bob = refresh(fx, &bob);
+        }
+        expect_once(claim(fx, &ann, &bob));
+        afx_run_ms(fx, MINUTES_10);
+    }
+    ann = refresh(fx, &ann);
+    bob = refresh(fx, &bob);
+    leave_these(fx, &bob, 100, 100, first, true);
+    expect_left(fx, &bob, 0, 0); /* as many as one upload has are remembered */
+    leave_these(fx, &bob, 100, 100, second, false);
+    expect_left(fx, &bob, 100, 100);
+    expect_once(claim(fx, &ann, &bob));
+    leave_these(fx, &bob, 100, 100, second, false);
+    expect_left(fx, &bob, 99, 99);
+    leave_these(fx, &bob, 1, 1, first, false); /* the oldest made room */
+    expect_left(fx, &bob, 100, 100);
 }
 
 static void test_api_claim__the_last_ten_of_each_kind_are_for_accepted_contacts(void **state)
@@ -363,12 +414,7 @@ static void test_api_claim__patience_does_not_get_at_the_reserve(void **state)
     befriend(fx, &ann, &bob, true);
     leave_keys(fx, &bob, 100, 100);
     for (unsigned i = 0; i < REQUESTS; i++) {
-        if (i % 5 == 0) {
-            struct reply *reply = expect_kept(
-                afx_ask(fx, "POST", "/auth/refresh", NULL, "{\"refresh_token\":\"%s\"}", eve.refresh), 200, NULL);
-            eve = person_of(reply, "eve");
-            reply_free(reply);
-        }
+        if (i % 5 == 0) eve = refresh(fx, &eve);
         if (got_of(claim(fx, &eve, &bob)).is_last)
             last++;
         else
@@ -386,6 +432,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(test_api_claim__##name, afx_setup_open, afx_teardown)
     const struct CMUnitTest tests[] = {
         TEST(each_one_time_prekey_is_given_once),
+        TEST(what_was_given_does_not_come_back_with_a_repeated_upload),
         TEST(the_last_ten_of_each_kind_are_for_accepted_contacts),
         TEST(a_contact_is_whom_the_owner_accepted),
         TEST(own_devices_are_contacts_and_the_asking_one_is_refused),

@@ -14,6 +14,7 @@ CREATE TABLE device_keys (
     kem_lr_hash BLOB    NOT NULL,
     spk         BLOB    NOT NULL,
     kem_lr      BLOB    NOT NULL,
+    spent       BLOB    NOT NULL,
     updated_ms  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX device_keys_by_spk ON device_keys (spk_hash) WHERE spk_hash <> x'';
