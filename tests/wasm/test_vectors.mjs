@@ -20,7 +20,8 @@ function chain(vector) {
     return { out: secret };
 }
 
-const files = readdirSync(folder).filter((name) => name.endsWith('.json'));
+// Those of kith1_* are steps of a protocol, not calls of one primitive (tests/vectors/README.md).
+const files = readdirSync(folder).filter((name) => name.endsWith('.json') && !name.startsWith('kith1_'));
 assert.equal(files.length, 12);
 for (const name of files) {
     test(`${name} is as known`, (t) => {

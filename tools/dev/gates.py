@@ -229,7 +229,7 @@ def pytest_keys(paths):
 
 def pytest_items(names, preset):
     items = []
-    for folder, uses in (("tools", None), ("scenario", preset)):
+    for folder, uses in (("tools", None), ("model", None), ("scenario", preset)):
         paths = [p for p in glob(f"tests/{folder}/test_*.py") if not names or matches(pytest_keys([p]), names)]
         if paths:
             items.append(pytest_item(f"pytest {folder}", paths, pytest_keys(paths), uses))
