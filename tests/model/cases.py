@@ -1,4 +1,5 @@
 """How known answers are written down: cases of steps, what comes of them computed as they are added."""
+
 from typing import Any
 
 from .run import Run, shown

@@ -1,4 +1,5 @@
 """Known answers of certificates, acceptances, device lists, and what a reader makes of one list after another."""
+
 from typing import Any
 
 from . import device_list, primitives, tlv
@@ -170,9 +171,7 @@ def acceptances() -> list[Case]:
     places = {
         "another AIK": device_list.acceptance_sign(ALICE.dsk_seed(7), newer.identity(), ALICE.device(7)),
         "another server_device": device_list.acceptance_sign(ALICE.dsk_seed(7), ALICE.identity(), moved),
-        "signed as a list": primitives.sign(
-            ALICE.dsk_seed(7), "devlist", device_list.acceptance_encode(ALICE.identity(), ALICE.device(7))
-        ),
+        "signed as a list": primitives.sign(ALICE.dsk_seed(7), "devlist", device_list.acceptance_encode(ALICE.identity(), ALICE.device(7))),
     }
     for note, signature in places.items():
         read(other, ALICE, ALICE.signed(fields, {7: signature, 9: valid[9]}), note=note)
@@ -185,6 +184,7 @@ def broken_rules() -> list[tuple[str, dict[str, Any]]]:
     follows = {"seq": 2, "prev_hash": bytes(32)}
     changed: list[tuple[str, list[dict[str, Any]], dict[str, Any]]] = [
         ("seq 0", [seven], {"seq": 0}),
+        ("seq 0 with prev_hash", [seven], {"seq": 0, "prev_hash": bytes(32)}),
         ("prev_hash in seq 1", [seven], {"prev_hash": bytes(32)}),
         ("no prev_hash in seq 2", [seven], {"seq": 2}),
         ("aik_counter 0", [seven], {"aik_counter": 0}),
@@ -247,7 +247,7 @@ def refused() -> list[Case]:
     for name, raw in broken(device_list.DEVICE_LIST, whole):
         signed = ALICE.sign_raw(raw, accepts)
         found.append(single(f"list: {name}", "read_list", "REFUSED", account_id=ALICE.account_id, signed=signed, now=NOW))
-    removed_odd = ALICE.sign_raw(with_field(whole, 12, bytes(5)), accepts)
+    removed_odd = ALICE.sign_raw(with_field(whole, 12, bytes([0, 0, 0, 3, 5])), accepts)
     found.append(single("list: removed of 5 bytes", "read_list", "REFUSED", account_id=ALICE.account_id, signed=removed_odd, now=NOW))
     plain = device_list.list_encode(first)
     item = tlv.encode(device_list.DEVICE, ALICE.device(7, manager=1))
@@ -304,7 +304,9 @@ def bounds() -> list[Case]:
     plain = with_field(device_list.list_encode(first), 11, tlv.list_encode([item]))
     signed = ALICE.sign_raw(with_field(plain, 0x8000, b"new"), ALICE.acceptances(first))
     stepped = with_field(signed, 0x8001, b"new too")
-    cases.append(single("unknown fields from 0x8000 on, hashed all the same", "read_list", account_id=ALICE.account_id, signed=stepped, now=NOW))
+    cases.append(
+        single("unknown fields from 0x8000 on, hashed all the same", "read_list", account_id=ALICE.account_id, signed=stepped, now=NOW)
+    )
     return cases
 
 

@@ -1,4 +1,5 @@
 """Known answers of prekeys: how each kind is made, and which are refused."""
+
 from typing import Any
 
 from . import prekey, primitives, tlv
@@ -88,8 +89,6 @@ def refused() -> list[Case]:
     for name, key in (("first", first), ("last", last)):
         found.append((f"kem-ot: its {name} number is 3329", prekey.KEM_OT, signed_by_hand(prekey.KEM_OT, key)))
     return [single(name, "check_prekey", "REFUSED", **checked(kind, data)) for name, kind, data in found]
-
-
 
 
 def cases() -> list[Case]:

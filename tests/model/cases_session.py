@@ -1,9 +1,12 @@
 """Known answers of the beginning of a session, on both sides, with all that can be wrong about it."""
-from collections.abc import Callable
+
+from dataclasses import replace
 from typing import Any
 
 from . import prekey, primitives, ratchet, session, tlv
 from .cases import Case
+from .coins import Coins
+from .device_list import read
 from .fixtures import DAY_MS, NOW, Account, broken, coin, hash_of, with_field
 
 SOURCE = "docs/wire/e2ee.md, 'Beginning a session'"
@@ -132,10 +135,10 @@ def suites() -> list[Case]:
     case.do("begin", **begin_args(ALICE, BOB, "a"))
     first = encrypt(case, "a", "first")
     case.do("secrets", secrets="bob", **secrets_args(BOB, B))
-    lower = with_setup(first, lambda setup: with_fields(setup, {1: b"\x01", 9: None, 10: None, 12: None}))
+    lower = with_setup(first, {1: b"\x01", 9: None, 10: None, 12: None})
     accept(case, "b", lower, "REFUSED", "the lower one, without its KEM")
-    accept(case, "b", with_setup(first, lambda setup: with_field(setup, 1, b"\x01")), "REFUSED", "the lower one in name only")
-    accept(case, "b", with_setup(first, lambda setup: with_field(setup, 1, b"\x03")), "REFUSED", "one that A has not")
+    accept(case, "b", with_setup(first, {1: b"\x01"}), "REFUSED", "the lower one in name only")
+    accept(case, "b", with_setup(first, {1: b"\x03"}), "REFUSED", "one that A has not")
     accept(case, "b", first)
 
     down = Case("nothing above suite 0x01 in common")
@@ -150,6 +153,7 @@ def suites() -> list[Case]:
     unknown = Case("the highest in common is none that we know")
     lists(unknown, alice=b"\x02\x03", bob=b"\x02\x03")
     unknown.do("begin", "REFUSED", **begin_args(ALICE, BOB, "a"))
+    unknown.do("begin", "REFUSED", "a bundle without KEM", **begin_args(ALICE, BOB, "a", kem=False))
     return [case, down, none, unknown]
 
 
@@ -177,7 +181,7 @@ def failed_keeps() -> list[Case]:
     found = dict(tlv.fields(first))
     sealed = found[6]
     accept(case, "b", with_field(first, 6, sealed[:-1] + bytes([sealed[-1] ^ 1])), "REFUSED", "a bit of the ciphertext flipped")
-    accept(case, "b", with_setup(first, lambda setup: flip(setup, 12)), "REFUSED", "a bit of the KEM's ciphertext flipped")
+    accept(case, "b", with_setup_flipped(first, 12), "REFUSED", "a bit of the KEM's ciphertext flipped")
     accept(case, "b", with_field(first, 2, None), "REFUSED", "without its set-up")
     accept(case, "b", first, note="both private halves are still there")
     return [case]
@@ -254,8 +258,12 @@ def with_fields(data: bytes, changed: dict[int, bytes | None]) -> bytes:
     return data
 
 
-def with_setup(message: bytes, change: Callable[[bytes], bytes]) -> bytes:
-    return with_field(message, 2, change(dict(tlv.fields(message))[2]))
+def with_setup(message: bytes, changed: dict[int, bytes | None]) -> bytes:
+    return with_field(message, 2, with_fields(dict(tlv.fields(message))[2], changed))
+
+
+def with_setup_flipped(message: bytes, tag: int) -> bytes:
+    return with_field(message, 2, flip(dict(tlv.fields(message))[2], tag))
 
 
 def refused_setups() -> list[Case]:
@@ -263,21 +271,47 @@ def refused_setups() -> list[Case]:
     setup = dict(tlv.fields(first))[2]
     for row in session.SETUP:
         if row.tag not in (1, 10):
-            accept(case, "b", with_setup(first, lambda old, tag=row.tag: flip(old, tag)), "REFUSED", f"a bit of {row.name} flipped")
+            accept(case, "b", with_setup_flipped(first, row.tag), "REFUSED", f"a bit of {row.name} flipped")
     for name, value in (("0", b"\x00"), ("3", b"\x03"), ("255", b"\xff")):
-        accept(case, "b", with_setup(first, lambda old, v=value: with_field(old, 1, v)), "REFUSED", f"suite {name}")
-    accept(case, "b", with_setup(first, lambda old: with_field(old, 10, b"\x01")), "REFUSED", "the KEM prekey is said to be the last")
-    accept(case, "b", with_setup(first, lambda old: with_field(old, 10, b"\x02")), "REFUSED", "kem_is_last 2")
-    accept(case, "b", with_setup(first, lambda old: with_field(old, 8, None)), "REFUSED", "without its opk_id")
+        accept(case, "b", with_setup(first, {1: value}), "REFUSED", f"suite {name}")
+    accept(case, "b", with_setup(first, {10: b"\x01"}), "REFUSED", "the KEM prekey is said to be the last")
+    accept(case, "b", with_setup(first, {10: b"\x02"}), "REFUSED", "kem_is_last 2")
+    accept(case, "b", with_setup(first, {8: None}), "REFUSED", "without its opk_id")
     for tag, name in ((9, "kem_id"), (10, "kem_is_last"), (12, "ct")):
-        accept(case, "b", with_setup(first, lambda old, t=tag: with_field(old, t, None)), "REFUSED", f"without {name}")
+        accept(case, "b", with_setup(first, {tag: None}), "REFUSED", f"without {name}")
     points = {"of small order": bytes(32), "not canonical": (2**255 - 10).to_bytes(32, "little")}
     for name, value in points.items():
-        accept(case, "b", with_setup(first, lambda old, v=value: with_field(old, 11, v)), "REFUSED", f"ek_pub {name}")
+        accept(case, "b", with_setup(first, {11: value}), "REFUSED", f"ek_pub {name}")
     for name, raw in broken([row for row in session.SETUP if not row.optional], setup):
         if not name.endswith("missing") or name in ("suite missing", "device_a missing", "spk_id missing", "ek_pub missing"):
             accept(case, "b", with_field(first, 2, raw), "REFUSED", f"set-up: {name}")
     accept(case, "b", first, note="nothing has changed")
+    return [case]
+
+
+def forged_begin(suite: int, suites: bytes, kem_is_last: Any = False) -> bytes:
+    """A first message of an A that keeps no rule, but computes everything from what it sends."""
+    pins = {}
+    for account, device in ((ALICE, A), (BOB, B)):
+        signed = account.signed(account.fields([account.device(device)], suites=suites))
+        pins[account.name] = read(None, account.account_id, signed, NOW)
+    us, them = session.party(pins["alice"], A), session.party(pins["bob"], B)
+    last = bool(kem_is_last)
+    kem = BOB.prekey(prekey.KEM_LR, B, KEM_LR) if last else BOB.prekey(prekey.KEM_OT, B, KEM_OT)
+    given = session.bundle_check(them, BOB.prekey(prekey.SPK, B, SPK), kem if suite == session.SUITE else None, last, None, NOW)
+    bundle = replace(given, kem_is_last=kem_is_last)
+    state = session.begin_in(suite, us, ALICE.ddh_secret(A), them, bundle, Coins(coin("forged begin", 96)), NOW)
+    return ratchet.encrypt(state, b"forged", Coins(coin("forged first", 24)), NOW)[1]
+
+
+def forged_by_a() -> list[Case]:
+    """Both sides would agree on every key: only the rule stands in the way."""
+    case = Case("A itself keeps a rule not")
+    lists(case, alice=b"\x01\x02", bob=b"\x01\x02")
+    case.do("secrets", secrets="bob", **secrets_args(BOB, B))
+    accept(case, "b", forged_begin(session.SUITE_CLASSIC, b"\x01\x02"), "REFUSED", "suite 0x01, and both have 0x02")
+    accept(case, "b", forged_begin(session.SUITE, b"\x01\x02", kem_is_last=2), "REFUSED", "kem_is_last 2")
+    accept(case, "b", forged_begin(session.SUITE, b"\x01\x02", kem_is_last=1), note="by the rules")
     return [case]
 
 
@@ -310,7 +344,10 @@ def lists_in_setup() -> list[Case]:
     late = NOW + 30 * DAY_MS
     fresh = BOB.fields([BOB.device(B), BOB.device(22)], seq=2, prev_hash=hash_of(bobs))
     expired.do("read_list", account_id=BOB.account_id, signed=BOB.signed(fresh), now=late)
-    expired.do("begin", "REFUSED", **{**begin_args(ALICE, BOB, "a"), "them_device": 22, "now": late})
+    keys = {name: BOB.prekey(kind, 22, id, late + 1000) for name, kind, id in (("spk", "spk", SPK), ("kem", "kem-ot", KEM_OT))}
+    args = {**begin_args(ALICE, BOB, "a", opk=False), **keys, "them_device": 22}
+    expired.do("begin", "REFUSED", **{**args, "now": late})
+    expired.do("begin", note="a millisecond before", **{**args, "now": late - 1})
     return [*found, case, expired]
 
 
@@ -318,7 +355,10 @@ def refused_bundles() -> list[Case]:
     case = Case("bundles that are refused")
     lists(case)
     good = begin_args(ALICE, BOB, "a")
-    late = {name: BOB.prekey(kind, B, id, NOW + 1000) for name, kind, id in (("spk", "spk", SPK), ("kem", "kem-ot", KEM_OT), ("opk", "opk", OPK))}
+    late = {
+        name: BOB.prekey(kind, B, id, NOW + 1000)
+        for name, kind, id in (("spk", "spk", SPK), ("kem", "kem-ot", KEM_OT), ("opk", "opk", OPK))
+    }
     for name, data in late.items():
         case.do("begin", "REFUSED", f"{name} has expired", **{**good, name: data})
     other = {name: ALICE.prekey(kind, B, id) for name, kind, id in (("spk", "spk", SPK), ("kem", "kem-ot", KEM_OT), ("opk", "opk", OPK))}
@@ -352,5 +392,5 @@ def missing_secrets() -> list[Case]:
 
 def cases() -> list[Case]:
     works = (talks, other_first, suites, used_up, failed_keeps, both_begin, anew)
-    refuses = (refused_setups, lists_in_setup, refused_bundles, missing_secrets)
+    refuses = (refused_setups, forged_by_a, lists_in_setup, refused_bundles, missing_secrets)
     return [case for part in works + refuses for case in part()]

@@ -1,4 +1,5 @@
 """Accounts and their devices: certificate, acceptance, device list, signed list, and what a reader pins of them."""
+
 from dataclasses import dataclass, replace
 from typing import Any
 

@@ -1,4 +1,5 @@
 """Accounts, devices and prekeys of the known answers. Every key comes from a name, so that the files are always the same."""
+
 import hashlib
 from typing import Any
 

@@ -1,4 +1,5 @@
 """One label for each purpose (the document's table), and the bytes in front of everything signed, derived or hashed."""
+
 from .refused import Refused
 
 SIGNS, DERIVES, HASHES = "signs", "derives", "hashes"

@@ -1,7 +1,8 @@
 """Writes tests/vectors/kith1_*.json; tests/vectors/README.md says what is in them.
 
-    cd tests && python -m model.make_vectors [FOLDER]
+cd tests && python -m model.make_vectors [FOLDER]
 """
+
 import importlib
 import json
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 from .cases import Case
 
 FOLDER = Path(__file__).resolve().parent.parent / "vectors"
-FILES = ["device_list", "prekey", "session"]
+FILES = ["device_list", "prekey", "session", "ratchet", "payload"]
 
 
 def case_text(case: Case) -> str:

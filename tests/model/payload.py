@@ -1,4 +1,5 @@
 """What is inside a message: the payload, its padding, and what must agree with the session."""
+
 from dataclasses import dataclass
 from typing import Any
 

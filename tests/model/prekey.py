@@ -1,4 +1,5 @@
 """Prekeys: what a device leaves at the server so that others can begin a session while it is away."""
+
 from collections.abc import Callable
 from dataclasses import dataclass
 

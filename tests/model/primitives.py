@@ -2,6 +2,7 @@
 
 Hashes and HMAC are Python's own; curves and the AEAD are libsodium's, through PyNaCl; ML-KEM is kyber-py's, which is all Python.
 """
+
 import hashlib
 import hmac as std_hmac
 

@@ -1,4 +1,5 @@
 """The Double Ratchet: a message, and the state before and after it."""
+
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -140,9 +141,7 @@ def keep_until(state: State, until: int, now: int) -> State:
 
 def drop_ended(state: State, now: int) -> State:
     """Without the kept keys that are too old, of too old a chain, or too many."""
-    alive = tuple(
-        kept for kept in state.kept if now < kept.kept_at + KEPT_MS and state.recv_chains - kept.chain < KEPT_CHAINS
-    )
+    alive = tuple(kept for kept in state.kept if now < kept.kept_at + KEPT_MS and state.recv_chains - kept.chain < KEPT_CHAINS)
     return replace(state, kept=alive[-KEPT_MAX:])
 
 

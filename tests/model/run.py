@@ -2,7 +2,14 @@
 
 Another implementation's runner is this file in its own language. Byte strings are hex here; the runner keeps pins by account,
 sessions and private keys by name, from one step of a case to the next.
+
+    cd tests && python -m model.run
+
+answers steps of a script of one's own: a line in, `{"do": ..., "args": {...}}`, a line out. `{"do": "reset"}` begins a new case.
 """
+
+import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -49,7 +56,7 @@ class Run:
     def step(self, do: str, args: Args) -> dict[str, Any]:
         """What is to be written beside `do` and `args`."""
         names = {key: args[key] for key in ("session", "ours", "accepted", "secrets", "kind") if key in args}
-        given = {**{key: raw(value) for key, value in args.items() if key not in names}, **names}
+        given: Args = {key: names[key] if key in names else raw(value) for key, value in args.items()}
         before = self.sessions.get(args.get("session", ""))
         try:
             result: dict[str, Any] = {"out": shown(OPS[do](self, given))}
@@ -203,6 +210,20 @@ def op_padded_lengths(_run: Run, args: Args) -> Args:
     return {"lengths": [payload.padded_length(length) for length in args["lengths"]]}
 
 
+def main() -> None:
+    run = Run()
+    for line in sys.stdin:
+        step = json.loads(line)
+        if step["do"] == "reset":
+            run, result = Run(), {}
+        else:
+            result = run.step(step["do"], step["args"])
+        print(json.dumps(result), flush=True)
+
+
 OPS: dict[str, Callable[[Run, Args], Args]] = {
     name.removeprefix("op_"): value for name, value in list(globals().items()) if name.startswith("op_")
 }
+
+if __name__ == "__main__":
+    main()

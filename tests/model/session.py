@@ -1,5 +1,7 @@
 """PQXDH: how a session begins, on both sides, and which of two is sent with."""
+
 from dataclasses import dataclass, field
+from typing import Any
 
 from . import prekey, primitives, ratchet, tlv
 from .coins import Coins
@@ -112,11 +114,11 @@ class Secrets:
     kem_lr: dict[int, bytes] = field(default_factory=dict)
     kem_lr_used: frozenset[tuple[int, int, bytes]] = frozenset()  # (kem id, spk id, EK)
 
-    def after(self, setup: dict[str, int | bytes]) -> "Secrets":
+    def after(self, setup: dict[str, Any]) -> "Secrets":
         """Without what this set-up has used up."""
         used = self.kem_lr_used
         if setup["kem_is_last"]:
-            used = used | {(int(setup["kem_id"]), int(setup["spk_id"]), bytes(setup["ek_pub"]))}  # type: ignore[arg-type]
+            used = used | {(setup["kem_id"], setup["spk_id"], setup["ek_pub"])}
         opk = {id: secret for id, secret in self.opk.items() if id != setup["opk_id"]}
         one_time = not setup["kem_is_last"]
         kem_ot = {id: seed for id, seed in self.kem_ot.items() if not (one_time and id == setup["kem_id"])}
@@ -142,7 +144,7 @@ def bundle_check(them: Party, spk: bytes, kem: bytes | None, kem_is_last: bool, 
     )
 
 
-def transcript(a: Party, b: Party, setup: dict, spk_pub: bytes, opk_pub: bytes | None, kem_pub: bytes | None) -> bytes:
+def transcript(a: Party, b: Party, setup: dict[str, Any], spk_pub: bytes, opk_pub: bytes | None, kem_pub: bytes | None) -> bytes:
     kem = setup["suite"] == SUITE
     values = {
         **{name: setup[name] for name in ("suite", "spk_id", "opk_id", "kem_id", "kem_is_last", "ek_pub")},
@@ -163,12 +165,18 @@ def root_key(agreements: list[bytes], shared: bytes, transcript_hash: bytes) -> 
 
 # ---------------------------------------------------------------------------------------------- A
 def begin(us: Party, ddh_secret: bytes, them: Party, bundle: Bundle, coins: Coins, now: int) -> State:
-    """A's state. Drawn are EK's secret, the coin of the encapsulation, and the secret of the first ratchet key."""
+    """A's state, in the only suite that there can be."""
     suite = suite_of(us.list, them.list)
     require((bundle.kem is not None) == (suite == SUITE), "a bundle of another suite", "DENIED")
+    return begin_in(suite, us, ddh_secret, them, bundle, coins, now)
+
+
+def begin_in(suite: int, us: Party, ddh_secret: bytes, them: Party, bundle: Bundle, coins: Coins, now: int) -> State:
+    """Drawn are EK's secret, the coin of the encapsulation, and the secret of the first ratchet key."""
     ek = coins.draw(32)
+    ek_pub = primitives.dh_public(ek)
     ct, shared = primitives.kem_encaps(bundle.kem.public, coins.draw(32)) if bundle.kem else (None, b"")
-    setup = {
+    setup: dict[str, Any] = {
         "suite": suite,
         "device_a": us.device.device_id,
         "list_seq_a": us.list.seq,
@@ -179,7 +187,7 @@ def begin(us: Party, ddh_secret: bytes, them: Party, bundle: Bundle, coins: Coin
         "opk_id": bundle.opk.id if bundle.opk else None,
         "kem_id": bundle.kem.id if bundle.kem else None,
         "kem_is_last": int(bundle.kem_is_last) if bundle.kem else None,
-        "ek_pub": primitives.dh_public(ek),
+        "ek_pub": ek_pub,
         "ct": ct,
     }
     agreements = [
@@ -198,7 +206,7 @@ def begin(us: Party, ddh_secret: bytes, them: Party, bundle: Bundle, coins: Coin
         our_secret=b"",
         their_pub=bundle.spk.public,
         send_chain=None,
-        ek_pub=setup["ek_pub"],
+        ek_pub=ek_pub,
         created_at=now,
         stepped_at=now,
         setup=tlv.encode(SETUP, setup),
@@ -207,14 +215,14 @@ def begin(us: Party, ddh_secret: bytes, them: Party, bundle: Bundle, coins: Coin
 
 
 # ---------------------------------------------------------------------------------------------- B
-def kem_fields_check(setup: dict) -> None:
+def kem_fields_check(setup: dict[str, Any]) -> None:
     wanted = setup["suite"] == SUITE
     for name in ("kem_id", "kem_is_last", "ct"):
         require((setup[name] is not None) == wanted, f"{name} is not as the suite says")
     require(setup["kem_is_last"] in (None, 0, 1), "kem_is_last is 0 or 1")
 
 
-def setup_check(us: Party, their_pin: Pin, data: bytes) -> tuple[dict, Party]:
+def setup_check(us: Party, their_pin: Pin, data: bytes) -> tuple[dict[str, Any], Party]:
     """The set-up, and the device that sent it, when it is about the lists that we have verified."""
     setup = tlv.decode(SETUP, data)
     theirs = their_pin.signed.list

@@ -1,7 +1,9 @@
 """The state of a session as a device keeps it. The same session is the same bytes."""
+
 from dataclasses import dataclass, fields
 
 from . import tlv
+from .refused import require
 
 KEPT = [
     tlv.fixed(1, "ratchet_pub", 32),
@@ -77,5 +79,6 @@ class State:
 
 def decode(data: bytes) -> State:
     values = tlv.decode(STATE, data)
+    require(values["needs_step"] in (None, 1), "needs_step is 1 or missing")
     values["kept"] = tuple(Kept(**tlv.decode(KEPT, item)) for item in values["kept"] or [])
     return State(**values)

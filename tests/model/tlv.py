@@ -1,4 +1,5 @@
 """The one encoding of everything that is signed, encrypted or hashed: fields of tag, length and value."""
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
