@@ -144,6 +144,21 @@ def test_vectors__are_as_the_runner_reads_them(name):
             assert run.step(step["do"], step["args"]) == wanted, (case["name"], step.get("note"))
 
 
+def plain(value: Any) -> bool:
+    """Hex, numbers that every language's JSON keeps, and lists and objects of them."""
+    if isinstance(value, dict):
+        return all(map(plain, value.values()))
+    if isinstance(value, list):
+        return all(map(plain, value))
+    return isinstance(value, str) or (type(value) is int and 0 <= value < 2**53)
+
+
+def test_vectors__have_only_what_every_json_reader_keeps(texts):
+    for text in texts.values():
+        for case in json.loads(text)["cases"]:
+            assert all(plain(step) for step in case["steps"]), case["name"]
+
+
 def test_vectors__have_each_refusal_that_has_a_name(texts):
     for name in ("FORK", "STALE", "GAP", "IDENTITY", "ROLLBACK", "REPEATED", "REFUSED"):
         assert any(f'"err": "{name}"' in text for text in texts.values()), name
