@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import mlkem
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from . import cases_ratchet, device_list, labels, make_vectors, payload, prekey, primitives, ratchet, session, state, tlv
+from . import cases_ratchet, device_list, labels, make_vectors, payload, prekey, primitives, random_cases, ratchet, session, state, tlv
 from .cases_payload import EXPECTED, FIRST
 from .coins import Coins
 from .fixtures import DAY_MS, NOW, Account, broken, coin, with_field
@@ -345,6 +345,15 @@ def test_ratchet__each_message_once_whatever_the_network_does(seed):
         assert plaintext == text and text not in here.seen, f"SEED={seed}"
         here.seen.add(text)
     assert sides[0].seen and sides[1].seen
+
+
+def test_ratchet__sessions_by_chance_are_always_the_same_and_of_every_kind():
+    made = [random_cases.session_case(seed).steps for seed in range(40)]
+    assert made[0] == random_cases.session_case(0).steps
+    results = {step.get("err", "out") for steps in made for step in steps if step["do"] == "decrypt"}
+    assert results == {"out", "REPEATED", "REFUSED"}
+    messages = [bytes.fromhex(step["out"]["message"]) for steps in made for step in steps if step["do"] == "encrypt"]
+    assert {ratchet.message_decode(message).header.flags for message in messages} == {0, ratchet.NEED_STEP}
 
 
 def test_ratchet__a_change_of_any_byte_is_refused_and_changes_nothing():
