@@ -206,6 +206,10 @@ void secure_stale(struct kith_client *client, struct outbox_entry *entry);
 bool secure_accepted(struct kith_client *client, struct outbox_entry *entry, uint64_t seq);
 /** An event of the stream, in order: shown now, or when it can be opened. */
 void secure_event(struct kith_client *client, struct kith_message *message);
+/** Of what is missing, what is not known to be yet. */
+void secure_want(struct secure *secure, const struct e2e_wants *wants);
+/** Those that can be opened now, each chat in its order. */
+void secure_open_pending(struct kith_client *client);
 /** Tries what waits, and asks for what is missing. The end of every step. */
 void secure_work(struct kith_client *client);
 /** The connection is there (again), or gone. */

@@ -1,0 +1,165 @@
+#include "libkith/client.h"
+
+/* What is missing, asked of the server one at a time through the host; what was asked for just now is not asked again. */
+#define COOL_MS      1000  /* a fetch that helped is not repeated at once */
+#define COOL_LONG_MS 30000 /* one that did not */
+
+void secure_want(struct secure *secure, const struct e2e_wants *wants)
+{
+    for (uint32_t i = 0; i < wants->count; i++) {
+        bool is_new = true;
+        for (uint32_t j = 0; j < secure->wants.count; j++)
+            is_new &= memcmp(&secure->wants.items[j], &wants->items[i], sizeof wants->items[i]) != 0;
+        if (is_new && secure->wants.count < E2E_WANTS_MAX) secure->wants.items[secure->wants.count++] = wants->items[i];
+    }
+}
+
+static bool is_cooling(const struct kith_client *client, const struct e2e_want *want)
+{
+    const struct secure *secure = &client->secure;
+
+    for (uint32_t i = 0; i < SECURE_COOLING_MAX; i++)
+        if (secure->cooling[i].until_ms > client->now.mono_ms &&
+            memcmp(&secure->cooling[i].want, want, sizeof *want) == 0)
+            return true;
+    return false;
+}
+
+static void cool(struct kith_client *client, const struct e2e_want *want, uint64_t ms)
+{
+    struct secure *secure = &client->secure;
+    uint32_t at = secure->cooling_next++ % SECURE_COOLING_MAX;
+
+    secure->cooling[at].want = *want;
+    secure->cooling[at].until_ms = client->now.mono_ms + ms;
+}
+
+static bool choose_want(struct kith_client *client, struct kith_fetch *fetch)
+{
+    const struct e2e_wants *wants = &client->secure.wants;
+    bool found = false;
+
+    for (uint32_t i = 0; i < wants->count; i++) {
+        const struct e2e_want *want = &wants->items[i];
+        if (is_cooling(client, want)) continue;
+        if (want->kind == E2E_WANT_LIST && !found) {
+            struct e2e_person person = e2e_account_person(client->secure.account, want->account_id);
+            fetch->kind = KITH_FETCH_LISTS;
+            memcpy(fetch->user.id.raw, want->account_id, E2E_ACCOUNT_ID_BYTES);
+            fetch->after = person.list == NULL ? 0 : person.list->seq;
+            return true;
+        }
+        if (want->kind != E2E_WANT_BUNDLE || fetch->device_count == KITH_FETCH_DEVICES_MAX) continue;
+        fetch->kind = KITH_FETCH_BUNDLES;
+        memcpy(fetch->devices[fetch->device_count].user.id.raw, want->account_id, E2E_ACCOUNT_ID_BYTES);
+        memcpy(fetch->devices[fetch->device_count++].device.id.raw, want->server_device, E2E_SERVER_DEVICE_BYTES);
+        found = true;
+    }
+    return found;
+}
+
+static void start_fetch(struct kith_client *client)
+{
+    struct secure *secure = &client->secure;
+    struct kith_fetch fetch = {0};
+
+    if (secure->busy || client->link != LINK_UP || secure->retry_at_ms > client->now.mono_ms) return;
+    if (!secure->keys_known) {
+        fetch.kind = KITH_FETCH_KEYS;
+    } else if (secure->upload_due) {
+        fetch.kind = KITH_FETCH_UPLOAD;
+    } else if (!kith_uuid_is_nil(secure->wants_members.id)) {
+        fetch.kind = KITH_FETCH_MEMBERS;
+        fetch.chat = secure->wants_members;
+    } else if (!choose_want(client, &fetch)) {
+        return;
+    }
+    secure->busy = true;
+    secure->helped = false;
+    secure->fetch = fetch;
+    effect_add(client, KITH_EFFECT_FETCH, 0, NULL)->fetch = fetch;
+}
+
+void secure_work(struct kith_client *client)
+{
+    struct secure *secure = &client->secure;
+
+    if (!secure_on(client) || !client->started || secure->working) return;
+    secure->working = true;
+    if (secure->changed && client->link == LINK_UP) {
+        secure->changed = false;
+        secure->wants.count = 0;
+        secure->wants_members = (struct chat_id){0};
+        secure_open_pending(client);
+        outbox_pump(client);
+    }
+    start_fetch(client);
+    link_timers(client);
+    secure->working = false;
+}
+
+uint64_t secure_next_ms(const struct kith_client *client)
+{
+    const struct secure *secure = &client->secure;
+    uint64_t next = UINT64_MAX;
+
+    if (!secure_on(client) || secure->busy) return next;
+    if (secure->retry_at_ms > client->now.mono_ms) return secure->retry_at_ms;
+    for (uint32_t i = 0; secure->wants.count > 0 && i < SECURE_COOLING_MAX; i++)
+        if (secure->cooling[i].until_ms > client->now.mono_ms && secure->cooling[i].until_ms < next)
+            next = secure->cooling[i].until_ms;
+    return next;
+}
+
+static void fetch_failed(struct kith_client *client)
+{
+    struct secure *secure = &client->secure;
+    uint64_t cap = CLIENT_BACKOFF_BASE_MS << (secure->failures < 7 ? secure->failures : 7), coins = 0;
+
+    client->config.random(client->config.random_arg, &coins, sizeof coins);
+    secure->failures++;
+    secure->retry_at_ms = client->now.mono_ms + 1 + coins % cap;
+}
+
+static void fetch_done(struct kith_client *client)
+{
+    struct secure *secure = &client->secure;
+    const struct kith_fetch *fetch = &secure->fetch;
+    struct e2e_want want = {.kind = E2E_WANT_LIST};
+
+    secure->failures = 0;
+    secure->changed = true;
+    if (fetch->kind == KITH_FETCH_UPLOAD) secure->upload_due = false;
+    if (fetch->kind == KITH_FETCH_LISTS) {
+        memcpy(want.account_id, fetch->user.id.raw, sizeof want.account_id);
+        cool(client, &want, secure->helped ? COOL_MS : COOL_LONG_MS);
+        for (struct pending *one = secure->pending_first; one != NULL; one = one->next)
+            one->is_fresh |= kith_uuid_eq(one->message.sender.id, fetch->user.id);
+    }
+    for (uint32_t i = 0; i < fetch->device_count; i++) {
+        want.kind = E2E_WANT_BUNDLE;
+        memcpy(want.account_id, fetch->devices[i].user.id.raw, sizeof want.account_id);
+        memcpy(want.server_device, fetch->devices[i].device.id.raw, sizeof want.server_device);
+        cool(client, &want, COOL_LONG_MS);
+    }
+}
+
+void kith_client_fetched(struct kith_client *client, struct kith_time now, bool ok)
+{
+    client->now = now;
+    if (!client->secure.busy) return;
+    client->secure.busy = false;
+    if (ok)
+        fetch_done(client);
+    else
+        fetch_failed(client);
+    step_end(client);
+}
+
+bool kith_client_is_settled(const struct kith_client *client)
+{
+    const struct secure *secure = &client->secure;
+
+    if (!secure_on(client)) return true;
+    return secure->keys_known && !secure->upload_due && !secure->busy && secure->pending_first == NULL;
+}
