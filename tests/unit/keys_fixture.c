@@ -152,3 +152,67 @@ const char *upload_end(struct kith_buf *json)
     OK(kith_buf_append_u8(json, 0));
     return (const char *)kith_buf_peek(json).ptr;
 }
+
+/* ------------------------------------------------------------------------------------------------ requests */
+
+struct kith_uuid uuid_of(const char *text)
+{
+    struct kith_uuid id;
+
+    assert_int_equal(kith_uuid_parse(kith_slice_str(text), &id), KITH_OK);
+    return id;
+}
+
+struct reply *send_keys(struct afx *fx, const struct person *who, struct kith_buf *json)
+{
+    struct reply *reply = afx_start(fx, "PUT", "/devices/me/keys", who->access, upload_end(json));
+
+    reply_wait(reply);
+    kith_buf_deinit(json);
+    return reply;
+}
+
+struct reply *send_list(struct afx *fx, const struct person *who, uint64_t seq, const uint8_t *prev,
+                        uint32_t accept_count, uint8_t fill, uint8_t hash[32])
+{
+    struct kith_uuid devices[] = {uuid_of(who->device)};
+    struct fake_list list = {.account = uuid_of(who->user),
+                             .seq = seq,
+                             .prev_hash = prev,
+                             .devices = devices,
+                             .device_count = 1,
+                             .accept_count = accept_count,
+                             .fill = fill};
+    struct kith_buf bytes, json;
+
+    kith_buf_init(&bytes, KITH_SIGNED_LIST_BYTES_MAX);
+    fake_list_put(&bytes, &list, hash);
+    upload_begin(&json);
+    upload_bytes(&json, "list", kith_buf_peek(&bytes));
+    kith_buf_deinit(&bytes);
+    return send_keys(fx, who, &json);
+}
+
+struct reply *devices_of(struct afx *fx, const struct person *by, const char *user)
+{
+    char target[80];
+
+    (void)snprintf(target, sizeof target, "/users/%s/devices", user);
+    return afx_ask(fx, "GET", target, by->access, NULL);
+}
+
+void expect_counts(struct reply *reply, json_int_t list_seq, json_int_t opks, json_int_t kem_ots)
+{
+    (void)expect_kept(reply, 200, NULL);
+    assert_int_equal(reply_int(reply, "list_seq"), list_seq);
+    assert_int_equal(reply_int(reply, "opk_count"), opks);
+    assert_int_equal(reply_int(reply, "kem_ot_count"), kem_ots);
+    reply_free(reply);
+}
+
+void expect_refused(struct reply *reply, unsigned status, const char *code, const char *pointer)
+{
+    (void)expect_kept(reply, status, code);
+    assert_string_equal(reply_str(reply, "pointer"), pointer);
+    reply_free(reply);
+}

@@ -1,7 +1,7 @@
 #ifndef TESTS_UNIT_KEYS_FIXTURE_H
 #define TESTS_UNIT_KEYS_FIXTURE_H
 
-#include "base/buf.h"
+#include "api_fixture.h"
 #include "wire/device_list.h"
 
 /**
@@ -32,5 +32,17 @@ void upload_prekeys(struct kith_buf *json, const char *name, uint32_t first, uin
                     uint64_t fill);
 /** NUL-terminated; lent from `json`. */
 const char *upload_end(struct kith_buf *json);
+
+struct kith_uuid uuid_of(const char *text);
+/** PUT /devices/me/keys with what was begun; frees it. */
+struct reply *send_keys(struct afx *fx, const struct person *who, struct kith_buf *json);
+/** A list of the asking device alone, which `prev` leads to (NULL: none); `hash` gets its own. */
+struct reply *send_list(struct afx *fx, const struct person *who, uint64_t seq, const uint8_t *prev,
+                        uint32_t accept_count, uint8_t fill, uint8_t hash[32]);
+/** GET /users/{user_id}/devices. */
+struct reply *devices_of(struct afx *fx, const struct person *by, const char *user);
+/* Both free. */
+void expect_counts(struct reply *reply, json_int_t list_seq, json_int_t opks, json_int_t kem_ots);
+void expect_refused(struct reply *reply, unsigned status, const char *code, const char *pointer);
 
 #endif

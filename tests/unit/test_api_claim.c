@@ -360,6 +360,61 @@ static void test_api_claim__devices_at_the_limit_and_one_past_it(void **state)
     expect(afx_ask(fx, "POST", "/keys/claim", NULL, "{\"devices\":[]}"), 401, "UNAUTHORIZED");
 }
 
+/* Many at once, and a crash amid them: what somebody was told nobody else is. */
+static void test_api_claim__no_key_is_given_twice_whatever_happens(void **state)
+{
+    enum { PEOPLE = 6, KEYS = 60 };
+    unsigned told_in_all = 0, untold = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct afx *fx = afx_new(seed, REGISTRATION_OPEN, 10);
+        struct person bob = afx_person(fx, "bob"), people[PEOPLE];
+        struct reply *replies[PEOPLE * ACCOUNT_CLAIMS];
+        bool seen[2][KEYS] = {{false}};
+        unsigned told = 0;
+
+        for (unsigned i = 0; i < PEOPLE; i++) {
+            char name[] = {'p', (char)('a' + i), '\0'};
+            people[i] = afx_person(fx, name);
+            befriend(fx, &people[i], &bob, i % 2 == 0);
+        }
+        leave_keys(fx, &bob, KEYS, KEYS);
+        for (unsigned i = 0; i < PEOPLE * ACCOUNT_CLAIMS; i++) {
+            char body[160];
+            (void)snprintf(body, sizeof body, "{\"devices\":[{\"user_id\":\"%s\",\"device_id\":\"%s\"}]}", bob.user,
+                           bob.device);
+            replies[i] = afx_start(fx, "POST", "/keys/claim", people[i % PEOPLE].access, body);
+        }
+        afx_run_ms(fx, 5 + 3 * seed);
+        for (unsigned i = 0; i < PEOPLE * ACCOUNT_CLAIMS; i++)
+            if (!replies[i]->done) reply_abort(replies[i]);
+        afx_kill(fx);
+        afx_open(fx);
+        for (unsigned i = 0; i < PEOPLE * ACCOUNT_CLAIMS; i++) {
+            struct got got;
+            if (replies[i]->status == 0) {
+                reply_free(replies[i]);
+                continue;
+            }
+            got = got_of(replies[i]);
+            told++;
+            assert_false(seen[0][got.opk - 100] || seen[1][got.kem - 100]);
+            seen[0][got.opk - 100] = seen[1][got.kem - 100] = true;
+        }
+        for (unsigned i = 0; i < PEOPLE; i++) {
+            struct got got = got_of(claim(fx, &people[i], &bob));
+            assert_false(seen[0][got.opk - 100] || seen[1][got.kem - 100]);
+            seen[0][got.opk - 100] = seen[1][got.kem - 100] = true;
+        }
+        told_in_all += told;
+        untold += PEOPLE * ACCOUNT_CLAIMS - told;
+        afx_free(fx);
+    }
+    assert_in_range(told_in_all, 50, 20 * PEOPLE * ACCOUNT_CLAIMS); /* both happen */
+    assert_in_range(untold, 50, 20 * PEOPLE * ACCOUNT_CLAIMS);
+}
+
 /* ------------------------------------------------------------------------------------------------ limits */
 
 static void test_api_claim__six_at_once_and_then_one_every_ten_minutes(void **state)
@@ -439,6 +494,7 @@ int main(void)
         TEST(what_has_no_bundle_is_missing),
         TEST(a_removed_device_is_missing),
         TEST(devices_at_the_limit_and_one_past_it),
+        cmocka_unit_test(test_api_claim__no_key_is_given_twice_whatever_happens),
         TEST(six_at_once_and_then_one_every_ten_minutes),
         TEST(is_refused_as_a_whole),
         TEST(patience_does_not_get_at_the_reserve),

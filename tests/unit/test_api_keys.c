@@ -2,48 +2,9 @@
 #include "api_fixture.h"
 #include "keys_fixture.h"
 
-/* PUT and GET /devices/me/keys, GET /users/{user_id}/devices. Claiming: test_api_claim.c. */
+/* PUT and GET /devices/me/keys: prekeys, and what becomes of them. Lists: test_api_device_lists.c. */
 #define X25519 PREKEY_X25519_BYTES
 #define MLKEM  PREKEY_MLKEM_BYTES
-
-static struct kith_uuid uuid_of(const char *text)
-{
-    struct kith_uuid id;
-
-    assert_int_equal(kith_uuid_parse(kith_slice_str(text), &id), KITH_OK);
-    return id;
-}
-
-static struct reply *send_keys(struct afx *fx, const struct person *who, struct kith_buf *json)
-{
-    struct reply *reply = afx_start(fx, "PUT", "/devices/me/keys", who->access, upload_end(json));
-
-    reply_wait(reply);
-    kith_buf_deinit(json);
-    return reply;
-}
-
-/* A list of one device, which `prev` leads to (NULL: none); `hash` gets its own. */
-static struct reply *send_list(struct afx *fx, const struct person *who, uint64_t seq, const uint8_t *prev,
-                               uint32_t accept_count, uint8_t fill, uint8_t hash[32])
-{
-    struct kith_uuid devices[] = {uuid_of(who->device)};
-    struct fake_list list = {.account = uuid_of(who->user),
-                             .seq = seq,
-                             .prev_hash = prev,
-                             .devices = devices,
-                             .device_count = 1,
-                             .accept_count = accept_count,
-                             .fill = fill};
-    struct kith_buf bytes, json;
-
-    kith_buf_init(&bytes, KITH_SIGNED_LIST_BYTES_MAX);
-    fake_list_put(&bytes, &list, hash);
-    upload_begin(&json);
-    upload_bytes(&json, "list", kith_buf_peek(&bytes));
-    kith_buf_deinit(&bytes);
-    return send_keys(fx, who, &json);
-}
 
 static struct reply *send_prekey(struct afx *fx, const struct person *who, const char *name, uint32_t id,
                                  size_t public_bytes, uint64_t fill)
@@ -70,33 +31,9 @@ static struct reply *send_all(struct afx *fx, const struct person *who, uint32_t
     return send_keys(fx, who, &json);
 }
 
-static void expect_counts(struct reply *reply, json_int_t list_seq, json_int_t opks, json_int_t kem_ots)
-{
-    (void)expect_kept(reply, 200, NULL);
-    assert_int_equal(reply_int(reply, "list_seq"), list_seq);
-    assert_int_equal(reply_int(reply, "opk_count"), opks);
-    assert_int_equal(reply_int(reply, "kem_ot_count"), kem_ots);
-    reply_free(reply);
-}
-
 static struct reply *show(struct afx *fx, const struct person *who)
 {
     return afx_ask(fx, "GET", "/devices/me/keys", who->access, NULL);
-}
-
-static struct reply *devices_of(struct afx *fx, const struct person *by, const char *user)
-{
-    char target[80];
-
-    (void)snprintf(target, sizeof target, "/users/%s/devices", user);
-    return afx_ask(fx, "GET", target, by->access, NULL);
-}
-
-static void expect_refused(struct reply *reply, unsigned status, const char *code, const char *pointer)
-{
-    (void)expect_kept(reply, status, code);
-    assert_string_equal(reply_str(reply, "pointer"), pointer);
-    reply_free(reply);
 }
 
 /* ------------------------------------------------------------------------------------------------ what a device leaves */
@@ -146,24 +83,6 @@ static void test_api_keys__the_same_upload_again_changes_nothing(void **state)
     }
 }
 
-static void test_api_keys__lists_follow_each_other(void **state)
-{
-    struct afx *fx = *state;
-    struct person ann = afx_person(fx, "ann");
-    uint8_t first[32], second[32], third[32];
-
-    expect_refused(send_list(fx, &ann, 2, (uint8_t[32]){1}, 1, 1, first), 409, "CONFLICT", "/list");
-    expect(send_list(fx, &ann, 1, NULL, 0, 1, first), 200, NULL);
-    expect_refused(send_list(fx, &ann, 1, NULL, 0, 2, third), 409, "CONFLICT", "/list"); /* a fork */
-    expect_refused(send_list(fx, &ann, 2, third, 1, 1, second), 409, "CONFLICT", "/list");
-    expect_refused(send_list(fx, &ann, 3, first, 1, 1, second), 409, "CONFLICT", "/list");
-    expect_counts(send_list(fx, &ann, 1, NULL, 1, 1, first), 3, 0, 0); /* only an acceptance came */
-    expect_counts(send_list(fx, &ann, 2, first, 1, 3, second), 4, 0, 0);
-    expect_refused(send_list(fx, &ann, 1, NULL, 1, 1, first), 409, "CONFLICT", "/list"); /* a step back */
-    expect_refused(send_list(fx, &ann, 3, first, 1, 4, third), 409, "CONFLICT", "/list");
-    expect_counts(send_list(fx, &ann, 3, second, 1, 4, third), 5, 0, 0);
-}
-
 /* All or nothing: what comes with a list that is refused is not there either, and the other way round. */
 static void test_api_keys__what_is_refused_leaves_nothing(void **state)
 {
@@ -188,60 +107,6 @@ static void test_api_keys__what_is_refused_leaves_nothing(void **state)
     assert_null(reply_at(reply, "spk_id"));
     expect_counts(reply, 1, 1, 0);
     kith_buf_deinit(&bytes);
-}
-
-static void test_api_keys__a_list_of_somebody_else_is_refused(void **state)
-{
-    struct afx *fx = *state;
-    struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob"), mixed = ann;
-    uint8_t hash[32];
-
-    memcpy(mixed.user, bob.user, sizeof mixed.user);
-    expect_refused(send_list(fx, &mixed, 1, NULL, 0, 1, hash), 400, "BAD_REQUEST", "/list");
-}
-
-static void test_api_keys__a_new_list_is_known_to_the_chats_when_it_is_answered(void **state)
-{
-    struct afx *fx = afx_new(3, REGISTRATION_OPEN, 20);
-    struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob");
-    char members[64];
-    const char *chat;
-    uint8_t hash[32];
-
-    (void)state;
-    (void)snprintf(members, sizeof members, "[\"%s\"]", bob.user);
-    chat = afx_chat(fx, &ann, "direct", true, members);
-    for (unsigned list_seq = 1; list_seq <= 3; list_seq++) {
-        for (unsigned said = 1; said <= 3; said++)
-            expect(afx_ask(fx, "POST", "/messages", ann.access,
-                           "{\"chat_id\":\"%s\",\"msg_id\":\"%s\",\"encrypted\":true,"
-                           "\"bodies\":[{\"device_id\":\"%s\",\"content\":\"aGk=\"}],"
-                           "\"device_lists\":[{\"user_id\":\"%s\",\"list_seq\":1},"
-                           "{\"user_id\":\"%s\",\"list_seq\":%u}]}",
-                           chat, afx_msg_id(fx), bob.device, ann.user, bob.user, said),
-                   said == list_seq ? 201 : 409, said == list_seq ? NULL : "STALE_DEVICES");
-        if (list_seq == 1) expect_counts(send_list(fx, &bob, 1, NULL, 0, 1, hash), 2, 0, 0);
-        if (list_seq == 2) expect_counts(send_list(fx, &bob, 1, NULL, 1, 1, hash), 3, 0, 0);
-    }
-    afx_free(fx);
-}
-
-/* The directory has it, the chats cannot be told: 503, and asked again it waits for them. */
-static void test_api_keys__is_not_answered_before_the_chats_know(void **state)
-{
-    struct afx *fx = *state;
-    struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob");
-    char members[64];
-    uint8_t hash[32];
-
-    (void)snprintf(members, sizeof members, "[\"%s\"]", bob.user);
-    (void)afx_chat(fx, &ann, "direct", true, members);
-    fx->log_store.full = true;
-    expect(send_list(fx, &ann, 1, NULL, 0, 1, hash), 503, "READ_ONLY");
-    expect(send_list(fx, &ann, 1, NULL, 0, 1, hash), 503, "READ_ONLY");
-    fx->log_store.full = false;
-    afx_run_ms(fx, 10000);
-    expect_counts(send_list(fx, &ann, 1, NULL, 0, 1, hash), 2, 0, 0);
 }
 
 /* ------------------------------------------------------------------------------------------------ prekeys */
@@ -446,67 +311,13 @@ static void test_api_keys__go_with_the_account(void **state)
     expect(send_all(fx, &ann, 10, 10, 5000), 200, NULL);
 }
 
-/* ------------------------------------------------------------------------------------------------ a person's devices */
-
-static void test_api_keys__anybody_may_ask_for_a_persons_devices(void **state)
-{
-    struct afx *fx = *state;
-    struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob"), phone = afx_login(fx, "ann", "phone");
-    struct kith_uuid devices[] = {uuid_of(ann.device), uuid_of(phone.device)};
-    struct fake_list list = {.account = uuid_of(ann.user), .seq = 1, .devices = devices, .device_count = 2};
-    struct kith_buf bytes, json, text;
-    struct reply *reply = expect_kept(devices_of(fx, &bob, ann.user), 200, NULL);
-
-    assert_string_equal(reply_str(reply, "user_id"), ann.user);
-    assert_int_equal(reply_int(reply, "list_seq"), 2);
-    assert_int_equal(json_array_size(reply_at(reply, "devices")), 2);
-    assert_null(reply_at(reply, "list"));
-    reply_free(reply);
-    kith_buf_init(&bytes, KITH_SIGNED_LIST_BYTES_MAX);
-    fake_list_put(&bytes, &list, NULL);
-    upload_begin(&json);
-    upload_bytes(&json, "list", kith_buf_peek(&bytes));
-    expect_counts(send_keys(fx, &phone, &json), 3, 0, 0);
-    upload_begin(&text);
-    upload_bytes(&text, "list", kith_buf_peek(&bytes));
-    for (int i = 0; i < 2; i++) {
-        reply = expect_kept(devices_of(fx, i == 0 ? &bob : &ann, ann.user), 200, NULL);
-        assert_int_equal(reply_int(reply, "list_seq"), 3);
-        if (i == 0) assert_non_null(strstr(upload_end(&text), reply_str(reply, "list"))); /* to the byte */
-        reply_free(reply);
-    }
-    expect(devices_of(fx, &bob, "00000000-0000-4000-8000-000000000001"), 404, "NOT_FOUND");
-    expect(devices_of(fx, &bob, "x"), 404, "NOT_FOUND");
-    kith_buf_deinit(&bytes);
-    kith_buf_deinit(&text);
-}
-
-static void test_api_keys__lists_are_asked_for_up_to_a_limit(void **state)
-{
-    struct afx *fx = *state;
-    struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob");
-    struct reply *reply;
-
-    for (unsigned i = 0; i < ACCOUNT_KEY_LOOKUPS; i++) expect(devices_of(fx, &bob, ann.user), 200, NULL);
-    reply = expect_kept(devices_of(fx, &bob, ann.user), 429, "TOO_MANY");
-    assert_string_equal(reply->retry_after, "1");
-    reply_free(reply);
-    expect(devices_of(fx, &ann, bob.user), 200, NULL);
-    afx_run_ms(fx, 1000);
-    expect(devices_of(fx, &bob, ann.user), 200, NULL);
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_api_keys__##name, afx_setup_open, afx_teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_device_sees_what_it_left_also_after_a_crash),
         TEST(the_same_upload_again_changes_nothing),
-        TEST(lists_follow_each_other),
         TEST(what_is_refused_leaves_nothing),
-        TEST(a_list_of_somebody_else_is_refused),
-        cmocka_unit_test(test_api_keys__a_new_list_is_known_to_the_chats_when_it_is_answered),
-        TEST(is_not_answered_before_the_chats_know),
         TEST(an_id_is_that_of_one_prekey),
         TEST(a_public_key_is_registered_once),
         TEST(one_time_prekeys_at_the_limit_and_one_past_it),
@@ -516,8 +327,6 @@ int main(void)
         TEST(stay_when_a_device_is_only_signed_out),
         TEST(go_when_a_device_makes_room),
         TEST(go_with_the_account),
-        TEST(anybody_may_ask_for_a_persons_devices),
-        TEST(lists_are_asked_for_up_to_a_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,195 @@
+#include "account/keys.h"
+#include "keys_fixture.h"
+
+/* Signed lists in PUT /devices/me/keys, and GET /users/{user_id}/devices. */
+static void test_api_device_lists__follow_each_other(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann");
+    uint8_t first[32], second[32], third[32];
+
+    expect_refused(send_list(fx, &ann, 2, (uint8_t[32]){1}, 1, 1, first), 409, "CONFLICT", "/list");
+    expect(send_list(fx, &ann, 1, NULL, 0, 1, first), 200, NULL);
+    expect_refused(send_list(fx, &ann, 1, NULL, 0, 2, third), 409, "CONFLICT", "/list"); /* a fork */
+    expect_refused(send_list(fx, &ann, 2, third, 1, 1, second), 409, "CONFLICT", "/list");
+    expect_refused(send_list(fx, &ann, 3, first, 1, 1, second), 409, "CONFLICT", "/list");
+    expect_counts(send_list(fx, &ann, 1, NULL, 1, 1, first), 3, 0, 0); /* only an acceptance came */
+    expect_counts(send_list(fx, &ann, 2, first, 1, 3, second), 4, 0, 0);
+    expect_refused(send_list(fx, &ann, 1, NULL, 1, 1, first), 409, "CONFLICT", "/list"); /* a step back */
+    expect_refused(send_list(fx, &ann, 3, first, 1, 4, third), 409, "CONFLICT", "/list");
+    expect_counts(send_list(fx, &ann, 3, second, 1, 4, third), 5, 0, 0);
+}
+
+static void test_api_device_lists__of_somebody_else_are_refused(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob"), mixed = ann;
+    uint8_t hash[32];
+
+    memcpy(mixed.user, bob.user, sizeof mixed.user);
+    expect_refused(send_list(fx, &mixed, 1, NULL, 0, 1, hash), 400, "BAD_REQUEST", "/list");
+}
+
+/* A message that was made for this number of the other's devices. */
+static struct reply *say(struct afx *fx, const struct person *by, const struct person *to, const char *chat,
+                         json_int_t list_seq)
+{
+    return afx_ask(fx, "POST", "/messages", by->access,
+                   "{\"chat_id\":\"%s\",\"msg_id\":\"%s\",\"encrypted\":true,"
+                   "\"bodies\":[{\"device_id\":\"%s\",\"content\":\"aGk=\"}],"
+                   "\"device_lists\":[{\"user_id\":\"%s\",\"list_seq\":1},"
+                   "{\"user_id\":\"%s\",\"list_seq\":%lld}]}",
+                   chat, afx_msg_id(fx), to->device, by->user, to->user, (long long)list_seq);
+}
+
+static void test_api_device_lists__a_new_one_is_known_to_the_chats_when_it_is_answered(void **state)
+{
+    struct afx *fx = afx_new(3, REGISTRATION_OPEN, 20);
+    struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob");
+    char members[64];
+    const char *chat;
+    uint8_t hash[32];
+
+    (void)state;
+    (void)snprintf(members, sizeof members, "[\"%s\"]", bob.user);
+    chat = afx_chat(fx, &ann, "direct", true, members);
+    for (unsigned list_seq = 1; list_seq <= 3; list_seq++) {
+        for (unsigned said = 1; said <= 3; said++)
+            expect(say(fx, &ann, &bob, chat, said), said == list_seq ? 201 : 409,
+                   said == list_seq ? NULL : "STALE_DEVICES");
+        if (list_seq == 1) expect_counts(send_list(fx, &bob, 1, NULL, 0, 1, hash), 2, 0, 0);
+        if (list_seq == 2) expect_counts(send_list(fx, &bob, 1, NULL, 1, 1, hash), 3, 0, 0);
+    }
+    afx_free(fx);
+}
+
+/* The directory has it, the chats cannot be told: 503, and asked again it waits for them. */
+static void test_api_device_lists__one_is_not_answered_before_the_chats_know(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob");
+    char members[64];
+    uint8_t hash[32];
+
+    (void)snprintf(members, sizeof members, "[\"%s\"]", bob.user);
+    (void)afx_chat(fx, &ann, "direct", true, members);
+    fx->log_store.full = true;
+    expect(send_list(fx, &ann, 1, NULL, 0, 1, hash), 503, "READ_ONLY");
+    expect(send_list(fx, &ann, 1, NULL, 0, 1, hash), 503, "READ_ONLY");
+    fx->log_store.full = false;
+    afx_run_ms(fx, 10000);
+    expect_counts(send_list(fx, &ann, 1, NULL, 0, 1, hash), 2, 0, 0);
+}
+
+/* It is there whole or not at all, the chats have the directory's number, and what was answered holds. */
+static void test_api_device_lists__one_survives_a_crash_at_any_step(void **state)
+{
+    unsigned answered = 0, held = 0;
+
+    (void)state;
+    for (unsigned steps = 0; steps < 70; steps++) {
+        struct afx *fx = afx_new(steps + 1, REGISTRATION_OPEN, steps % 2 == 0 ? 0 : 3);
+        struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob");
+        struct kith_uuid device = uuid_of(bob.device);
+        struct fake_list list = {.account = uuid_of(bob.user), .seq = 1, .devices = &device, .device_count = 1};
+        struct kith_buf bytes, json;
+        struct reply *put, *got;
+        char members[64];
+        const char *chat;
+        bool is_there;
+
+        (void)snprintf(members, sizeof members, "[\"%s\"]", bob.user);
+        chat = afx_chat(fx, &ann, "direct", true, members);
+        kith_buf_init(&bytes, KITH_SIGNED_LIST_BYTES_MAX);
+        fake_list_put(&bytes, &list, NULL);
+        upload_begin(&json);
+        upload_bytes(&json, "list", kith_buf_peek(&bytes));
+        put = afx_start(fx, "PUT", "/devices/me/keys", bob.access, upload_end(&json));
+        for (unsigned i = 0; i < steps && !put->done; i++) (void)sim_world_step(fx->world);
+        if (!put->done) reply_abort(put);
+        answered += put->status == 200;
+        afx_kill(fx);
+        afx_open(fx);
+        afx_run_ms(fx, 1000);
+        got = expect_kept(devices_of(fx, &ann, bob.user), 200, NULL);
+        is_there = reply_at(got, "list") != NULL;
+        held += is_there;
+        assert_int_equal(reply_int(got, "list_seq"), is_there ? 2 : 1);
+        if (put->status != 0) assert_int_equal(put->status, 200);
+        if (put->status != 0) assert_true(is_there);
+        expect(say(fx, &ann, &bob, chat, is_there ? 1 : 2), 409, "STALE_DEVICES");
+        expect(say(fx, &ann, &bob, chat, is_there ? 2 : 1), 201, NULL);
+        reply_free(got);
+        reply_free(put);
+        kith_buf_deinit(&json);
+        kith_buf_deinit(&bytes);
+        afx_free(fx);
+    }
+    assert_true(answered > 0 && held > answered && held < 70);
+}
+
+/* ------------------------------------------------------------------------------------------------ a person's devices */
+
+static void test_api_device_lists__anybody_may_ask_for_a_persons_devices(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob"), phone = afx_login(fx, "ann", "phone");
+    struct kith_uuid devices[] = {uuid_of(ann.device), uuid_of(phone.device)};
+    struct fake_list list = {.account = uuid_of(ann.user), .seq = 1, .devices = devices, .device_count = 2};
+    struct kith_buf bytes, json, text;
+    struct reply *reply = expect_kept(devices_of(fx, &bob, ann.user), 200, NULL);
+
+    assert_string_equal(reply_str(reply, "user_id"), ann.user);
+    assert_int_equal(reply_int(reply, "list_seq"), 2);
+    assert_int_equal(json_array_size(reply_at(reply, "devices")), 2);
+    assert_null(reply_at(reply, "list"));
+    reply_free(reply);
+    kith_buf_init(&bytes, KITH_SIGNED_LIST_BYTES_MAX);
+    fake_list_put(&bytes, &list, NULL);
+    upload_begin(&json);
+    upload_bytes(&json, "list", kith_buf_peek(&bytes));
+    expect_counts(send_keys(fx, &phone, &json), 3, 0, 0);
+    upload_begin(&text);
+    upload_bytes(&text, "list", kith_buf_peek(&bytes));
+    for (int i = 0; i < 2; i++) {
+        reply = expect_kept(devices_of(fx, i == 0 ? &bob : &ann, ann.user), 200, NULL);
+        assert_int_equal(reply_int(reply, "list_seq"), 3);
+        if (i == 0) assert_non_null(strstr(upload_end(&text), reply_str(reply, "list"))); /* to the byte */
+        reply_free(reply);
+    }
+    expect(devices_of(fx, &bob, "00000000-0000-4000-8000-000000000001"), 404, "NOT_FOUND");
+    expect(devices_of(fx, &bob, "x"), 404, "NOT_FOUND");
+    kith_buf_deinit(&bytes);
+    kith_buf_deinit(&text);
+}
+
+static void test_api_device_lists__are_asked_for_up_to_a_limit(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob");
+    struct reply *reply;
+
+    for (unsigned i = 0; i < ACCOUNT_KEY_LOOKUPS; i++) expect(devices_of(fx, &bob, ann.user), 200, NULL);
+    reply = expect_kept(devices_of(fx, &bob, ann.user), 429, "TOO_MANY");
+    assert_string_equal(reply->retry_after, "1");
+    reply_free(reply);
+    expect(devices_of(fx, &ann, bob.user), 200, NULL);
+    afx_run_ms(fx, 1000);
+    expect(devices_of(fx, &bob, ann.user), 200, NULL);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(test_api_device_lists__##name, afx_setup_open, afx_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(follow_each_other),
+        TEST(of_somebody_else_are_refused),
+        cmocka_unit_test(test_api_device_lists__a_new_one_is_known_to_the_chats_when_it_is_answered),
+        TEST(one_is_not_answered_before_the_chats_know),
+        cmocka_unit_test(test_api_device_lists__one_survives_a_crash_at_any_step),
+        TEST(anybody_may_ask_for_a_persons_devices),
+        TEST(are_asked_for_up_to_a_limit),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
