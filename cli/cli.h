@@ -27,7 +27,7 @@ struct cli_options {
     bool json, color, interactive;
     const char *server, *state, *invite, *password_file, *device_name, *name, *role, *after, *before, *limit, *uses,
         *expires, *timeout, *code;
-    bool group, unencrypted, admin, man, all;
+    bool group, unencrypted, admin, man, all, confirm;
 };
 
 struct cli;
@@ -57,6 +57,8 @@ void cli_time(const char *rfc3339, char out[static 32]);
 struct kith_message;
 /** What a person reads of a message's content: the text, or why there is none. Lent as the message is. */
 struct kith_slice cli_message_text(const struct kith_message *message);
+/** A QR code for a terminal. False: too long, or no memory. */
+KITH_MUST_USE bool cli_print_qr(const char *text);
 /** Foreign text for a terminal: control characters become '?'. */
 void cli_print_text(struct kith_slice text);
 

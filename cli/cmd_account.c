@@ -152,6 +152,7 @@ int cmd_device_list(struct cli *cli)
     size_t i;
     int code;
 
+    if (cli->argc == 1) return cmd_device_list_of(cli);
     cli_rest(cli, "GET", "/devices", NULL, &answer);
     code = cli_check(cli, &answer);
     json_array_foreach(json_object_get(answer.body, "devices"), i, device)

@@ -34,6 +34,8 @@ int cmd_account_logout(struct cli *cli);
 int cmd_account_show(struct cli *cli);
 int cmd_account_password(struct cli *cli);
 int cmd_device_list(struct cli *cli);
+int cmd_device_list_of(struct cli *cli);
+int cmd_verify(struct cli *cli);
 int cmd_device_request(struct cli *cli);
 int cmd_device_link(struct cli *cli);
 int cmd_device_accept(struct cli *cli);

@@ -29,6 +29,7 @@ static bool set_option(struct cli_options *to, const char *name, const char *val
         {"name", &to->name, NULL},
         {"group", NULL, &to->group},
         {"unencrypted", NULL, &to->unencrypted},
+        {"confirm", NULL, &to->confirm},
         {"role", &to->role, NULL},
         {"after", &to->after, NULL},
         {"before", &to->before, NULL},

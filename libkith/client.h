@@ -87,6 +87,7 @@ struct secure {
     uint64_t retry_at_ms;
     struct e2e_wants wants; /* of everything that waits */
     struct chat_id wants_members;
+    struct user_id looks_up; /* nil: nobody */
     struct {
         struct e2e_want want;
         uint64_t until_ms; /* it was fetched just now, and that did not help */

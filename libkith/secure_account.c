@@ -39,6 +39,13 @@ void kith_client_acted(struct kith_client *client, struct kith_time now)
     step_end(client);
 }
 
+void kith_client_look_up(struct kith_client *client, struct kith_time now, struct user_id user)
+{
+    client->now = now;
+    client->secure.looks_up = user;
+    step_end(client);
+}
+
 void kith_client_keys(struct kith_client *client, bool has_list, uint64_t list_seq, uint32_t opk_count,
                       uint32_t kem_ot_count)
 {

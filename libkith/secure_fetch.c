@@ -71,6 +71,11 @@ static void start_fetch(struct kith_client *client)
     } else if (!kith_uuid_is_nil(secure->wants_members.id)) {
         fetch.kind = KITH_FETCH_MEMBERS;
         fetch.chat = secure->wants_members;
+    } else if (!kith_uuid_is_nil(secure->looks_up.id)) {
+        struct e2e_person person = e2e_account_person(secure->account, secure->looks_up.id.raw);
+        fetch.kind = KITH_FETCH_LISTS;
+        fetch.user = secure->looks_up;
+        fetch.after = person.list == NULL ? 0 : person.list->seq;
     } else if (!choose_want(client, &fetch)) {
         return;
     }
@@ -131,6 +136,7 @@ static void fetch_done(struct kith_client *client)
     secure->changed = true;
     if (fetch->kind == KITH_FETCH_UPLOAD) secure->upload_due = false;
     if (fetch->kind == KITH_FETCH_LISTS) {
+        if (kith_uuid_eq(secure->looks_up.id, fetch->user.id)) secure->looks_up = (struct user_id){0};
         memcpy(want.account_id, fetch->user.id.raw, sizeof want.account_id);
         cool(client, &want, secure->helped ? COOL_MS : COOL_LONG_MS);
         for (struct pending *one = secure->pending_first; one != NULL; one = one->next)
@@ -161,5 +167,6 @@ bool kith_client_is_settled(const struct kith_client *client)
     const struct secure *secure = &client->secure;
 
     if (!secure_on(client)) return true;
-    return secure->keys_known && !secure->upload_due && !secure->busy && secure->pending_first == NULL;
+    return secure->keys_known && !secure->upload_due && !secure->busy && secure->pending_first == NULL &&
+           kith_uuid_is_nil(secure->looks_up.id);
 }

@@ -123,3 +123,17 @@ def test_an_unencrypted_chat_says_so(kithd: Kithd, tmp_path: Path) -> None:
     assert "not encrypted" in ann.run("chat", "show", chat[1]).stdout
     assert ann.run("chat", "create", "--group", "bob", code=2).stderr.count("encrypted groups")
 
+
+
+def test_both_see_one_safety_number_and_the_devices_that_were_signed(kithd: Kithd, tmp_path: Path) -> None:
+    ann, bob = two_people(kithd, tmp_path)
+    [hers] = ann.lines("verify", "bob")
+    [his] = bob.lines("verify", "ann", "--confirm")
+    assert hers["safety_number"] == his["safety_number"] and len(hers["safety_number"]) == 60
+    assert (hers["trust"], his["trust"]) == ("known", "verified")
+    link(ann, "ann", tmp_path / "tablet", kithd.url)
+    devices = bob.lines("device", "list", "ann")
+    assert [d["accepted"] for d in devices] == [True, True]
+    assert sorted(d["manager"] for d in devices) == [False, True]
+    [again] = bob.lines("verify", "ann")
+    assert (again["safety_number"], again["trust"]) == (his["safety_number"], "verified")
