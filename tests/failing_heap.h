@@ -1,0 +1,90 @@
+#ifndef KITH_TESTS_FAILING_HEAP_H
+#define KITH_TESTS_FAILING_HEAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * A heap whose n-th allocation fails: it stands in the place of malloc(), calloc() and free() of the program that includes
+ * this, once. Sanitizers and valgrind put an allocator of their own there; under them HEAP_IS_ANOTHERS is defined instead.
+ */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HEAP_IS_ANOTHERS
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define HEAP_IS_ANOTHERS
+#endif
+#endif
+
+#ifndef HEAP_IS_ANOTHERS
+/* glibc's own, behind the ones of the same name that are put in their place. */
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void __libc_free(void *block);
+
+/* volatile: compilers know that malloc() has no look at our variables. */
+static volatile bool heap_is_armed, heap_failed;
+static volatile unsigned heap_until_failure; /* allocations that still succeed while armed */
+static volatile long heap_live;              /* blocks allocated and not freed             */
+
+/* After `count` allocations the next one fails, and after that none. */
+static inline void heap_fail_after(unsigned count)
+{
+    heap_failed = false;
+    heap_until_failure = count;
+    heap_is_armed = true;
+}
+
+/* Whether it came to that; from here on no allocation fails. */
+static inline bool heap_has_failed(void)
+{
+    heap_is_armed = false;
+    return heap_failed;
+}
+
+static bool heap_fails_now(void)
+{
+    if (!heap_is_armed) return false;
+    if (heap_until_failure > 0) {
+        heap_until_failure--;
+        return false;
+    }
+    heap_is_armed = false;
+    heap_failed = true;
+    return true;
+}
+
+void *malloc(size_t size)
+{
+    if (heap_fails_now()) return NULL;
+    heap_live++;
+    return __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+    if (heap_fails_now()) return NULL;
+    heap_live++;
+    return __libc_calloc(count, size);
+}
+
+void free(void *block)
+{
+    if (block != NULL) heap_live--;
+    __libc_free(block);
+}
+
+/* Whether malloc() is the one above: valgrind, too, may put its own there, and says so to nobody. */
+static inline bool heap_is_ours(void)
+{
+    void *volatile block;
+
+    heap_fail_after(0);
+    block = malloc(1);
+    (void)heap_has_failed();
+    free(block);
+    return block == NULL;
+}
+#endif
+
+#endif
