@@ -69,12 +69,15 @@ enum e2e_list_step {
     E2E_LIST_NEXT,     /* its successor                                  */
     E2E_LIST_GAP,      /* newer, but the lists between are missing       */
     E2E_LIST_STALE,    /* older: ignored                                 */
-    E2E_LIST_FORK,     /* as old as the pinned one, and another: alarm   */
+    E2E_LIST_FORK,     /* it or its predecessor is as old as the pinned one, and another: alarm */
     E2E_LIST_IDENTITY, /* another root key: the person must act          */
     E2E_LIST_ROLLBACK, /* an older or another AIK under the same counter */
-    E2E_LIST_REUSED,   /* a removed device is back, or one has new keys  */
+    E2E_LIST_REUSED,   /* a removed device is back or forgotten, or one has new keys */
 };
-/** What `next` is to whoever has pinned `pinned` (NULL: nothing). Only FIRST, SAME and NEXT may be pinned. */
+/**
+ * What `next` is to whoever has pinned `pinned` (NULL: nothing), of the same account. Only FIRST, SAME and NEXT may be
+ * pinned.
+ */
 enum e2e_list_step e2e_device_list_compare(const struct e2e_device_list *pinned, const struct e2e_device_list *next);
 
 /** Lent from the list; NULL: none. */
@@ -98,7 +101,8 @@ struct e2e_acceptance {
 };
 /**
  * Signs `list` with AIK and appends the signed list to `out`, with `accept_count` acceptances, ascending in device_id. What
- * the list says is the caller's; is_accepted and hash are not looked at, a broken rule is KITH_E_MALFORMED.
+ * the list says is the caller's; is_accepted and hash are not looked at. A broken rule, an AIK that the list does not name,
+ * an acceptance of a device that it has not: KITH_E_MALFORMED. Certificate and acceptances are not verified.
  */
 KITH_MUST_USE kith_err e2e_device_list_sign(const struct e2e_device_list *list,
                                             const uint8_t aik_secret[static E2E_SIGN_SECRET_BYTES],
@@ -107,7 +111,10 @@ KITH_MUST_USE kith_err e2e_device_list_sign(const struct e2e_device_list *list,
 /** The acceptance of one device in a signed list, as it stands there. KITH_E_NOTFOUND; KITH_E_MALFORMED, … */
 KITH_MUST_USE kith_err e2e_device_acceptance(struct kith_slice signed_list, uint32_t device_id,
                                              uint8_t out[static E2E_SIGNATURE_BYTES]);
-/** Appends `signed_list` with one acceptance more, or in place of its device's. KITH_E_NOTFOUND: not in the list. */
+/**
+ * Appends `signed_list` with one acceptance more, or in place of its device's; verifies nothing. KITH_E_NOTFOUND: not in the
+ * list.
+ */
 KITH_MUST_USE kith_err e2e_device_list_add_acceptance(struct kith_slice signed_list,
                                                       const struct e2e_acceptance *accept, struct kith_buf *out);
 

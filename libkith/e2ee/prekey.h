@@ -42,7 +42,8 @@ KITH_MUST_USE kith_err e2e_prekey_new(const struct e2e_random *random,
 
 /**
  * Reads one of `device` and checks encoding, key and signature.
- * KITH_E_MALFORMED, KITH_E_UNSUPPORTED   KITH_E_DENIED  signature, or it has expired at now_ms
+ * KITH_E_MALFORMED, KITH_E_UNSUPPORTED   KITH_E_DENIED  signature; it has expired at now_ms; the device has not accepted
+ * its place in the list
  * On an error *out is zeros.
  */
 KITH_MUST_USE kith_err e2e_prekey_read(struct kith_slice prekey, enum e2e_prekey_kind kind,

@@ -41,7 +41,9 @@ struct e2e_bundle {
 
 /**
  * A begins. suite: the highest that both lists have. Draws EK, the KEM's coins, the ratchet key, in this order.
- * KITH_E_MALFORMED  a key of the bundle cannot be used      KITH_E_UNSUPPORTED  no suite in common      KITH_E_NOMEM
+ * KITH_E_MALFORMED  a key of the bundle cannot be used      KITH_E_UNSUPPORTED  no suite in common, or one that is not ours
+ * KITH_E_DENIED     the peer's device has not accepted its place in the list      KITH_E_NOMEM
+ * On an error *out is NULL.
  */
 KITH_MUST_USE kith_err e2e_session_begin(const struct e2e_random *random, const struct e2e_self *self,
                                          const struct e2e_end *peer, const struct e2e_bundle *bundle, uint64_t now_ms,
@@ -58,7 +60,7 @@ struct e2e_setup {
     uint8_t ek_pub[E2E_DH_BYTES];
     struct kith_slice ct; /* lent from the message */
 };
-/** KITH_E_NOTFOUND: the message has none. KITH_E_MALFORMED, KITH_E_UNSUPPORTED: no message of ours. */
+/** KITH_E_NOTFOUND: the message has none. KITH_E_MALFORMED, KITH_E_UNSUPPORTED (another suite, too): no message of ours. */
 KITH_MUST_USE kith_err e2e_message_setup(struct kith_slice message, struct e2e_setup *out);
 
 /** B's private halves that the set-up names; opk NULL iff opk_id is 0. */
@@ -67,9 +69,13 @@ struct e2e_setup_keys {
 };
 /**
  * B takes A's first message (or any that still carries the set-up): a new session, and the plaintext appended to `out`.
- * Draws the ratchet key of the first answer. On an error there is no session and `out` is as it was.
+ * Draws the ratchet key of the first answer. On an error there is no session and `out` is as it was. The lists are those
+ * that B has now: older ones in the set-up are taken, newer ones are to be fetched first.
  * KITH_E_MALFORMED  the message, a key in it      KITH_E_UNSUPPORTED  another suite than the highest in common
- * KITH_E_DENIED     it does not open              KITH_E_NOMEM, KITH_E_TOOBIG (of out)
+ * KITH_E_NOTFOUND   `keys` are not those that the set-up names
+ * KITH_E_DENIED     it does not open; another device of A, or one that has not accepted its place; a list that is newer
+ *                   than B's, or of the same seq and another
+ * KITH_E_TOOBIG     more than E2E_SKIP_MAX stepped over, or out's maximum      KITH_E_NOMEM
  */
 KITH_MUST_USE kith_err e2e_session_accept(const struct e2e_random *random, const struct e2e_self *self,
                                           const struct e2e_end *peer, const struct e2e_setup_keys *keys,
@@ -77,23 +83,25 @@ KITH_MUST_USE kith_err e2e_session_accept(const struct e2e_random *random, const
                                           struct kith_buf *out);
 
 /**
- * Appends the message of one plaintext, 1..E2E_MESSAGE_PLAIN_MAX bytes. Draws the nonce.
- * KITH_E_TOOBIG, KITH_E_NOMEM
+ * Appends the message of one plaintext, 1..E2E_MESSAGE_PLAIN_MAX bytes; an empty one is our own mistake. Draws the nonce.
+ * KITH_E_TOOBIG  it is longer, or out's maximum; or all numbers of the chain were sent      KITH_E_NOMEM
  */
 KITH_MUST_USE kith_err e2e_session_encrypt(const struct e2e_random *random, struct e2e_session *session,
                                            struct kith_slice plain, uint64_t now_ms, struct kith_buf *out);
 /**
- * Appends the plaintext. Draws a ratchet key when the peer's is new.
- * KITH_E_MALFORMED  no message, or its ratchet key is no key      KITH_E_CONFLICT  its key was used or given up: a repeat
+ * Appends the plaintext. Draws a ratchet key when the peer's is new, after all else went well. No DH is spent on what is
+ * malformed, a repeat in a known chain, or too far ahead.
+ * KITH_E_MALFORMED, KITH_E_UNSUPPORTED  no message, or its ratchet key is no key
+ * KITH_E_CONFLICT   its key was used or given up: a repeat (of a chain of which nothing is kept any more: KITH_E_DENIED)
  * KITH_E_TOOBIG     more than E2E_SKIP_MAX stepped over, or out's maximum
- * KITH_E_DENIED     commitment or seal does not fit                KITH_E_NOMEM
+ * KITH_E_DENIED     commitment or seal does not fit; it has another session's set-up      KITH_E_NOMEM
  */
 KITH_MUST_USE kith_err e2e_session_decrypt(const struct e2e_random *random, struct e2e_session *session,
                                            struct kith_slice message, uint64_t now_ms, struct kith_buf *out);
 
 /** The transcript hash, lent: which of two sessions begun at once sends, and whether a set-up is this session's. */
 const uint8_t *e2e_session_transcript(const struct e2e_session *session);
-/** Whether `setup` (with its ek_pub and ct) began this session. */
+/** Whether `setup` began this session: its ek_pub did. What else it says, T says, and a message under T proves. */
 bool e2e_session_is_of(const struct e2e_session *session, const struct e2e_setup *setup);
 /** What the caller's upkeep looks at. */
 struct e2e_session_facts {
