@@ -239,6 +239,28 @@ static void test_api_claim__a_contact_is_whom_the_owner_accepted(void **state)
     expect_left(fx, &bob, 9, 9);
 }
 
+/* What is known of a person counts for all their devices in the question. */
+static void test_api_claim__a_persons_devices_are_all_treated_alike(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob"), phone = afx_login(fx, "bob", "phone"),
+                  eve = afx_person(fx, "eve");
+    const struct person *people[] = {&eve, &ann};
+
+    befriend(fx, &ann, &bob, false);
+    leave_keys(fx, &bob, 10, 10);
+    leave_keys(fx, &phone, 10, 10);
+    for (int i = 0; i < 2; i++) {
+        struct reply *reply = expect_kept(claim_two(fx, people[i], &bob, &phone), 200, NULL);
+        for (int n = 0; n < 2; n++)
+            assert_true(reply_bool(reply, n == 0 ? "bundles/0/kem_last_resort" : "bundles/1/kem_last_resort") ==
+                        (i == 0));
+        reply_free(reply);
+    }
+    expect_left(fx, &bob, 9, 9);
+    expect_left(fx, &phone, 9, 9);
+}
+
 static void test_api_claim__own_devices_are_contacts_and_the_asking_one_is_refused(void **state)
 {
     struct afx *fx = *state;
@@ -490,6 +512,7 @@ int main(void)
         TEST(what_was_given_does_not_come_back_with_a_repeated_upload),
         TEST(the_last_ten_of_each_kind_are_for_accepted_contacts),
         TEST(a_contact_is_whom_the_owner_accepted),
+        TEST(a_persons_devices_are_all_treated_alike),
         TEST(own_devices_are_contacts_and_the_asking_one_is_refused),
         TEST(what_has_no_bundle_is_missing),
         TEST(a_removed_device_is_missing),

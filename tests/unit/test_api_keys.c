@@ -261,6 +261,31 @@ static void test_api_keys__go_with_their_device(void **state)
     expect_counts(show(fx, &ann), 3, 3, 3);
 }
 
+static bool put_ended;
+
+static void put_done(struct account_call *call)
+{
+    (void)call;
+    put_ended = true;
+}
+
+/* I-A2: whoever is signed out while an upload is on its way leaves nothing. */
+static void test_api_keys__are_not_taken_of_who_was_signed_out_meanwhile(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann"), again;
+    struct account_keys_put op = {.call = {.loop = fx->loops[1], .done = put_done},
+                                  .who = {.user = {uuid_of(ann.user)}, .device = {uuid_of(ann.device)}}};
+
+    expect(afx_ask(fx, "POST", "/auth/logout", ann.access, NULL), 204, NULL);
+    put_ended = false;
+    account_keys_put(fx->accounts, &op);
+    afx_until(fx, &put_ended);
+    assert_int_equal(op.call.code, CODE_UNAUTHORIZED);
+    again = afx_login(fx, "ann", "new");
+    expect_counts(show(fx, &again), 2, 0, 0);
+}
+
 static void test_api_keys__stay_when_a_device_is_only_signed_out(void **state)
 {
     struct afx *fx = *state;
@@ -324,6 +349,7 @@ int main(void)
         TEST(sizes_at_the_limit_and_one_past_it),
         TEST(what_has_no_form_is_named),
         TEST(go_with_their_device),
+        TEST(are_not_taken_of_who_was_signed_out_meanwhile),
         TEST(stay_when_a_device_is_only_signed_out),
         TEST(go_when_a_device_makes_room),
         TEST(go_with_the_account),
