@@ -323,7 +323,32 @@ static void test_api_claim__what_has_no_bundle_is_missing(void **state)
     reply = expect_kept(claim_two(fx, &ann, &phone, &carl), 200, NULL);
     assert_int_equal(json_array_size(reply_at(reply, "missing")), 2);
     reply_free(reply);
+    upload_begin(&json);
+    upload_prekey(&json, "kem_lr", 2, MLKEM, fresh_fill());
+    reply = afx_start(fx, "PUT", "/devices/me/keys", phone.access, upload_end(&json));
+    reply_wait(reply);
+    expect(reply, 200, NULL);
+    kith_buf_deinit(&json);
+    reply = expect_kept(claim(fx, &ann, &phone), 200, NULL); /* without the signed one neither */
+    assert_int_equal(json_array_size(reply_at(reply, "missing")), 1);
+    reply_free(reply);
     expect_left(fx, &phone, 20, 20);
+}
+
+/* However often one that is missing is named beside others. */
+static void test_api_claim__what_is_missing_has_no_limit(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob"), phone = afx_login(fx, "bob", "phone"),
+                  bare = afx_login(fx, "bob", "bare");
+
+    leave_keys(fx, &bob, 20, 20);
+    leave_keys(fx, &phone, 20, 20);
+    for (unsigned i = 0; i < 2 * ACCOUNT_CLAIMS; i++)
+        expect(claim_two(fx, &ann, i % 2 == 0 ? &bob : &phone, &bare), 200, NULL);
+    leave_keys(fx, &bare, 20, 20);
+    for (unsigned i = 0; i < ACCOUNT_CLAIMS; i++) expect(claim(fx, &ann, &bare), 200, NULL);
+    expect(claim(fx, &ann, &bare), 429, "TOO_MANY");
 }
 
 static void test_api_claim__a_removed_device_is_missing(void **state)
@@ -515,6 +540,7 @@ int main(void)
         TEST(a_persons_devices_are_all_treated_alike),
         TEST(own_devices_are_contacts_and_the_asking_one_is_refused),
         TEST(what_has_no_bundle_is_missing),
+        TEST(what_is_missing_has_no_limit),
         TEST(a_removed_device_is_missing),
         TEST(devices_at_the_limit_and_one_past_it),
         cmocka_unit_test(test_api_claim__no_key_is_given_twice_whatever_happens),

@@ -319,6 +319,47 @@ static void test_api_keys__go_when_a_device_makes_room(void **state)
     expect_counts(show(fx, &ann), 33, 0, 0);
 }
 
+struct rows {
+    struct directory_call call;
+    size_t count;
+    bool done;
+};
+
+static bool row_counted(void *arg, const void *record)
+{
+    struct rows *rows = arg;
+
+    (void)record;
+    rows->count++;
+    return true;
+}
+
+static kith_err rows_run(struct directory_call *call, struct directory_tx *tx)
+{
+    static const struct directory_table *const tables[] = {&table_signed_lists, &table_device_keys, &table_prekeys};
+    kith_err err = KITH_OK;
+
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0] && err == KITH_OK; i++)
+        err = directory_scan(tx, tables[i], 0, 0, NULL, false, row_counted, call);
+    return err;
+}
+
+static void rows_done(struct directory_call *call)
+{
+    ((struct rows *)call)->done = true;
+}
+
+/* Of all lists and keys of everybody. */
+static size_t rows_count(struct afx *fx)
+{
+    struct rows rows = {.call = {.loop = fx->loops[1], .read_only = true, .run = rows_run, .done = rows_done}};
+
+    directory_call(fx->directory, &rows.call);
+    afx_until(fx, &rows.done);
+    assert_int_equal(rows.call.err, KITH_OK);
+    return rows.count;
+}
+
 static void test_api_keys__go_with_the_account(void **state)
 {
     struct afx *fx = *state;
@@ -328,7 +369,9 @@ static void test_api_keys__go_with_the_account(void **state)
     expect(send_list(fx, &ann, 1, NULL, 1, 1, hash), 200, NULL);
     expect(send_all(fx, &ann, 10, 10, 0), 200, NULL);
     expect(send_all(fx, &phone, 10, 10, 5000), 200, NULL);
+    assert_int_equal(rows_count(fx), 1 + 2 + 40);
     expect(afx_ask(fx, "DELETE", "/users/me", phone.access, NULL), 204, NULL);
+    assert_int_equal(rows_count(fx), 0);
     expect(devices_of(fx, &bob, ann.user), 404, "NOT_FOUND");
     expect(send_all(fx, &bob, 10, 10, 0), 200, NULL);
     expect(send_all(fx, &bob, 0, 0, 0), 200, NULL);
