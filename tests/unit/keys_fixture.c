@@ -216,3 +216,84 @@ void expect_refused(struct reply *reply, unsigned status, const char *code, cons
     assert_string_equal(reply_str(reply, "pointer"), pointer);
     reply_free(reply);
 }
+
+uint64_t fresh_fill(void)
+{
+    static uint64_t fill;
+
+    return fill += 1000;
+}
+
+void leave_these(struct afx *fx, const struct person *who, uint32_t opks, uint32_t kem_ots, uint64_t fill, bool lasting)
+{
+    struct kith_buf json;
+
+    upload_begin(&json);
+    if (lasting) upload_prekey(&json, "spk", 1, PREKEY_X25519_BYTES, fill + 1);
+    if (lasting) upload_prekey(&json, "kem_lr", 2, PREKEY_MLKEM_BYTES, fill + 2);
+    upload_prekeys(&json, "opks", 100, opks, PREKEY_X25519_BYTES, fill);
+    upload_prekeys(&json, "kem_ots", 100, kem_ots, PREKEY_MLKEM_BYTES, fill);
+    expect(send_keys(fx, who, &json), 200, NULL);
+}
+
+void leave_keys(struct afx *fx, const struct person *who, uint32_t opks, uint32_t kem_ots)
+{
+    leave_these(fx, who, opks, kem_ots, fresh_fill(), true);
+}
+
+struct reply *claim(struct afx *fx, const struct person *by, const struct person *of)
+{
+    return afx_ask(fx, "POST", "/keys/claim", by->access, "{\"devices\":[{\"user_id\":\"%s\",\"device_id\":\"%s\"}]}",
+                   of->user, of->device);
+}
+
+static uint32_t id_at(const struct reply *reply, const char *path, size_t public_bytes)
+{
+    uint8_t bytes[KITH_PREKEY_BYTES_MAX];
+    struct prekey prekey;
+    size_t len = 0;
+    json_t *value = reply_at(reply, path);
+
+    if (value == NULL) return 0;
+    assert_int_equal(sodium_base642bin(bytes, sizeof bytes, json_string_value(value), json_string_length(value), NULL,
+                                       &len, NULL, sodium_base64_VARIANT_ORIGINAL),
+                     0);
+    assert_int_equal(prekey_decode(kith_slice_of(bytes, len), &prekey), KITH_OK);
+    assert_int_equal(prekey.public_key.len, public_bytes);
+    return prekey.id;
+}
+
+struct got got_of(struct reply *reply)
+{
+    struct got got;
+
+    (void)expect_kept(reply, 200, NULL);
+    assert_int_equal(json_array_size(reply_at(reply, "bundles")), 1);
+    assert_int_equal(json_array_size(reply_at(reply, "missing")), 0);
+    got = (struct got){.spk = id_at(reply, "bundles/0/spk", PREKEY_X25519_BYTES),
+                       .kem = id_at(reply, "bundles/0/kem", PREKEY_MLKEM_BYTES),
+                       .opk = id_at(reply, "bundles/0/opk", PREKEY_X25519_BYTES),
+                       .is_last = reply_bool(reply, "bundles/0/kem_last_resort")};
+    reply_free(reply);
+    return got;
+}
+
+void befriend(struct afx *fx, const struct person *asks, const struct person *accepts, bool encrypted)
+{
+    char members[64], target[80];
+
+    (void)snprintf(members, sizeof members, "[\"%s\"]", accepts->user);
+    (void)snprintf(target, sizeof target, "/chats/%s/accept", afx_chat(fx, asks, "direct", encrypted, members));
+    expect(afx_ask(fx, "POST", target, accepts->access, NULL), 200, NULL);
+}
+
+struct reply *say(struct afx *fx, const struct person *by, const struct person *to, const char *chat,
+                  json_int_t list_seq)
+{
+    return afx_ask(fx, "POST", "/messages", by->access,
+                   "{\"chat_id\":\"%s\",\"msg_id\":\"%s\",\"encrypted\":true,"
+                   "\"bodies\":[{\"device_id\":\"%s\",\"content\":\"aGk=\"}],"
+                   "\"device_lists\":[{\"user_id\":\"%s\",\"list_seq\":1},"
+                   "{\"user_id\":\"%s\",\"list_seq\":%lld}]}",
+                   chat, afx_msg_id(fx), to->device, by->user, to->user, (long long)list_seq);
+}

@@ -45,4 +45,25 @@ struct reply *devices_of(struct afx *fx, const struct person *by, const char *us
 void expect_counts(struct reply *reply, json_int_t list_seq, json_int_t opks, json_int_t kem_ots);
 void expect_refused(struct reply *reply, unsigned status, const char *code, const char *pointer);
 
+/** A number for prekeys that no upload had before. */
+uint64_t fresh_fill(void);
+/** One-time prekeys with ids from 100 on, made of `fill`; with lasting ones, these have the ids 1 and 2. */
+void leave_these(struct afx *fx, const struct person *who, uint32_t opks, uint32_t kem_ots, uint64_t fill,
+                 bool lasting);
+/** Both, fresh. */
+void leave_keys(struct afx *fx, const struct person *who, uint32_t opks, uint32_t kem_ots);
+/** POST /keys/claim of one device. */
+struct reply *claim(struct afx *fx, const struct person *by, const struct person *of);
+/** The ids in an answer with one bundle, after a look at their form; 0: there is none. Frees. */
+struct got {
+    uint32_t spk, kem, opk;
+    bool is_last;
+};
+struct got got_of(struct reply *reply);
+/** The first writes to the second, who accepts. */
+void befriend(struct afx *fx, const struct person *asks, const struct person *accepts, bool encrypted);
+/** A message that was made for this number of the other's devices. */
+struct reply *say(struct afx *fx, const struct person *by, const struct person *to, const char *chat,
+                  json_int_t list_seq);
+
 #endif

@@ -2,42 +2,9 @@
 #include "api_fixture.h"
 #include "keys_fixture.h"
 
-#include <sodium.h>
-
-/* POST /keys/claim. */
+/* POST /keys/claim. Over crashes: test_api_keys_crash.c. */
 #define X25519 PREKEY_X25519_BYTES
 #define MLKEM  PREKEY_MLKEM_BYTES
-
-/* The next upload's keys are other ones than those before. */
-static uint64_t fresh_fill(void)
-{
-    static uint64_t fill;
-
-    return fill += 1000;
-}
-
-static void leave_these(struct afx *fx, const struct person *who, uint32_t opks, uint32_t kem_ots, uint64_t fill,
-                        bool lasting)
-{
-    struct kith_buf json;
-    struct reply *reply;
-
-    upload_begin(&json);
-    if (lasting) upload_prekey(&json, "spk", 1, X25519, fill + 1);
-    if (lasting) upload_prekey(&json, "kem_lr", 2, MLKEM, fill + 2);
-    upload_prekeys(&json, "opks", 100, opks, X25519, fill);
-    upload_prekeys(&json, "kem_ots", 100, kem_ots, MLKEM, fill);
-    reply = afx_start(fx, "PUT", "/devices/me/keys", who->access, upload_end(&json));
-    reply_wait(reply);
-    kith_buf_deinit(&json);
-    expect(reply, 200, NULL);
-}
-
-/* Lasting prekeys with the ids 1 and 2 and so many one-time ones. */
-static void leave_keys(struct afx *fx, const struct person *who, uint32_t opks, uint32_t kem_ots)
-{
-    leave_these(fx, who, opks, kem_ots, fresh_fill(), true);
-}
 
 static void expect_left(struct afx *fx, const struct person *who, json_int_t opks, json_int_t kem_ots)
 {
@@ -48,55 +15,12 @@ static void expect_left(struct afx *fx, const struct person *who, json_int_t opk
     reply_free(reply);
 }
 
-static struct reply *claim(struct afx *fx, const struct person *by, const struct person *of)
-{
-    return afx_ask(fx, "POST", "/keys/claim", by->access, "{\"devices\":[{\"user_id\":\"%s\",\"device_id\":\"%s\"}]}",
-                   of->user, of->device);
-}
-
 static struct reply *claim_two(struct afx *fx, const struct person *by, const struct person *a, const struct person *b)
 {
     return afx_ask(fx, "POST", "/keys/claim", by->access,
                    "{\"devices\":[{\"user_id\":\"%s\",\"device_id\":\"%s\"},"
                    "{\"user_id\":\"%s\",\"device_id\":\"%s\"}]}",
                    a->user, a->device, b->user, b->device);
-}
-
-/* The id of a prekey in an answer, 0 when it has none, after a look at its form. */
-static uint32_t id_at(const struct reply *reply, const char *path, size_t public_bytes)
-{
-    uint8_t bytes[KITH_PREKEY_BYTES_MAX];
-    struct prekey prekey;
-    size_t len = 0;
-    json_t *value = reply_at(reply, path);
-
-    if (value == NULL) return 0;
-    assert_int_equal(sodium_base642bin(bytes, sizeof bytes, json_string_value(value), json_string_length(value), NULL,
-                                       &len, NULL, sodium_base64_VARIANT_ORIGINAL),
-                     0);
-    assert_int_equal(prekey_decode(kith_slice_of(bytes, len), &prekey), KITH_OK);
-    assert_int_equal(prekey.public_key.len, public_bytes);
-    return prekey.id;
-}
-
-struct got {
-    uint32_t spk, kem, opk;
-    bool is_last;
-};
-
-static struct got got_of(struct reply *reply)
-{
-    struct got got;
-
-    (void)expect_kept(reply, 200, NULL);
-    assert_int_equal(json_array_size(reply_at(reply, "bundles")), 1);
-    assert_int_equal(json_array_size(reply_at(reply, "missing")), 0);
-    got = (struct got){.spk = id_at(reply, "bundles/0/spk", X25519),
-                       .kem = id_at(reply, "bundles/0/kem", MLKEM),
-                       .opk = id_at(reply, "bundles/0/opk", X25519),
-                       .is_last = reply_bool(reply, "bundles/0/kem_last_resort")};
-    reply_free(reply);
-    return got;
 }
 
 static void expect_once(struct reply *reply)
@@ -115,16 +39,6 @@ static void expect_last_resort(struct reply *reply)
     assert_int_equal(got.kem, 2);
     assert_int_equal(got.opk, 0);
     assert_true(got.is_last);
-}
-
-/* The chat's second person accepts the first. */
-static void befriend(struct afx *fx, const struct person *asks, const struct person *accepts, bool encrypted)
-{
-    char members[64], target[80];
-
-    (void)snprintf(members, sizeof members, "[\"%s\"]", accepts->user);
-    (void)snprintf(target, sizeof target, "/chats/%s/accept", afx_chat(fx, asks, "direct", encrypted, members));
-    expect(afx_ask(fx, "POST", target, accepts->access, NULL), 200, NULL);
 }
 
 static struct person refresh(struct afx *fx, const struct person *who)
@@ -407,61 +321,6 @@ static void test_api_claim__devices_at_the_limit_and_one_past_it(void **state)
     expect(afx_ask(fx, "POST", "/keys/claim", NULL, "{\"devices\":[]}"), 401, "UNAUTHORIZED");
 }
 
-/* Many at once, and a crash amid them: what somebody was told nobody else is. */
-static void test_api_claim__no_key_is_given_twice_whatever_happens(void **state)
-{
-    enum { PEOPLE = 6, KEYS = 60 };
-    unsigned told_in_all = 0, untold = 0;
-
-    (void)state;
-    for (uint64_t seed = 1; seed <= 20; seed++) {
-        struct afx *fx = afx_new(seed, REGISTRATION_OPEN, 10);
-        struct person bob = afx_person(fx, "bob"), people[PEOPLE];
-        struct reply *replies[PEOPLE * ACCOUNT_CLAIMS];
-        bool seen[2][KEYS] = {{false}};
-        unsigned told = 0;
-
-        for (unsigned i = 0; i < PEOPLE; i++) {
-            char name[] = {'p', (char)('a' + i), '\0'};
-            people[i] = afx_person(fx, name);
-            befriend(fx, &people[i], &bob, i % 2 == 0);
-        }
-        leave_keys(fx, &bob, KEYS, KEYS);
-        for (unsigned i = 0; i < PEOPLE * ACCOUNT_CLAIMS; i++) {
-            char body[160];
-            (void)snprintf(body, sizeof body, "{\"devices\":[{\"user_id\":\"%s\",\"device_id\":\"%s\"}]}", bob.user,
-                           bob.device);
-            replies[i] = afx_start(fx, "POST", "/keys/claim", people[i % PEOPLE].access, body);
-        }
-        afx_run_ms(fx, 5 + 3 * seed);
-        for (unsigned i = 0; i < PEOPLE * ACCOUNT_CLAIMS; i++)
-            if (!replies[i]->done) reply_abort(replies[i]);
-        afx_kill(fx);
-        afx_open(fx);
-        for (unsigned i = 0; i < PEOPLE * ACCOUNT_CLAIMS; i++) {
-            struct got got;
-            if (replies[i]->status == 0) {
-                reply_free(replies[i]);
-                continue;
-            }
-            got = got_of(replies[i]);
-            told++;
-            assert_false(seen[0][got.opk - 100] || seen[1][got.kem - 100]);
-            seen[0][got.opk - 100] = seen[1][got.kem - 100] = true;
-        }
-        for (unsigned i = 0; i < PEOPLE; i++) {
-            struct got got = got_of(claim(fx, &people[i], &bob));
-            assert_false(seen[0][got.opk - 100] || seen[1][got.kem - 100]);
-            seen[0][got.opk - 100] = seen[1][got.kem - 100] = true;
-        }
-        told_in_all += told;
-        untold += PEOPLE * ACCOUNT_CLAIMS - told;
-        afx_free(fx);
-    }
-    assert_in_range(told_in_all, 50, 20 * PEOPLE * ACCOUNT_CLAIMS); /* both happen */
-    assert_in_range(untold, 50, 20 * PEOPLE * ACCOUNT_CLAIMS);
-}
-
 /* ------------------------------------------------------------------------------------------------ limits */
 
 static void test_api_claim__six_at_once_and_then_one_every_ten_minutes(void **state)
@@ -543,7 +402,6 @@ int main(void)
         TEST(what_is_missing_has_no_limit),
         TEST(a_removed_device_is_missing),
         TEST(devices_at_the_limit_and_one_past_it),
-        cmocka_unit_test(test_api_claim__no_key_is_given_twice_whatever_happens),
         TEST(six_at_once_and_then_one_every_ten_minutes),
         TEST(is_refused_as_a_whole),
         TEST(patience_does_not_get_at_the_reserve),

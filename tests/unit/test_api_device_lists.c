@@ -30,18 +30,6 @@ static void test_api_device_lists__of_somebody_else_are_refused(void **state)
     expect_refused(send_list(fx, &mixed, 1, NULL, 0, 1, hash), 400, "BAD_REQUEST", "/list");
 }
 
-/* A message that was made for this number of the other's devices. */
-static struct reply *say(struct afx *fx, const struct person *by, const struct person *to, const char *chat,
-                         json_int_t list_seq)
-{
-    return afx_ask(fx, "POST", "/messages", by->access,
-                   "{\"chat_id\":\"%s\",\"msg_id\":\"%s\",\"encrypted\":true,"
-                   "\"bodies\":[{\"device_id\":\"%s\",\"content\":\"aGk=\"}],"
-                   "\"device_lists\":[{\"user_id\":\"%s\",\"list_seq\":1},"
-                   "{\"user_id\":\"%s\",\"list_seq\":%lld}]}",
-                   chat, afx_msg_id(fx), to->device, by->user, to->user, (long long)list_seq);
-}
-
 static void test_api_device_lists__a_new_one_is_known_to_the_chats_when_it_is_answered(void **state)
 {
     struct afx *fx = afx_new(3, REGISTRATION_OPEN, 20);
@@ -79,53 +67,6 @@ static void test_api_device_lists__one_is_not_answered_before_the_chats_know(voi
     fx->log_store.full = false;
     afx_run_ms(fx, 10000);
     expect_counts(send_list(fx, &ann, 1, NULL, 0, 1, hash), 2, 0, 0);
-}
-
-/* It is there whole or not at all, the chats have the directory's number, and what was answered holds. */
-static void test_api_device_lists__one_survives_a_crash_at_any_step(void **state)
-{
-    unsigned answered = 0, held = 0;
-
-    (void)state;
-    for (unsigned steps = 0; steps < 70; steps++) {
-        struct afx *fx = afx_new(steps + 1, REGISTRATION_OPEN, steps % 2 == 0 ? 0 : 3);
-        struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob");
-        struct kith_uuid device = uuid_of(bob.device);
-        struct fake_list list = {.account = uuid_of(bob.user), .seq = 1, .devices = &device, .device_count = 1};
-        struct kith_buf bytes, json;
-        struct reply *put, *got;
-        char members[64];
-        const char *chat;
-        bool is_there;
-
-        (void)snprintf(members, sizeof members, "[\"%s\"]", bob.user);
-        chat = afx_chat(fx, &ann, "direct", true, members);
-        kith_buf_init(&bytes, KITH_SIGNED_LIST_BYTES_MAX);
-        fake_list_put(&bytes, &list, NULL);
-        upload_begin(&json);
-        upload_bytes(&json, "list", kith_buf_peek(&bytes));
-        put = afx_start(fx, "PUT", "/devices/me/keys", bob.access, upload_end(&json));
-        for (unsigned i = 0; i < steps && !put->done; i++) (void)sim_world_step(fx->world);
-        if (!put->done) reply_abort(put);
-        answered += put->status == 200;
-        afx_kill(fx);
-        afx_open(fx);
-        afx_run_ms(fx, 1000);
-        got = expect_kept(devices_of(fx, &ann, bob.user), 200, NULL);
-        is_there = reply_at(got, "list") != NULL;
-        held += is_there;
-        assert_int_equal(reply_int(got, "list_seq"), is_there ? 2 : 1);
-        if (put->status != 0) assert_int_equal(put->status, 200);
-        if (put->status != 0) assert_true(is_there);
-        expect(say(fx, &ann, &bob, chat, is_there ? 1 : 2), 409, "STALE_DEVICES");
-        expect(say(fx, &ann, &bob, chat, is_there ? 2 : 1), 201, NULL);
-        reply_free(got);
-        reply_free(put);
-        kith_buf_deinit(&json);
-        kith_buf_deinit(&bytes);
-        afx_free(fx);
-    }
-    assert_true(answered > 0 && held > answered && held < 70);
 }
 
 /* ------------------------------------------------------------------------------------------------ a person's devices */
@@ -186,7 +127,6 @@ int main(void)
         TEST(of_somebody_else_are_refused),
         cmocka_unit_test(test_api_device_lists__a_new_one_is_known_to_the_chats_when_it_is_answered),
         TEST(one_is_not_answered_before_the_chats_know),
-        cmocka_unit_test(test_api_device_lists__one_survives_a_crash_at_any_step),
         TEST(anybody_may_ask_for_a_persons_devices),
         TEST(are_asked_for_up_to_a_limit),
     };
