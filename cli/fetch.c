@@ -104,7 +104,7 @@ static void take_lists(struct fetcher *fetcher, const json_t *body)
     json_t *text;
     size_t i;
 
-    json_array_foreach(json_object_get(body, "lists"), i, text) take_list(fetcher, text, list_seq);
+    json_array_foreach(json_object_get(body, "past"), i, text) take_list(fetcher, text, 0);
     take_list(fetcher, json_object_get(body, "list"), list_seq);
 }
 
@@ -278,7 +278,10 @@ void fetcher_start(struct fetcher *fetcher, const struct kith_fetch *fetch)
         return;
     case KITH_FETCH_LISTS:
         kith_uuid_format(fetch->user.id, id);
-        (void)snprintf(path, sizeof path, "/users/%s/devices?after=%llu", id, (unsigned long long)fetch->after);
+        if (fetch->after == 0)
+            (void)snprintf(path, sizeof path, "/users/%s/devices", id);
+        else
+            (void)snprintf(path, sizeof path, "/users/%s/devices?after=%llu", id, (unsigned long long)fetch->after);
         ask(fetcher, HTTP1_GET, path, NULL);
         return;
     case KITH_FETCH_BUNDLES: ask(fetcher, HTTP1_POST, "/keys/claim", claim_body(fetch)); return;

@@ -56,7 +56,10 @@ void kith_client_keys(struct kith_client *client, bool has_list, uint64_t list_s
         e2e_account_found(secure->account, client->now.wall_ms) != KITH_OK)
         return;
     secure->keys_known = true;
-    e2e_account_own_seq(secure->account, list_seq);
+    /* Another device of this account has changed its list, or added its acceptance. */
+    if (e2e_account_person(secure->account, client->config.user.id.raw).list_seq != list_seq &&
+        e2e_account_state(secure->account) == E2E_ACCOUNT_READY)
+        secure->looks_up = client->config.user;
     e2e_account_prekeys_left(secure->account, opk_count, kem_ot_count);
     secure->upload_due = e2e_account_state(secure->account) == E2E_ACCOUNT_READY;
 }
@@ -77,6 +80,8 @@ void kith_client_list(struct kith_client *client, struct user_id user, uint64_t 
     kith_err err = e2e_account_list(client->secure.account, client->now.wall_ms, user.id.raw, list_seq, signed_list);
 
     client->secure.helped |= err == KITH_OK;
+    if (kith_uuid_eq(user.id, client->config.user.id))
+        client->secure.upload_due = e2e_account_state(client->secure.account) == E2E_ACCOUNT_READY;
 }
 
 void kith_client_no_bundle(struct kith_client *client, struct user_id user, struct device_id device)

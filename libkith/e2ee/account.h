@@ -85,7 +85,7 @@ struct e2e_person {
 struct e2e_person e2e_account_person(const struct e2e_account *account,
                                      const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES]);
 /**
- * A list that was fetched, with the server's number for it.
+ * A list that was fetched, with the server's number for it; 0: one of the past, on the way to the newest.
  * KITH_OK        pinned, or the same          KITH_E_DENIED, KITH_E_MALFORMED, …  not believed: as e2e_device_list_read()
  * KITH_E_CONFLICT  FORK, ROLLBACK, REUSED or an expired one's gain: not pinned; the person's trust may have changed
  * KITH_E_NOTFOUND  a gap: the lists between are missing       KITH_E_FULL, KITH_E_NOMEM

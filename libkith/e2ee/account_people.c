@@ -99,10 +99,40 @@ static kith_err identity_changed(struct person *person, const struct e2e_device_
     return KITH_OK;
 }
 
-/* Whether this device still belongs to its account. */
-static void look_at_own(struct e2e_account *account)
+/* A manager that had not seen this device's acceptance signed a list without it: it is added again. */
+static void accept_again(struct e2e_account *account, struct person *me)
 {
-    if (account->state != E2E_ACCOUNT_READY || account_own_device(account) != NULL) return;
+    struct e2e_acceptance ours = {.device_id = account->self.device_id};
+    struct e2e_device_list *list = malloc(sizeof *list);
+    struct kith_buf with_ours;
+    kith_err err = list == NULL ? KITH_E_NOMEM : KITH_OK;
+
+    kith_buf_init(&with_ours, E2E_SIGNED_LIST_BYTES_MAX);
+    if (err == KITH_OK)
+        err = e2e_device_accept(account->self.dsk_secret, me->list, account_own_device(account), ours.signature);
+    if (err == KITH_OK) err = e2e_device_list_add_acceptance(kith_buf_peek(&me->signed_list), &ours, &with_ours);
+    if (err == KITH_OK) err = e2e_device_list_read(kith_buf_peek(&with_ours), me->account_id, list);
+    if (err == KITH_OK) err = account_person_pin(me, list, kith_buf_peek(&with_ours));
+    if (err == KITH_OK) { /* else when the list is fetched next */
+        memcpy(account->self.acceptance, ours.signature, sizeof ours.signature);
+        account->self.list_unsent = true;
+        account_keep_person(account, me);
+        account_keep_self(account);
+    }
+    kith_buf_deinit(&with_ours);
+    free(list);
+}
+
+/* Whether this device still belongs to its account, and everybody can see that it wants to. */
+static void look_at_own(struct e2e_account *account, struct person *me)
+{
+    const struct e2e_device *device = account_own_device(account);
+
+    if (account->state != E2E_ACCOUNT_READY) return;
+    if (device != NULL) {
+        if (!device->is_accepted) accept_again(account, me);
+        return;
+    }
     account->state = E2E_ACCOUNT_REMOVED;
     account_keep_self(account);
 }
@@ -147,11 +177,13 @@ kith_err e2e_account_list(struct e2e_account *account, uint64_t now_ms,
     if (err == KITH_OK && gains_when_expired(person->list, list, now_ms)) err = KITH_E_CONFLICT;
     if (err == KITH_OK) err = take_list(account, person, list, signed_list);
     if (err != KITH_OK) goto done;
-    person->list_seq = list_seq;
-    person->is_stale = false;
+    if (list_seq != 0) {
+        person->list_seq = list_seq;
+        person->is_stale = false;
+    }
     account_keep_person(account, person);
     account_peers_prune(account, person);
-    if (is_own(account, person)) look_at_own(account);
+    if (is_own(account, person)) look_at_own(account, person);
 done:
     free(list);
     return err;

@@ -1,4 +1,5 @@
 #include <sodium.h>
+#include <stdlib.h>
 
 #include "account/account_impl.h"
 #include "account/keys.h"
@@ -85,6 +86,40 @@ static bool device_listed(void *arg, const void *record)
     return true;
 }
 
+static bool past_listed(void *arg, const void *record)
+{
+    struct account_user_devices *op = arg;
+    const struct past_list_record *past = record;
+    uint8_t *copy;
+
+    if (op->past_count == ACCOUNT_PAST_LISTS_MAX) return false;
+    copy = malloc(past->list.len);
+    if (copy == NULL) {
+        op->err = KITH_E_NOMEM;
+        return false;
+    }
+    memcpy(copy, past->list.bytes, past->list.len);
+    op->past[op->past_count++] = kith_slice_of(copy, past->list.len);
+    return true;
+}
+
+void account_user_devices_free(struct account_user_devices *op)
+{
+    while (op->past_count > 0) free((void *)(uintptr_t)op->past[--op->past_count].ptr);
+}
+
+static kith_err past_load(struct account_user_devices *op, struct directory_tx *tx)
+{
+    struct past_list_record key = {.user_id = op->user.id, .seq = op->after};
+    kith_err err;
+
+    account_user_devices_free(op);
+    op->err = KITH_OK;
+    if (!op->has_after) return KITH_OK;
+    err = directory_scan(tx, &table_past_lists, PAST_LISTS_BY_SEQ, 1, &key, true, past_listed, op);
+    return err == KITH_OK ? op->err : err;
+}
+
 static kith_err devices_run(struct account_call *call, struct directory_tx *tx)
 {
     struct account_user_devices *op = (struct account_user_devices *)call;
@@ -97,6 +132,7 @@ static kith_err devices_run(struct account_call *call, struct directory_tx *tx)
     op->count = 0;
     op->list_seq = user.list_seq;
     if (err == KITH_OK) err = directory_scan(tx, &table_devices, DEVICES_BY_USER, 1, &key, false, device_listed, op);
+    if (err == KITH_OK) err = past_load(op, tx);
     if (err == KITH_OK) err = directory_get(tx, &table_signed_lists, SIGNED_LISTS_BY_USER, &list);
     if (err != KITH_OK && err != KITH_E_NOTFOUND) return err;
     op->list_len = list.list.len;
@@ -172,6 +208,27 @@ static bool device_found(void *arg, const void *record)
     return true;
 }
 
+static bool past_found(void *arg, const void *record)
+{
+    *(uint64_t *)arg = ((const struct past_list_record *)record)->seq;
+    return false;
+}
+
+static kith_err past_forget(struct directory_tx *tx, struct user_id user)
+{
+    struct past_list_record key = {.user_id = user.id};
+    uint64_t seq;
+    kith_err err;
+
+    do {
+        seq = 0;
+        err = directory_scan(tx, &table_past_lists, PAST_LISTS_BY_SEQ, 1, &key, false, past_found, &seq);
+        key.seq = seq;
+        if (err == KITH_OK && seq != 0) err = directory_del(tx, &table_past_lists, &key);
+    } while (err == KITH_OK && seq != 0);
+    return err;
+}
+
 kith_err keys_forget_all(struct directory_tx *tx, struct user_id user)
 {
     struct signed_list_record list = {.user_id = user.id};
@@ -180,6 +237,7 @@ kith_err keys_forget_all(struct directory_tx *tx, struct user_id user)
     kith_err err = directory_del(tx, &table_signed_lists, &list);
 
     if (err == KITH_E_NOTFOUND) err = KITH_OK;
+    if (err == KITH_OK) err = past_forget(tx, user);
     if (err == KITH_OK) err = directory_scan(tx, &table_devices, DEVICES_BY_USER, 1, &key, false, device_found, &found);
     for (size_t i = 0; i < found.count && err == KITH_OK; i++) err = keys_forget(tx, found.devices[i]);
     return err;
@@ -207,6 +265,15 @@ static kith_err list_store(struct account_keys_put *op, struct directory_tx *tx,
     return err == KITH_OK ? account_list_changed(&op->call, tx, user, (struct device_id){0}) : err;
 }
 
+/* With the acceptances that it had last. */
+static kith_err past_keep(struct directory_tx *tx, const struct signed_list_record *row)
+{
+    struct past_list_record past = {.user_id = row->user_id, .seq = row->seq, .list.len = row->list.len};
+
+    memcpy(past.list.bytes, row->list.bytes, row->list.len);
+    return directory_put(tx, &table_past_lists, &past);
+}
+
 /* The first list, the next one, or the stored one with other acceptances. */
 static kith_err list_put(struct account_keys_put *op, struct directory_tx *tx, struct user_record *user)
 {
@@ -230,7 +297,8 @@ static kith_err list_put(struct account_keys_put *op, struct directory_tx *tx, s
         return account_outbox_put(&op->call, tx, OUTBOX_FACTS, user->user_id, (struct kith_uuid){0}, OUTBOX_LIST_SEQ);
     }
     if (list->seq != row.seq + 1 || !kith_slice_eq(list->prev_hash, stored)) return refuse(op, CODE_CONFLICT, "list");
-    return list_store(op, tx, user, &row, hash);
+    err = past_keep(tx, &row);
+    return err == KITH_OK ? list_store(op, tx, user, &row, hash) : err;
 }
 
 /*

@@ -13,6 +13,7 @@
 #define ACCOUNT_CLAIMS            6             /* bundles of one device that one person gets at once          */
 #define ACCOUNT_CLAIM_MS          (600u * 1000) /* after which one more is given                               */
 #define ACCOUNT_CLAIM_ENTRIES     (1u << 18)    /* pairs of person and device that are remembered              */
+#define ACCOUNT_PAST_LISTS_MAX    32            /* older lists in one answer; the next ones are asked for again */
 #define ACCOUNT_PREKEYS_RESERVED  10            /* the last of each kind of a device are for accepted contacts */
 
 struct account_prekey {
@@ -70,7 +71,13 @@ struct account_user_devices {
     struct device_id devices[KITH_DEVICES_PER_USER_MAX];
     size_t list_len; /* 0: none */
     uint8_t list[KITH_SIGNED_LIST_BYTES_MAX];
+    bool has_after; /* in: also those between `after` and the newest, ascending, the first ACCOUNT_PAST_LISTS_MAX */
+    uint64_t after;
+    size_t past_count;
+    struct kith_slice past[ACCOUNT_PAST_LISTS_MAX]; /* the module's memory: account_user_devices_free() */
+    kith_err err;
 };
+void account_user_devices_free(struct account_user_devices *op);
 void account_user_devices(struct accounts *accounts, struct account_user_devices *op);
 
 struct account_bundle {

@@ -182,6 +182,20 @@ static const struct directory_index signed_lists_indexes[] = {
 };
 TABLE(signed_lists, signed_list_record);
 
+enum { PAST_LIST_USER, PAST_LIST_SEQ };
+static const struct directory_column past_lists_columns[] = {
+    [PAST_LIST_USER] = ID(past_list_record, user_id),
+    [PAST_LIST_SEQ] = U64(past_list_record, seq),
+    BLOB(past_list_record, list),
+};
+static const struct directory_index past_lists_indexes[] = {
+    [PAST_LISTS_BY_SEQ] = {.name = "past_lists_by_seq",
+                           .unique = true,
+                           .columns = {PAST_LIST_USER, PAST_LIST_SEQ},
+                           .column_count = 2},
+};
+TABLE(past_lists, past_list_record);
+
 enum { DEVICE_KEYS_DEVICE, DEVICE_KEYS_USER, DEVICE_KEYS_SPK_HASH, DEVICE_KEYS_KEM_LR_HASH };
 static const struct directory_column device_keys_columns[] = {
     [DEVICE_KEYS_DEVICE] = ID(device_keys_record, device_id),
@@ -229,6 +243,7 @@ static const struct directory_index prekeys_indexes[] = {
 TABLE(prekeys, prekey_record);
 
 const struct directory_table *const directory_tables[] = {
-    &table_users,  &table_devices,  &table_sessions,     &table_spent_tokens, &table_invites, &table_blocks,
-    &table_outbox, &table_settings, &table_signed_lists, &table_device_keys,  &table_prekeys, NULL,
+    &table_users,  &table_devices,  &table_sessions,     &table_spent_tokens, &table_invites,     &table_blocks,
+    &table_outbox, &table_settings, &table_signed_lists, &table_past_lists,   &table_device_keys, &table_prekeys,
+    NULL,
 };

@@ -98,6 +98,15 @@ struct signed_list_record {
 enum { SIGNED_LISTS_BY_USER };
 extern const struct directory_table table_signed_lists;
 
+/* The lists before it: whoever has pinned one of them follows them one by one. */
+struct past_list_record {
+    struct kith_uuid user_id;
+    uint64_t seq;
+    DIRECTORY_BLOB_OF(KITH_SIGNED_LIST_BYTES_MAX) list;
+};
+enum { PAST_LISTS_BY_SEQ };
+extern const struct directory_table table_past_lists;
+
 /* The prekeys of a device that are handed out again and again (empty: it has none), and which of the others it spent. */
 #define DIRECTORY_SPENT_BYTES 8                      /* of a public key's SHA-256 */
 #define DIRECTORY_SPENT_MAX   (2 * KITH_PREKEYS_MAX) /* all that one upload may have: it may be repeated at any time */

@@ -137,3 +137,17 @@ def test_both_see_one_safety_number_and_the_devices_that_were_signed(kithd: Kith
     assert sorted(d["manager"] for d in devices) == [False, True]
     [again] = bob.lines("verify", "ann")
     assert (again["safety_number"], again["trust"]) == (his["safety_number"], "verified")
+
+
+def test_lists_that_were_missed_are_followed_one_by_one(kithd: Kithd, tmp_path: Path) -> None:
+    ann, bob = two_people(kithd, tmp_path)
+    ann.run("chat", "create", "bob")
+    ann.run("send", "bob", "one")
+    first = texts(bob, "ann")
+    tablets = [link(ann, "ann", tmp_path / f"tablet {i}", kithd.url) for i in range(3)]
+    assert len(ann.lines("device", "list", "ann")) == 4
+    bob.run("send", "ann", "to all four")
+    assert first == ["one"]
+    for tablet in tablets:
+        assert texts(tablet, "bob") == ["to all four"]
+    assert len(bob.lines("device", "list", "ann")) == 4

@@ -7,6 +7,13 @@ CREATE TABLE signed_lists (
     list    BLOB    NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE past_lists (
+    user_id BLOB    NOT NULL CHECK (length(user_id) = 16),
+    seq     INTEGER NOT NULL,
+    list    BLOB    NOT NULL,
+    PRIMARY KEY (user_id, seq)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE device_keys (
     device_id   BLOB    NOT NULL PRIMARY KEY CHECK (length(device_id) = 16),
     user_id     BLOB    NOT NULL CHECK (length(user_id) = 16),
