@@ -66,6 +66,8 @@ static void put_items(struct kith_buf *out, uint16_t tag, const struct fake_list
 
 static void put_list(struct kith_buf *out, const struct fake_list *list)
 {
+    static const uint8_t zeros[KITH_SIGNED_LIST_BYTES_MAX];
+
     fake_field_put(out, 1, kith_slice_of(list->account.raw, 16));
     put_filler(out, 2, list->fill, 32);
     put_filler(out, 3, list->fill, 32);
@@ -77,13 +79,15 @@ static void put_list(struct kith_buf *out, const struct fake_list *list)
     put_number(out, 9, 2000, 8);
     put_number(out, 10, 2, 1);
     put_items(out, 11, list, list->device_count, false);
+    if (list->list_bytes > 0)
+        fake_field_put(out, 0x8000, kith_slice_of(zeros, list->list_bytes - kith_buf_len(out) - 6));
 }
 
 void fake_list_put(struct kith_buf *out, const struct fake_list *list, uint8_t hash[32])
 {
     struct kith_buf inner;
 
-    kith_buf_init(&inner, KITH_DEVICE_LIST_BYTES_MAX);
+    kith_buf_init(&inner, KITH_SIGNED_LIST_BYTES_MAX);
     put_list(&inner, list);
     if (hash != NULL) crypto_hash_sha256(hash, kith_buf_peek(&inner).ptr, kith_buf_len(&inner));
     fake_field_put(out, 1, kith_buf_peek(&inner));

@@ -15,6 +15,7 @@ struct fake_list {
     uint32_t device_count;
     uint32_t accept_count; /* of the devices; 0: no such field */
     uint8_t fill;          /* what the keys are made of */
+    size_t list_bytes;     /* what is signed has so many, by a field to be stepped over; 0: as they come */
 };
 
 /** Each appends; a NULL `hash` is not wanted. */

@@ -172,6 +172,18 @@ static void test_device_list__its_size_at_the_limit_and_one_past_it(void **state
         fake_field_put(&bytes, 0x8000, kith_slice_of(zeros, room + over));
         assert_int_equal(decode(&bytes), over == 0 ? KITH_OK : KITH_E_TOOBIG);
     }
+    for (size_t over = 0; over < 2; over++) { /* what is signed has a limit of its own */
+        struct kith_uuid device = id_of(1);
+        struct fake_list list = {.account = id_of(7),
+                                 .seq = 1,
+                                 .devices = &device,
+                                 .device_count = 1,
+                                 .list_bytes = KITH_DEVICE_LIST_BYTES_MAX + over};
+        struct kith_buf bytes;
+        kith_buf_init(&bytes, 1u << 20);
+        fake_list_put(&bytes, &list, NULL);
+        assert_int_equal(decode(&bytes), over == 0 ? KITH_OK : KITH_E_MALFORMED);
+    }
 }
 
 /* ------------------------------------------------------------------------------------------------ prekeys */
