@@ -218,6 +218,24 @@ static inline struct kith_buf world_state(const struct e2e_session *session)
     return out;
 }
 
+/* A session of such a state. */
+static inline struct e2e_session *world_session(const struct kith_buf *state)
+{
+    struct e2e_session *session = NULL;
+
+    world_need(e2e_session_decode(kith_buf_peek(state), &session) == KITH_OK);
+    return session;
+}
+
+/* No byte of it is another than in `expected`. */
+static inline void world_check_state(const struct e2e_session *session, const struct kith_buf *expected)
+{
+    struct kith_buf state = world_state(session);
+
+    world_need(kith_slice_eq(kith_buf_peek(&state), kith_buf_peek(expected)));
+    kith_buf_wipe(&state);
+}
+
 /* Two parties and a session that each of them has; `b` has taken A's first message, A nothing yet. */
 struct world {
     struct world_party a, b;

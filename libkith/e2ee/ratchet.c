@@ -21,6 +21,7 @@ static kith_err root_step(struct e2e_session *next, const uint8_t their_pub[stat
 kith_err e2e_ratchet_turn(const struct e2e_random *random, struct e2e_session *next)
 {
     e2e_dh_keypair(random, next->our_secret, next->our_pub);
+    E2E_CT_PUBLIC(next->our_pub, sizeof next->our_pub);
     next->pn = next->ns;
     next->ns = 0;
     return root_step(next, next->their_pub, next->send_chain);

@@ -36,6 +36,7 @@ static kith_err share_as_a(const struct e2e_random *random, const struct e2e_sel
 
     out->has_opk = bundle->opk != NULL;
     e2e_dh_keypair(random, ek, ek_pub);
+    E2E_CT_PUBLIC(ek_pub, E2E_DH_BYTES);
     err = e2e_kem_encaps(random, bundle->kem->public, ct, out->kem);
     if (err == KITH_OK) err = e2e_dh(self->ddh_secret, bundle->spk->public, out->dh[0]);
     if (err == KITH_OK) err = e2e_dh(ek, peer->device->ddh_pub, out->dh[1]);
@@ -148,6 +149,8 @@ static kith_err share_as_b(const struct e2e_self *self, const struct e2e_end *pe
     out->has_opk = keys->opk != NULL;
     e2e_dh_keypair_from(keys->spk->secret, halves->spk_pub);
     if (out->has_opk) e2e_dh_keypair_from(keys->opk->secret, halves->opk_pub);
+    E2E_CT_PUBLIC(halves->spk_pub, sizeof halves->spk_pub);
+    E2E_CT_PUBLIC(halves->opk_pub, sizeof halves->opk_pub);
     e2e_kem_keypair_from(keys->kem->secret, halves->kem_secret, halves->kem_pub);
     err = e2e_dh(keys->spk->secret, peer->device->ddh_pub, out->dh[0]);
     if (err == KITH_OK) err = e2e_dh(self->ddh_secret, setup->ek_pub, out->dh[1]);

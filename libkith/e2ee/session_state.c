@@ -242,6 +242,7 @@ static kith_err fill(const struct kith_slice values[static STATE_FIELDS], struct
     out->setup_bytes = values[AT_SETUP].len;
     if (out->setup_bytes > 0) memcpy(out->setup, values[AT_SETUP].ptr, out->setup_bytes);
     e2e_dh_keypair_from(out->our_secret, out->our_pub);
+    E2E_CT_PUBLIC(out->our_pub, sizeof out->our_pub);
     return decode_kept(values[AT_KEPT], &out->kept);
 }
 

@@ -8,6 +8,7 @@
 #include "libkith/crypto/kem.h"
 #include "libkith/crypto/secret.h"
 #include "libkith/crypto/sign.h"
+#include "tests/e2e_world.h"
 
 /*
  * Run under valgrind by tools/dev/secrets.sh: secrets are marked as undefined memory, so valgrind reports each branch and
@@ -162,6 +163,110 @@ static void kem(void)
     need(!e2e_ct_eq(slice(sent, 32), slice(got, 32)), "another secret");
 }
 
+/* ---------------------------------------------------------------------------------------------- sessions */
+static void fill_marked(void *arg, void *out, size_t len)
+{
+    kith_prng_bytes(arg, out, len);
+    mark(out, len);
+}
+
+/* A party whose keys of its own and coins are secret from here on. Its ML-KEM seeds are not: see the top of kem(). */
+static void party_init(struct world_party *party, uint64_t seed)
+{
+    world_party_init(party, seed);
+    party->random.fill = fill_marked;
+    mark(party->ddh_secret, sizeof party->ddh_secret);
+    for (int i = 0; i < WORLD_KEYS_COUNT; i++)
+        if (!e2e_prekey_is_kem(party->secrets[i].kind)) mark(party->secrets[i].secret, E2E_DH_BYTES);
+}
+
+/* A message is for everybody to see. */
+static struct kith_buf encrypted(struct world_party *from, struct e2e_session *session)
+{
+    uint8_t plain[100] = {14};
+    struct kith_buf out;
+
+    mark(plain, sizeof plain);
+    kith_buf_init(&out, WORLD_PLAIN_MAX);
+    need(e2e_session_encrypt(&from->random, session, slice(plain, sizeof plain), WORLD_NOW, &out) == KITH_OK,
+         "encrypt");
+    unmark(out.ptr, out.tail);
+    return out;
+}
+
+static void need_plain(struct kith_buf *out)
+{
+    need(kith_buf_len(out) == 100, "plaintext's length");
+    unmark(out->ptr, out->tail);
+    need(out->ptr[0] == 14, "plaintext");
+    kith_buf_wipe(out);
+}
+
+static void decrypted(struct world_party *to, struct e2e_session *session, struct kith_buf *message, kith_err expected)
+{
+    struct kith_buf out;
+
+    kith_buf_init(&out, WORLD_PLAIN_MAX);
+    need(e2e_session_decrypt(&to->random, session, kith_buf_peek(message), WORLD_NOW, &out) == expected, "decrypt");
+    if (expected == KITH_OK) need_plain(&out);
+}
+
+static struct e2e_session *accepted(struct world_party *b, const struct world_party *a, struct kith_buf *message)
+{
+    struct e2e_session *session = NULL;
+    struct kith_buf out;
+
+    kith_buf_init(&out, WORLD_PLAIN_MAX);
+    need(world_accept(b, a, kith_buf_peek(message), &session, &out) == KITH_OK, "accept");
+    need_plain(&out);
+    return session;
+}
+
+/* What is stored carries its marks with it. */
+static void stored_and_read(struct e2e_session **session)
+{
+    struct kith_buf state = world_state(*session);
+
+    e2e_session_free(*session);
+    need(e2e_session_decode(kith_buf_peek(&state), session) == KITH_OK, "state");
+    kith_buf_wipe(&state);
+}
+
+static void session(void)
+{
+    static struct world_party a, b;
+    struct e2e_session *at_a, *at_b;
+    struct kith_buf first, lost, message;
+
+    party_init(&a, 1);
+    party_init(&b, 2);
+    at_a = world_begin(&a, &b, true);
+    first = encrypted(&a, at_a);
+    at_b = accepted(&b, &a, &first);
+    for (int i = 0; i < 3; i++) {
+        message = encrypted(&b, at_b);
+        decrypted(&a, at_a, &message, KITH_OK);
+        kith_buf_deinit(&message);
+        stored_and_read(&at_a);
+        lost = encrypted(&a, at_a);
+        message = encrypted(&a, at_a);
+        decrypted(&b, at_b, &message, KITH_OK);
+        decrypted(&b, at_b, &message, KITH_E_CONFLICT);
+        stored_and_read(&at_b);
+        lost.ptr[lost.tail - 1] ^= 1;
+        decrypted(&b, at_b, &lost, KITH_E_DENIED);
+        lost.ptr[lost.tail - 1] ^= 1;
+        decrypted(&b, at_b, &lost, KITH_OK);
+        kith_buf_deinit(&message);
+        kith_buf_deinit(&lost);
+    }
+    kith_buf_deinit(&first);
+    e2e_session_free(at_a);
+    e2e_session_free(at_b);
+    world_party_deinit(&a);
+    world_party_deinit(&b);
+}
+
 static void planted(void)
 {
     uint8_t secret[4] = {13};
@@ -174,9 +279,9 @@ static const struct {
     const char *name;
     void (*run)(void);
 } cases[] = {
-    {"compare", compare}, {"hex", hex}, {"base64url", base64url}, {"mac_and_derive", mac_and_derive},
-    {"aead", aead},       {"dh", dh},   {"sign", sign},           {"kem", kem},
-    {"planted", planted},
+    {"compare", compare}, {"hex", hex},         {"base64url", base64url}, {"mac_and_derive", mac_and_derive},
+    {"aead", aead},       {"dh", dh},           {"sign", sign},           {"kem", kem},
+    {"session", session}, {"planted", planted},
 };
 
 int main(int argc, char **argv)

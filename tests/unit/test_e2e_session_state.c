@@ -25,22 +25,6 @@ static void count_and_fill(void *arg, void *out, size_t len)
     kith_prng_bytes(&probe->world->b.prng, out, len);
 }
 
-static struct e2e_session *copy_of(const struct kith_buf *state)
-{
-    struct e2e_session *session = NULL;
-
-    assert_int_equal(e2e_session_decode(kith_buf_peek(state), &session), KITH_OK);
-    return session;
-}
-
-static void check_state(const struct e2e_session *session, const struct kith_buf *expected)
-{
-    struct kith_buf state = world_state(session);
-
-    assert_true(kith_slice_eq(kith_buf_peek(&state), kith_buf_peek(expected)));
-    kith_buf_wipe(&state);
-}
-
 /* B refuses `bytes`, and nothing has happened. */
 static kith_err refuse(struct probe *probe, struct kith_slice bytes)
 {
@@ -54,7 +38,7 @@ static kith_err refuse(struct probe *probe, struct kith_slice bytes)
     assert_int_not_equal(err, KITH_OK);
     assert_true(kith_slice_is(kith_buf_peek(&out), "before"));
     assert_int_equal(probe->draws, 0);
-    check_state(probe->world->at_b, &probe->state);
+    world_check_state(probe->world->at_b, &probe->state);
     kith_buf_deinit(&out);
     return err;
 }
@@ -119,12 +103,12 @@ static void test_e2e_session_state__a_damaged_set_up_of_a_known_session_changes_
 
     (void)state;
     for (size_t at = 0; at < kith_buf_len(message); at++) {
-        struct e2e_session *session = copy_of(&probe.state);
+        struct e2e_session *session = world_session(&probe.state);
         kith_err err;
 
         message->ptr[at] ^= (uint8_t)(1u << at % 8);
         err = world_take(&world->b, session, message, "hello");
-        if (err != KITH_OK) check_state(session, &probe.state);
+        if (err != KITH_OK) world_check_state(session, &probe.state);
         message->ptr[at] ^= (uint8_t)(1u << at % 8);
         if (err == KITH_OK) assert_int_equal(world_take(&world->b, session, message, "hello"), KITH_E_CONFLICT);
         e2e_session_free(session);
@@ -204,7 +188,7 @@ static void test_e2e_session_state__numbers_end_and_do_not_begin_again(void **st
 
     (void)state;
     kith_put_u32_be(field_of(&at_end, 7, NULL), UINT32_MAX - 1);
-    session = copy_of(&at_end);
+    session = world_session(&at_end);
     message = world_message(&world->a, session, "the last");
     kith_buf_deinit(&message);
     kith_buf_wipe(&at_end);
@@ -213,25 +197,25 @@ static void test_e2e_session_state__numbers_end_and_do_not_begin_again(void **st
     assert_int_equal(e2e_session_encrypt(&world->a.random, session, kith_slice_str("one more"), WORLD_NOW, &message),
                      KITH_E_TOOBIG);
     assert_int_equal(kith_buf_len(&message), 0);
-    check_state(session, &at_end);
+    world_check_state(session, &at_end);
     e2e_session_free(session);
 
     kith_put_u32_be(field_of(&at_end, 7, NULL), 0);
     kith_put_u32_be(field_of(&at_end, 16, NULL), UINT32_MAX);
-    session = copy_of(&at_end);
+    session = world_session(&at_end);
     assert_int_equal(e2e_session_encrypt(&world->a.random, session, kith_slice_str("one more"), WORLD_NOW, &message),
                      KITH_E_TOOBIG);
-    check_state(session, &at_end);
+    world_check_state(session, &at_end);
     e2e_session_free(session);
     kith_buf_wipe(&at_end);
 
     /* The last receiving chain that can be counted. */
     at_end = world_state(world->at_b);
     kith_put_u32_be(field_of(&at_end, 15, NULL), UINT32_MAX);
-    session = copy_of(&at_end);
+    session = world_session(&at_end);
     message = world_message(&world->a, world->at_a, "of a new chain");
     assert_int_equal(world_take(&world->b, session, &message, "of a new chain"), KITH_E_TOOBIG);
-    check_state(session, &at_end);
+    world_check_state(session, &at_end);
     e2e_session_free(session);
     kith_buf_deinit(&message);
     kith_buf_wipe(&at_end);
@@ -251,7 +235,7 @@ static void test_e2e_session_state__takes_its_longest_plaintext_and_not_a_byte_m
     assert_int_equal(e2e_session_encrypt(&world->a.random, world->at_a, kith_slice_of(plain, E2E_MESSAGE_PLAIN_MAX + 1),
                                          WORLD_NOW, &message),
                      KITH_E_TOOBIG);
-    check_state(world->at_a, &before);
+    world_check_state(world->at_a, &before);
     assert_int_equal(kith_buf_len(&message), 0);
     plain[E2E_MESSAGE_PLAIN_MAX - 1] = 9;
     assert_int_equal(e2e_session_encrypt(&world->a.random, world->at_a, kith_slice_of(plain, E2E_MESSAGE_PLAIN_MAX),
@@ -279,7 +263,7 @@ static void test_e2e_session_state__a_full_buffer_changes_nothing(void **state)
         kith_buf_init(&out, room);
         assert_int_equal(e2e_session_decrypt(&world->a.random, world->at_a, kith_buf_peek(&message), WORLD_NOW, &out),
                          KITH_E_TOOBIG);
-        check_state(world->at_a, &before);
+        world_check_state(world->at_a, &before);
         kith_buf_deinit(&out);
     }
     for (size_t room = 0; room < kith_buf_len(&message); room++) {
@@ -287,7 +271,7 @@ static void test_e2e_session_state__a_full_buffer_changes_nothing(void **state)
         assert_int_equal(e2e_session_encrypt(&world->a.random, world->at_a, kith_slice_str("hello"), WORLD_NOW, &out),
                          KITH_E_TOOBIG);
         assert_int_equal(kith_buf_len(&out), 0);
-        check_state(world->at_a, &before);
+        world_check_state(world->at_a, &before);
         kith_buf_deinit(&out);
     }
     for (size_t room = 0; room < kith_buf_len(&before); room++) {
@@ -306,10 +290,10 @@ static void test_e2e_session_state__a_full_buffer_changes_nothing(void **state)
 static void check_same_again(const struct e2e_session *session)
 {
     struct kith_buf state = world_state(session);
-    struct e2e_session *again = copy_of(&state);
+    struct e2e_session *again = world_session(&state);
     const struct e2e_session_facts a = e2e_session_facts(session), b = e2e_session_facts(again);
 
-    check_state(again, &state);
+    world_check_state(again, &state);
     assert_true(a.created_ms == b.created_ms && a.heard_ms == b.heard_ms && a.needs_step == b.needs_step);
     assert_true(a.is_answered == b.is_answered && a.kept_keys == b.kept_keys);
     assert_true(kith_buf_len(&state) <= E2E_SESSION_BYTES_MAX);
