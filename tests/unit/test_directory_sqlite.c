@@ -156,9 +156,8 @@ static void test_directory_sqlite__an_older_schema_is_brought_up_to_date(void **
     assert_int_equal(rig_open(&rig), KITH_OK);
     assert_int_equal(drive_call(&rig.loop, rig.directory, false, put_pair, &n), KITH_OK);
     rig_close(&rig);
-    rig_exec(
-        &rig,
-        "DROP TABLE signed_lists; DROP TABLE past_lists; DROP TABLE device_keys; DROP TABLE prekeys; PRAGMA user_version = 1"); /* as 0001 left it */
+    rig_exec(&rig, "DROP TABLE signed_lists; DROP TABLE past_lists; DROP TABLE device_keys; DROP TABLE prekeys; PRAGMA "
+                   "user_version = 1"); /* as 0001 left it */
     for (int again = 0; again < 2; again++) {
         assert_int_equal(rig_open(&rig), KITH_OK);
         assert_int_equal(drive_call(&rig.loop, rig.directory, true, count_rows, &rows), KITH_OK);
