@@ -72,6 +72,7 @@ size_t e2e_padded_bytes(size_t len)
     if (len <= PADDING_STEPPED_MAX) return (len + PADDING_STEP - 1) / PADDING_STEP * PADDING_STEP;
     e = log2_floor(len);
     s = log2_floor(e) + 1;
+    assert(s < e);
     low = ((size_t)1 << (e - s)) - 1;
     return (len + low) & ~low;
 }

@@ -160,6 +160,15 @@ static kith_err add_acceptance_work(struct kith_buf *out)
     return e2e_device_list_add_acceptance(kith_buf_peek(&world->a.signed_list), &accept, out);
 }
 
+static struct kith_buf bare; /* the list without an acceptance */
+
+static kith_err add_first_acceptance_work(struct kith_buf *out)
+{
+    const struct e2e_acceptance accept = {.device_id = world->a.list.devices[0].device_id};
+
+    return e2e_device_list_add_acceptance(kith_buf_peek(&bare), &accept, out);
+}
+
 static kith_err certify_work(struct kith_buf *out)
 {
     uint8_t signature[E2E_SIGNATURE_BYTES];
@@ -207,6 +216,10 @@ static void test_e2e_memory__lists_prekeys_and_payloads_survive_every_failure(vo
     assert_true(list.devices[0].is_accepted);
     assert_true(each_failure(sign_list_work) >= 5);
     assert_true(each_failure(add_acceptance_work) >= 3);
+    kith_buf_init(&bare, E2E_SIGNED_LIST_BYTES_MAX);
+    assert_int_equal(e2e_device_list_sign(&world->a.list, world->a.aik_secret, NULL, 0, &bare), KITH_OK);
+    assert_true(each_failure(add_first_acceptance_work) >= 3);
+    kith_buf_deinit(&bare);
     assert_true(each_failure(certify_work) >= 2);
     assert_true(each_failure(accept_place_work) >= 2);
     assert_true(each_failure(new_prekey_work) >= 3);
