@@ -174,6 +174,7 @@ static void test_e2e_session__takes_the_highest_suite_that_both_have_and_no_othe
         {"\1", "\1", KITH_E_UNSUPPORTED},
         {"\1", "\1\2", KITH_E_UNSUPPORTED},
         {"\2", "\3", KITH_E_UNSUPPORTED},
+        {"\3", "\2", KITH_E_UNSUPPORTED},
         {"\2\3", "\2\3", KITH_E_UNSUPPORTED},
         {"\1\3", "\2\3", KITH_E_UNSUPPORTED},
     };
