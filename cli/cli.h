@@ -27,7 +27,7 @@ struct cli_options {
     bool json, color, interactive;
     const char *server, *state, *invite, *password_file, *device_name, *name, *role, *after, *before, *limit, *uses,
         *expires, *timeout, *code;
-    bool group, unencrypted, admin, man, all, confirm;
+    bool group, unencrypted, admin, man, all, confirm, numbers;
 };
 
 struct cli;
@@ -121,6 +121,13 @@ void online_settle(struct online *online, const struct chat_id *chat, uint64_t s
 void online_close(struct online *online);
 /** What waits in the outbox goes out, if the server can be reached now: the end of every command that was online. */
 void online_flush(struct cli *cli);
+/* ---- cmd_message.c, cmd_history.c */
+/** Writes it down, sends it, waits for the answer, says what became of it. Gives the exit code. */
+int cli_send(struct cli *cli, struct chat_id chat, struct kith_slice content_type, struct kith_slice body);
+/** Words as one text, to be freed. NULL: no memory. */
+char *cli_joined(int argc, char **argv);
+void cli_print_message(struct cli *cli, const char *chat_title, const char *sender, const char *type,
+                       const char *created_at, struct kith_slice body);
 uint64_t cli_now_ms(void); /* monotonic */
 uint64_t cli_wall_ms(void);
 

@@ -5,6 +5,8 @@
 
 #include "cli/commands.h"
 #include "cli/store.h"
+#include "libkith/content.h"
+#include "libkith/e2ee/account.h"
 #include "wire/json_text.h"
 
 #define SEND_WAIT_MS 5000
@@ -27,7 +29,7 @@ static uint64_t wait_ms(const struct cli *cli, uint64_t otherwise)
     return seconds * 1000;
 }
 
-static char *joined(int argc, char **argv)
+char *cli_joined(int argc, char **argv)
 {
     size_t len = 1;
     char *text;
@@ -80,28 +82,23 @@ static uint64_t outbox_left(struct online *online)
     return kith_client_outbox_count(online_client(online));
 }
 
-int cmd_send(struct cli *cli)
+int cli_send(struct cli *cli, struct chat_id chat, struct kith_slice content_type, struct kith_slice body)
 {
-    struct send_row row = {.created_ms = cli_wall_ms(), .content_type = "text/plain"};
+    struct send_row row = {.chat = chat, .created_ms = cli_wall_ms(), .body = body};
     struct online_view view = {0};
     struct online *online;
     uint64_t end = cli_now_ms() + wait_ms(cli, SEND_WAIT_MS);
-    char *text = joined(cli->argc - 1, cli->argv + 1);
     int64_t number = 0;
 
-    if (text == NULL || !cli_chat_find(cli, cli->argv[0], &row.chat)) {
-        free(text);
-        return EXIT_REFUSED;
-    }
-    row.body = kith_slice_str(text);
     row.encrypted = cli_chat_is_encrypted(cli, row.chat);
-    if (row.body.len > KITH_MESSAGE_BYTES_MAX) {
-        cli_error(cli, "that is longer than a message may be (262,144 bytes)", NULL);
-        free(text);
+    (void)snprintf(row.content_type, sizeof row.content_type, "%.*s", (int)content_type.len,
+                   (const char *)content_type.ptr);
+    if (row.body.len > (row.encrypted ? E2E_BODY_BYTES_MAX : KITH_MESSAGE_BYTES_MAX)) {
+        cli_error(cli, "that is longer than a message may be",
+                  row.encrypted ? "131,072 bytes where it is encrypted" : "262,144 bytes");
         return EXIT_USAGE;
     }
     if (store_send_add(cli->store, &row, &number) != KITH_OK) return EXIT_FAILED;
-    free(text);
     online = online_open(cli, &view);
     while (!all_answered(cli, number) && cli_now_ms() < end) {
         if (online != NULL)
@@ -114,6 +111,18 @@ int cmd_send(struct cli *cli)
     return report(cli, &row);
 }
 
+int cmd_send(struct cli *cli)
+{
+    char *text = cli_joined(cli->argc - 1, cli->argv + 1);
+    struct chat_id chat;
+    int code = EXIT_REFUSED;
+
+    if (text != NULL && cli_chat_find(cli, cli->argv[0], &chat))
+        code = cli_send(cli, chat, kith_content_type(KITH_CONTENT_TEXT), kith_slice_str(text));
+    free(text);
+    return code;
+}
+
 /* ---- tail */
 
 struct tail {
@@ -121,28 +130,6 @@ struct tail {
     bool one;
     struct chat_id chat;
 };
-
-static void print_message(struct cli *cli, const char *chat_title, const char *sender, const char *type,
-                          const char *created_at, struct kith_slice body)
-{
-    char time[32];
-
-    cli_time(created_at, time);
-    printf("%s%s%s ", cli_dim(cli), time, cli_plain(cli));
-    if (chat_title != NULL) printf("%s[%s]%s ", cli_dim(cli), chat_title, cli_plain(cli));
-    if (strcmp(type, "message") == 0) {
-        printf("%s%s%s: ", cli_bold(cli), sender, cli_plain(cli));
-        cli_print_text(body);
-    } else {
-        char text[512];
-        cli_describe(cli, type, sender, body, text);
-        printf("%s* ", cli_dim(cli));
-        cli_print_text(kith_slice_str(text));
-        printf("%s", cli_plain(cli));
-    }
-    (void)putchar('\n');
-    (void)fflush(stdout);
-}
 
 static json_t *chat_known(struct cli *cli, const char *id)
 {
@@ -199,8 +186,8 @@ static void tail_message(void *arg, const struct kith_message *m)
         printf("* %" PRIu64 " to %" PRIu64 " are gone\n", m->gap_from, m->seq);
         return;
     }
-    print_message(tail->cli, tail->one ? NULL : title_of(tail->cli, chat), cli_user_name(tail->cli, sender), type,
-                  created, cli_message_text(m));
+    cli_print_message(tail->cli, tail->one ? NULL : title_of(tail->cli, chat), cli_user_name(tail->cli, sender), type,
+                      created, cli_message_text(m));
 }
 
 static void tail_state(void *arg, enum kith_connection connection, enum kith_code code)
@@ -242,114 +229,7 @@ int cmd_tail(struct cli *cli)
     return EXIT_DONE;
 }
 
-/* ---- history, read, status */
-
-static int print_page(struct cli *cli, const json_t *page)
-{
-    json_t *message;
-    size_t i;
-
-    json_array_foreach(json_object_get(page, "messages"), i, message)
-    {
-        const char *content = json_string_value(json_object_get(message, "content"));
-        const char *type = json_string_value(json_object_get(message, "type"));
-        if (cli->options.json) {
-            cli_json(cli, json_incref(message));
-            continue;
-        }
-        print_message(cli, NULL, cli_user_name(cli, json_string_value(json_object_get(message, "sender_id"))), type,
-                      json_string_value(json_object_get(message, "created_at")),
-                      kith_slice_str(content == NULL ? "(deleted)" : content));
-    }
-    return (int)i;
-}
-
-static int history_of_server(struct cli *cli, struct chat_id chat)
-{
-    struct cli_answer answer;
-    char id[KITH_UUID_TEXT_LEN + 1], path[256];
-    const char *after = cli->options.all ? "0" : cli->options.after;
-    long long last = 0;
-    int code;
-
-    kith_uuid_format(chat.id, id);
-    do {
-        json_t *messages;
-        (void)snprintf(
-            path, sizeof path, "/messages?chat_id=%s&limit=%.4s%s%.20s%s%.20s", id,
-            cli->options.limit == NULL ? (cli->options.all ? "200" : "50") : cli->options.limit,
-            after == NULL ? "" : "&after=", after == NULL ? "" : after,
-            cli->options.before == NULL ? "" : "&before=", cli->options.before == NULL ? "" : cli->options.before);
-        cli_rest(cli, "GET", path, NULL, &answer);
-        code = cli_check(cli, &answer);
-        messages = json_object_get(answer.body, "messages");
-        if (code == EXIT_DONE) (void)print_page(cli, answer.body);
-        last = json_integer_value(json_object_get(
-            json_array_get(messages, json_array_size(messages) == 0 ? 0 : json_array_size(messages) - 1), "seq"));
-        if (json_array_size(messages) == 0) last = 0;
-        cli_answer_free(&answer);
-        char next[24];
-        (void)snprintf(next, sizeof next, "%lld", last);
-        if (cli->options.all && last > 0) store_set(cli->store, "page", next), after = store_get(cli->store, "page");
-    } while (code == EXIT_DONE && cli->options.all && last > 0);
-    return code;
-}
-
-static bool print_own(void *arg, const struct kith_message *m)
-{
-    struct cli *cli = arg;
-    char chat[KITH_UUID_TEXT_LEN + 1], sender[KITH_UUID_TEXT_LEN + 1], created[KITH_TIME_TEXT_LEN + 1], type[16];
-
-    kith_uuid_format(m->chat.id, chat);
-    kith_uuid_format(m->sender.id, sender);
-    kith_time_format(m->created_ms, created);
-    (void)snprintf(type, sizeof type, "%.*s", (int)m->type.len, (const char *)m->type.ptr);
-    if (cli->options.json)
-        tail_json(&(struct tail){.cli = cli}, m, chat, sender, created);
-    else if (m->gap_from > 0)
-        printf("* %" PRIu64 " to %" PRIu64 " are gone\n", m->gap_from, m->seq);
-    else
-        print_message(cli, NULL, cli_user_name(cli, sender), type, created, cli_message_text(m));
-    return true;
-}
-
-/* Only this device can read it: what came is taken in first, then shown from here. Offline, what there is. */
-static int history_of_device(struct cli *cli, struct chat_id chat)
-{
-    struct cli_answer answer;
-    struct online_view view = {0};
-    struct online *online;
-    char id[KITH_UUID_TEXT_LEN + 1], path[64];
-    uint64_t after = 0, before = 0, limit = cli->options.all ? INT32_MAX : 50, last;
-
-    kith_uuid_format(chat.id, id);
-    (void)snprintf(path, sizeof path, "/chats/%s", id);
-    cli_rest(cli, "GET", path, NULL, &answer);
-    last = (uint64_t)json_integer_value(json_object_get(answer.body, "last_seq"));
-    if (answer.status == 200) {
-        online = online_open(cli, &view); /* NULL: another kith is online and takes it in */
-        if (online != NULL) online_settle(online, &chat, last, SEND_WAIT_MS);
-        online_close(online);
-    } else if (answer.status != 0) {
-        int code = cli_check(cli, &answer);
-        cli_answer_free(&answer);
-        return code;
-    }
-    cli_answer_free(&answer);
-    if (cli->options.after != NULL) kith_ignore(kith_slice_to_u64(kith_slice_str(cli->options.after), &after));
-    if (cli->options.before != NULL) kith_ignore(kith_slice_to_u64(kith_slice_str(cli->options.before), &before));
-    if (cli->options.limit != NULL) kith_ignore(kith_slice_to_u64(kith_slice_str(cli->options.limit), &limit));
-    store_history(cli->store, chat, after, before, (int)(limit > INT32_MAX ? INT32_MAX : limit), print_own, cli);
-    return EXIT_DONE;
-}
-
-int cmd_history(struct cli *cli)
-{
-    struct chat_id chat;
-
-    if (!cli_chat_find(cli, cli->argv[0], &chat)) return EXIT_REFUSED;
-    return cli_chat_is_encrypted(cli, chat) ? history_of_device(cli, chat) : history_of_server(cli, chat);
-}
+/* ---- read, status */
 
 int cmd_read(struct cli *cli)
 {

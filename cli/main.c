@@ -30,6 +30,7 @@ static bool set_option(struct cli_options *to, const char *name, const char *val
         {"group", NULL, &to->group},
         {"unencrypted", NULL, &to->unencrypted},
         {"confirm", NULL, &to->confirm},
+        {"numbers", NULL, &to->numbers},
         {"role", &to->role, NULL},
         {"after", &to->after, NULL},
         {"before", &to->before, NULL},

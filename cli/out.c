@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "cli/cli.h"
+#include "libkith/content.h"
 #include "wire/json_text.h"
 
 const char *cli_bold(const struct cli *cli)
@@ -93,11 +94,34 @@ void cli_print_text(struct kith_slice text)
     }
 }
 
+/* As one line, where what is meant cannot be shown beside it: a history applies it instead (history.h). */
+static struct kith_slice content_text(const struct kith_message *message)
+{
+    static char line[512];
+    struct kith_content content;
+    const char *what;
+
+    if (kith_content_decode(message->content_type, message->body, &content) != KITH_OK)
+        return kith_slice_str("(a message that is broken)");
+    switch (content.kind) {
+    case KITH_CONTENT_TEXT:
+    case KITH_CONTENT_REPLY: return content.text;
+    case KITH_CONTENT_REACTION: what = content.text.len > 0 ? "reacted" : "took a reaction back"; break;
+    case KITH_CONTENT_EDIT: what = "changed a message to"; break;
+    case KITH_CONTENT_DELETE: what = "deleted a message"; break;
+    case KITH_CONTENT_STEP: return (struct kith_slice){0};
+    default: return kith_slice_str("(needs a newer kith)");
+    }
+    (void)snprintf(line, sizeof line, content.text.len > 0 ? "(%s: %.*s)" : "(%s)", what, (int)content.text.len,
+                   (const char *)content.text.ptr);
+    return kith_slice_str(line);
+}
+
 struct kith_slice cli_message_text(const struct kith_message *message)
 {
     if (message->unreadable == KITH_E_CONFLICT) return kith_slice_str("(said again by the server; left out)");
     if (message->unreadable != KITH_OK) return kith_slice_str("(this device cannot read this message)");
     if (message->encrypted && !message->is_open && kith_slice_is(message->type, "message"))
         return kith_slice_str("(not for this device: it was not linked then)");
-    return message->body;
+    return message->is_open ? content_text(message) : message->body;
 }

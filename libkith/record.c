@@ -177,6 +177,7 @@ static void put_message(struct kith_client *client, struct key key, const struct
     must(kith_buf_append_u64_be(&value, message->created_ms));
     must(kith_buf_append_u64_be(&value, message->expires_ms));
     must(kith_buf_append_u8(&value, (uint8_t)flags));
+    must(kith_buf_append_u64_be(&value, message->missed));
     put_slice(&value, message->type);
     put_slice(&value, message->content_type);
     put_slice(&value, message->body);

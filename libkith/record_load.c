@@ -198,6 +198,7 @@ static kith_err message_of(struct chat_id chat, uint64_t seq, struct kith_slice 
     eat_u64(&e, &message.created_ms);
     eat_u64(&e, &message.expires_ms);
     eat(&e, &flags, 1);
+    eat_u64(&e, &message.missed);
     eat_slice(&e, &message.type);
     eat_slice(&e, &message.content_type);
     eat_slice(&e, &message.body);

@@ -151,3 +151,29 @@ def test_lists_that_were_missed_are_followed_one_by_one(kithd: Kithd, tmp_path: 
     for tablet in tablets:
         assert texts(tablet, "bob") == ["to all four"]
     assert len(bob.lines("device", "list", "ann")) == 4
+
+
+def test_replies_reactions_edits_and_deletions(kithd: Kithd, tmp_path: Path) -> None:
+    ann, bob = two_people(kithd, tmp_path)
+    ann.run("chat", "create", "bob")
+    ann.run("send", "bob", "shall we meet at five?")
+    texts(bob, "ann")
+    bob.run("reply", "ann", "2", "at", "six")
+    bob.run("react", "ann", "2", "👍")
+    texts(ann, "bob")
+    ann.run("edit", "bob", "2", "shall we meet at six?")
+    ann.run("send", "bob", "never mind this one")
+    ann.run("delete", "bob", "6")
+    for person, chat in ((ann, "bob"), (bob, "ann")):
+        first, reply, gone = [m for m in person.lines("history", chat) if m["type"] == "message"]
+        assert (first["content"], first["edited"], first["reactions"]) == ("shall we meet at six?", True, "👍")
+        assert (reply["content"], reply["reply_to_seq"]) == ("at six", 2)
+        assert (gone["content"], gone["deleted"]) == ("(deleted)", True)
+        shown = person.run("history", chat, "--numbers").stdout
+        assert "> ann: shall we meet at six?" in shown and "(edited)" in shown and "[👍]" in shown
+        assert "never mind" not in shown
+    # Only the author changes a message, whatever a client says.
+    assert "not yours" in bob.run("edit", "ann", "2", "I owe bob", code=REFUSED).stderr
+    bob.run("react", "ann", "2")
+    assert "reactions" not in [m for m in ann.lines("history", "bob") if m["type"] == "message"][0]
+    ann.run("react", "bob", "99", "x", code=REFUSED)
