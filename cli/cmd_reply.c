@@ -84,7 +84,18 @@ int cmd_edit(struct cli *cli)
     return send_content(cli, KITH_CONTENT_EDIT, true);
 }
 
+/* Said twice: to the devices, who believe only the author, and in clear to the server, so that its space is really freed. */
 int cmd_delete(struct cli *cli)
 {
-    return send_content(cli, KITH_CONTENT_DELETE, true);
+    int code = send_content(cli, KITH_CONTENT_DELETE, true);
+    struct cli_answer answer;
+    struct chat_id chat;
+    char id[KITH_UUID_TEXT_LEN + 1], path[128];
+
+    if (code != EXIT_DONE || !cli_chat_find(cli, cli->argv[0], &chat)) return code;
+    kith_uuid_format(chat.id, id);
+    (void)snprintf(path, sizeof path, "/messages?chat_id=%s&seq=%.20s", id, cli->argv[1]);
+    cli_rest(cli, "DELETE", path, NULL, &answer);
+    cli_answer_free(&answer);
+    return code;
 }

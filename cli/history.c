@@ -90,6 +90,7 @@ static void change(struct history *history, const struct kith_message *m, const 
     entry->text = text;
     entry->is_edited = content->kind == KITH_CONTENT_EDIT;
     entry->is_deleted = content->kind == KITH_CONTENT_DELETE;
+    entry->has_text = !entry->is_deleted;
 }
 
 static void message(struct history *history, const struct kith_message *m)
@@ -137,6 +138,8 @@ static bool each(void *arg, const struct kith_message *m)
     struct load *load = arg;
 
     if (load->last != 0 && m->seq > load->last && !is_change(m)) return true;
+    /* In an encrypted chat the server's word deletes nothing here: the author's does (change()). */
+    if (m->encrypted && kith_slice_is(m->type, "deleted")) return true;
     if (m->is_open)
         message(load->history, m);
     else

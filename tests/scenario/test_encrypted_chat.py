@@ -162,16 +162,19 @@ def test_replies_reactions_edits_and_deletions(kithd: Kithd, tmp_path: Path) -> 
     bob.run("react", "ann", "2", "👍")
     texts(ann, "bob")
     ann.run("edit", "bob", "2", "shall we meet at six?")
+    laptop = link(bob, "bob", tmp_path / "laptop", kithd.url)  # offline until all has happened
     ann.run("send", "bob", "never mind this one")
     ann.run("delete", "bob", "6")
+    assert [(m["content"], m["deleted"]) for m in laptop.lines("history", "ann") if m["type"] == "message"] == [
+        (None, True)]
     for person, chat in ((ann, "bob"), (bob, "ann")):
         first, reply, gone = [m for m in person.lines("history", chat) if m["type"] == "message"]
         assert (first["content"], first["edited"], first["reactions"]) == ("shall we meet at six?", True, "👍")
         assert (reply["content"], reply["reply_to_seq"]) == ("at six", 2)
-        assert (gone["content"], gone["deleted"]) == ("(deleted)", True)
+        assert (gone["content"], gone["deleted"]) == (None, True)
         shown = person.run("history", chat, "--numbers").stdout
         assert "> ann: shall we meet at six?" in shown and "(edited)" in shown and "[👍]" in shown
-        assert "never mind" not in shown
+        assert "never mind" not in shown and "(deleted)" in shown
     # Only the author changes a message, whatever a client says.
     assert "not yours" in bob.run("edit", "ann", "2", "I owe bob", code=REFUSED).stderr
     bob.run("react", "ann", "2")
