@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "bench/bench_direct.h"
+#include "bench/bench_e2ee.h"
 #include "bench/bench_log.h"
 
 static const struct {
@@ -11,6 +12,7 @@ static const struct {
     const char *doc;
 } benches[] = {
     {"direct", bench_direct, "messages between pairs of people, durable: per CPU-second of the server, latencies"},
+    {"e2ee", bench_e2ee, "end-to-end encryption beyond its primitives"},
     {"floor", bench_floor, "what a bare relay that syncs costs, to read `direct` beside it"},
     {"idle", bench_idle, "memory of the server per idle connection"},
     {"log", bench_log, "the command log alone"},

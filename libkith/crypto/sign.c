@@ -54,10 +54,17 @@ kith_err e2e_sign(const uint8_t secret[static E2E_SIGN_SECRET_BYTES], enum e2e_l
 kith_err e2e_verify(const uint8_t public[static E2E_SIGN_PUBLIC_BYTES], enum e2e_label label, struct kith_slice bytes,
                     const uint8_t signature[static E2E_SIGNATURE_BYTES])
 {
+    kith_err err = e2e_verify_checked(public, label, bytes, signature);
+
+    return err == KITH_OK && e2e_sign_check(public) != KITH_OK ? KITH_E_DENIED : err;
+}
+
+kith_err e2e_verify_checked(const uint8_t public[static E2E_SIGN_PUBLIC_BYTES], enum e2e_label label,
+                            struct kith_slice bytes, const uint8_t signature[static E2E_SIGNATURE_BYTES])
+{
     struct kith_buf all = {0};
     kith_err err = join(label, bytes, &all);
 
-    if (err == KITH_OK && e2e_sign_check(public) != KITH_OK) err = KITH_E_DENIED;
     if (err == KITH_OK) err = e2e_ed25519_verify(public, kith_buf_peek(&all), signature);
     kith_buf_wipe(&all);
     return err;

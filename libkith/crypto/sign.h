@@ -45,6 +45,10 @@ KITH_MUST_USE kith_err e2e_sign(const uint8_t secret[static E2E_SIGN_SECRET_BYTE
 KITH_MUST_USE kith_err e2e_verify(const uint8_t public[static E2E_SIGN_PUBLIC_BYTES], enum e2e_label label,
                                   struct kith_slice bytes, const uint8_t signature[static E2E_SIGNATURE_BYTES]);
 
+/** The same, of a key that e2e_sign_check() has let pass before: that check costs as much as the rest. */
+KITH_MUST_USE kith_err e2e_verify_checked(const uint8_t public[static E2E_SIGN_PUBLIC_BYTES], enum e2e_label label,
+                                          struct kith_slice bytes, const uint8_t signature[static E2E_SIGNATURE_BYTES]);
+
 void e2e_ed25519_sign(const uint8_t secret[static E2E_SIGN_SECRET_BYTES], struct kith_slice bytes,
                       uint8_t out[static E2E_SIGNATURE_BYTES]);
 /**

@@ -126,7 +126,7 @@ kith_err e2e_prekey_read(struct kith_slice prekey, enum e2e_prekey_kind kind,
     err = decode(prekey, kind, out, &signature);
     if (err == KITH_OK && (!device->is_accepted || out->expires_at_ms <= now_ms)) err = KITH_E_DENIED;
     if (err == KITH_OK) err = encode_signed(out, account_id, device->device_id, &bytes);
-    if (err == KITH_OK) err = e2e_verify(device->dsk_pub, label_of(kind), kith_buf_peek(&bytes), signature.ptr);
+    if (err == KITH_OK) err = e2e_verify_checked(device->dsk_pub, label_of(kind), kith_buf_peek(&bytes), signature.ptr);
     if (err != KITH_OK) memset(out, 0, sizeof *out);
     kith_buf_deinit(&bytes);
     return err;
