@@ -226,8 +226,9 @@ static void test_e2e_payload__refuses_every_short_prefix_and_every_flipped_bit(v
     kith_buf_deinit(&out);
 }
 
-/* The fields of `payload` but for `without`, with a hash and padding that fit: what only its sense speaks against. */
-static kith_err decode_without(struct e2e_payload payload, uint16_t without)
+/* The fields of `payload` with another value of one, {NULL, 0}: without it; hash and padding fit, so only its sense speaks
+ * against it. */
+static kith_err decode_with(struct e2e_payload payload, uint16_t changed, struct kith_slice new_value)
 {
     struct kith_buf whole = encode(payload), out;
     struct e2e_tlv_reader reader = e2e_tlv_reader_of(kith_buf_peek(&whole));
@@ -243,7 +244,8 @@ static kith_err decode_without(struct e2e_payload payload, uint16_t without)
     kith_buf_init(&out, 10000);
     writer = e2e_tlv_writer_of(&out);
     while (e2e_tlv_next(&reader, &tag, &value) == KITH_OK) {
-        if (tag == without) continue;
+        if (tag == changed && new_value.ptr == NULL) continue;
+        if (tag == changed) value = new_value;
         if (tag == 16) {
             hashed = kith_buf_peek(&out);
             e2e_sha256(&hashed, 1, hash);
@@ -260,6 +262,11 @@ static kith_err decode_without(struct e2e_payload payload, uint16_t without)
     return err;
 }
 
+static kith_err decode_without(struct e2e_payload payload, uint16_t tag)
+{
+    return decode_with(payload, tag, (struct kith_slice){0});
+}
+
 static void test_e2e_payload__what_belongs_together_comes_together(void **state)
 {
     (void)state;
@@ -270,6 +277,12 @@ static void test_e2e_payload__what_belongs_together_comes_together(void **state)
     assert_int_equal(decode_without(full(10), 16), KITH_E_MALFORMED);
     assert_int_equal(decode_without(full(10), 28672), KITH_E_MALFORMED);
     assert_int_equal(decode_without(least(), 0), KITH_OK);
+    assert_int_equal(decode_with(full(10), 4, kith_slice_of("\0\0\0\0", 4)), KITH_E_MALFORMED); /* no device */
+    assert_int_equal(decode_with(full(10), 7, kith_slice_of("\0\0\0\0\0\0\0\0", 8)), KITH_E_MALFORMED);
+    assert_int_equal(decode_with(full(10), 7, kith_slice_of("\0\0\0\0\0\0\0\1", 8)),
+                     KITH_E_MALFORMED); /* it has a prev */
+    assert_int_equal(decode_with(least(), 7, kith_slice_of("\0\0\0\0\0\0\0\2", 8)), KITH_E_MALFORMED); /* none */
+    assert_int_equal(decode_with(full(10), 4, kith_slice_of("\1\0\0\0", 4)), KITH_OK);
 }
 
 static void test_e2e_payload__refuses_what_is_too_long(void **state)
