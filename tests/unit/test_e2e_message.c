@@ -144,6 +144,22 @@ static void test_e2e_message__what_is_stepped_over_in_the_header_is_authenticate
     world_free(world);
 }
 
+/* The session is found by EK: one that says another is refused, although T and the keys are right. */
+static void test_e2e_message__the_set_up_of_a_known_session_has_its_ephemeral_key(void **state)
+{
+    struct world *world = world_new(5, true);
+    struct kith_buf message = world_message(&world->a, world->at_a, "hello"), setup;
+    const struct kith_slice other = kith_slice_of(world->a.list.devices[0].ddh_pub, E2E_DH_BYTES);
+
+    (void)state;
+    setup = replaced(field_of(kith_buf_peek(&message), 2), 11, other);
+    assert_int_equal(take_with(world, &message, 2, kith_buf_peek(&setup)), KITH_E_DENIED);
+    assert_int_equal(world_take(&world->b, world->at_b, &message, "hello"), KITH_OK);
+    kith_buf_deinit(&message);
+    kith_buf_deinit(&setup);
+    world_free(world);
+}
+
 static void test_e2e_message__its_parts_have_their_most_bytes(void **state)
 {
     struct world *world = world_new_answered(4);
@@ -180,6 +196,7 @@ int main(void)
         cmocka_unit_test(test_e2e_message__a_set_up_says_all_that_it_must),
         cmocka_unit_test(test_e2e_message__every_field_is_there_and_of_its_length),
         cmocka_unit_test(test_e2e_message__what_is_stepped_over_in_the_header_is_authenticated_all_the_same),
+        cmocka_unit_test(test_e2e_message__the_set_up_of_a_known_session_has_its_ephemeral_key),
         cmocka_unit_test(test_e2e_message__its_parts_have_their_most_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

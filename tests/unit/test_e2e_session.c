@@ -348,6 +348,14 @@ static void test_e2e_session__every_key_that_the_set_up_names_must_be_there(void
     other_opk.id++;
     other_kem.id++;
     kith_buf_init(&out, WORLD_PLAIN_MAX);
+    for (int i = 0; i < 3; i++) { /* an id is one of its kind */
+        struct e2e_prekey_secret kinds[3] = {s[0], s[1], s[2]};
+        const struct e2e_setup_keys keys = {.spk = &kinds[0], .opk = &kinds[1], .kem = &kinds[2]};
+        kinds[i].kind = i == 2 ? E2E_PREKEY_KEM_LR : (enum e2e_prekey_kind)(E2E_PREKEY_OPK - i);
+        assert_int_equal(e2e_session_accept(&world->b.random, &self, &peer, &keys, kith_buf_peek(&message), WORLD_NOW,
+                                            &session, &out),
+                         KITH_E_NOTFOUND);
+    }
     for (int i = 0; i < 6; i++) {
         assert_int_equal(e2e_session_accept(&world->b.random, &self, &peer, &rows[i], kith_buf_peek(&message),
                                             WORLD_NOW, &session, &out),

@@ -222,6 +222,34 @@ static void test_e2e_session_state__numbers_end_and_do_not_begin_again(void **st
     world_free(world);
 }
 
+/* A peer that says its last chain was shorter than what came of it lies, and gains nothing. */
+static void test_e2e_session_state__a_chain_said_to_be_shorter_than_it_was_keeps_nothing(void **state)
+{
+    struct world *world = world_new_answered(13);
+    struct kith_buf message, liar;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        message = world_message(&world->a, world->at_a, "hello");
+        assert_int_equal(world_take(&world->b, world->at_b, &message, "hello"), KITH_OK);
+        kith_buf_deinit(&message);
+    }
+    message = world_message(&world->b, world->at_b, "turn");
+    assert_int_equal(world_take(&world->a, world->at_a, &message, "turn"), KITH_OK);
+    kith_buf_deinit(&message);
+    liar = world_state(world->at_a);
+    assert_int_equal(kith_get_u32_be(field_of(&liar, 9, NULL)), 3);
+    kith_put_u32_be(field_of(&liar, 9, NULL), 1);
+    e2e_session_free(world->at_a);
+    world->at_a = world_session(&liar);
+    message = world_message(&world->a, world->at_a, "hello");
+    assert_int_equal(world_take(&world->b, world->at_b, &message, "hello"), KITH_OK);
+    assert_int_equal(e2e_session_facts(world->at_b).kept_keys, 0);
+    kith_buf_deinit(&message);
+    kith_buf_wipe(&liar);
+    world_free(world);
+}
+
 static void test_e2e_session_state__takes_its_longest_plaintext_and_not_a_byte_more(void **state)
 {
     struct world *world = world_new(5, true);
@@ -488,6 +516,7 @@ int main(void)
         cmocka_unit_test(test_e2e_session_state__a_damaged_set_up_of_a_known_session_changes_nothing),
         cmocka_unit_test(test_e2e_session_state__a_header_that_says_what_it_may_not_is_refused),
         cmocka_unit_test(test_e2e_session_state__numbers_end_and_do_not_begin_again),
+        cmocka_unit_test(test_e2e_session_state__a_chain_said_to_be_shorter_than_it_was_keeps_nothing),
         cmocka_unit_test(test_e2e_session_state__takes_its_longest_plaintext_and_not_a_byte_more),
         cmocka_unit_test(test_e2e_session_state__a_full_buffer_changes_nothing),
         cmocka_unit_test(test_e2e_session_state__what_is_written_is_what_is_read),
