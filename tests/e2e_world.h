@@ -236,6 +236,21 @@ static inline void world_check_state(const struct e2e_session *session, const st
     kith_buf_wipe(&state);
 }
 
+/* The value of field `tag` of an encoding, to be changed; NULL: it has none. */
+static inline uint8_t *world_field(struct kith_buf *bytes, uint16_t tag, size_t *len)
+{
+    struct e2e_tlv_reader reader = e2e_tlv_reader_of(kith_buf_peek(bytes));
+    struct kith_slice value = {0};
+    uint16_t at = 0;
+
+    while (e2e_tlv_next(&reader, &at, &value) == KITH_OK) {
+        if (at != tag) continue;
+        if (len != NULL) *len = value.len;
+        return bytes->ptr + (value.ptr - bytes->ptr);
+    }
+    return NULL;
+}
+
 /* Two parties and a session that each of them has; `b` has taken A's first message, A nothing yet. */
 struct world {
     struct world_party a, b;
