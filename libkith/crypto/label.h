@@ -35,7 +35,8 @@
     X(BACKUP, "backup", E2E_LABEL_DERIVE, "the keys of a backup")                                                     \
     X(APPSTATE, "appstate", E2E_LABEL_SIGN | E2E_LABEL_DERIVE, "the account's own settings between its devices")      \
     X(LINK, "link", E2E_LABEL_DERIVE | E2E_LABEL_HASH, "linking a device: its keys, and the code both sides show")    \
-    X(RELEASE, "release", E2E_LABEL_SIGN, "the list of files of a release of the clients")
+    X(RELEASE, "release", E2E_LABEL_SIGN, "the list of files of a release of the clients")                            \
+    X(VAULT, "vault", E2E_LABEL_DERIVE, "the keys of what a device keeps at rest")
 
 enum e2e_label {
 #define X(name, text, uses, what) E2E_LABEL_##name,

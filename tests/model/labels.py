@@ -25,6 +25,7 @@ USES: dict[str, set[str]] = {
     "appstate": {SIGNS, DERIVES},
     "link": {DERIVES, HASHES},
     "release": {SIGNS},
+    "vault": {DERIVES},
 }
 
 
