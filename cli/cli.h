@@ -25,9 +25,9 @@ enum cli_exit {
 
 struct cli_options {
     bool json, color, interactive;
-    const char *server, *state, *invite, *password_file, *device_name, *name, *role, *after, *before, *limit, *uses,
-        *expires, *timeout, *code;
-    bool group, unencrypted, admin, man, all, confirm, numbers;
+    const char *server, *state, *invite, *password_file, *passphrase_file, *new_passphrase_file, *device_name, *name,
+        *role, *after, *before, *limit, *uses, *expires, *timeout, *code;
+    bool group, unencrypted, admin, man, all, confirm, numbers, remove;
 };
 
 struct cli;
@@ -95,6 +95,10 @@ json_t *cli_chats(struct cli *cli);
 /* ---- password.c */
 /** From --password-file, KITH_PASSWORD, or the terminal without echo. False: said why. Wipe it. */
 KITH_MUST_USE bool cli_password(struct cli *cli, const char *prompt, bool twice, char out[static 1025]);
+/** The state's, from --passphrase-file, KITH_PASSPHRASE, or the terminal. */
+KITH_MUST_USE bool cli_passphrase(struct cli *cli, char out[static 1025]);
+/** From --new-passphrase-file, KITH_NEW_PASSPHRASE, or the terminal, twice; of KITH_PASSWORD_BYTES_MIN bytes or more. */
+KITH_MUST_USE bool cli_new_passphrase(struct cli *cli, char out[static 1025]);
 
 /* ---- online.c: a libkith client over a WebSocket */
 struct online;

@@ -6,7 +6,7 @@
 #include "cli/cli.h"
 
 /* One row a command: what is typed, what it takes, what it does. Help, man page and completion are made from it. */
-enum command_needs { NEEDS_NOTHING = 0, NEEDS_SERVER = 1, NEEDS_ACCOUNT = 2 };
+enum command_needs { NEEDS_NOTHING = 0, NEEDS_SERVER = 1, NEEDS_ACCOUNT = 2, NEEDS_STATE = 3 };
 
 struct command {
     const char *noun, *verb; /* verb NULL: one word */
@@ -33,6 +33,7 @@ int cmd_account_login(struct cli *cli);
 int cmd_account_logout(struct cli *cli);
 int cmd_account_show(struct cli *cli);
 int cmd_account_password(struct cli *cli);
+int cmd_account_passphrase(struct cli *cli);
 int cmd_device_list(struct cli *cli);
 int cmd_device_list_of(struct cli *cli);
 int cmd_verify(struct cli *cli);

@@ -68,7 +68,8 @@ static void print_short(void)
                        commands[i].arguments);
         printf("  %-28s %.49s\n", words, commands[i].help);
     }
-    printf("\nEvery command takes --json and --state DIR. More: kith help COMMAND, kith help --man\n");
+    printf("\nEvery command takes --json, --state DIR and --passphrase-file FILE. More: kith help COMMAND, kith help "
+           "--man\n");
 }
 
 static void print_man(void)
@@ -87,7 +88,12 @@ static void print_man(void)
         "understood\n"
         ".TP\n.B 3\nthe server said no\n.TP\n.B 4\nnobody is signed in here\n.TP\n.B 69\nthe server cannot be reached\n"
         ".TP\n.B 75\nwritten down; the next kith that reaches the server delivers it\n"
-        ".SH ENVIRONMENT\nKITH_STATE, KITH_PASSWORD, KITH_CA_FILE (certificates to trust), NO_COLOR, XDG_DATA_HOME\n");
+        ".SH ENVIRONMENT\nKITH_STATE, KITH_PASSWORD, KITH_PASSPHRASE, KITH_NEW_PASSPHRASE, KITH_CA_FILE (certificates "
+        "to "
+        "trust), NO_COLOR, XDG_DATA_HOME\n"
+        ".SH FILES\nThe state folder holds state.sqlite, key and lock. All of the first is encrypted with the second, "
+        "which kith account passphrase protects. Without the key nothing of it can be read: keep a copy of both or of "
+        "none, and never use two copies of a folder.\n");
 }
 
 int cmd_help(struct cli *cli)

@@ -10,7 +10,8 @@
 #include "net/net_shared.h"
 #include "net/tls_context.h"
 
-#define CLOSE_MS 1000
+#define CLOSE_MS    1000
+#define GIVEN_BYTES 24 /* of an option's name */
 
 /* Where an option's value goes. A switch is a bool. */
 static bool set_option(struct cli_options *to, const char *name, const char *value)
@@ -25,6 +26,9 @@ static bool set_option(struct cli_options *to, const char *name, const char *val
         {"server", &to->server, NULL},
         {"invite", &to->invite, NULL},
         {"password-file", &to->password_file, NULL},
+        {"passphrase-file", &to->passphrase_file, NULL},
+        {"new-passphrase-file", &to->new_passphrase_file, NULL},
+        {"remove", NULL, &to->remove},
         {"device-name", &to->device_name, NULL},
         {"name", &to->name, NULL},
         {"group", NULL, &to->group},
@@ -70,7 +74,7 @@ static const struct option *option_find(const char *name, size_t len)
 }
 
 /* Takes the options out of argv; everything after "--" is plain. False: said why. */
-static bool parse_options(struct cli *cli, char given[static 32][24], size_t *given_count)
+static bool parse_options(struct cli *cli, char given[static 32][GIVEN_BYTES], size_t *given_count)
 {
     int kept = 0;
     bool plain = false;
@@ -99,7 +103,7 @@ static bool parse_options(struct cli *cli, char given[static 32][24], size_t *gi
             return false;
         }
         (void)set_option(&cli->options, option->name, value);
-        if (*given_count < 32) (void)snprintf(given[(*given_count)++], 24, "%s", option->name);
+        if (*given_count < 32) (void)snprintf(given[(*given_count)++], GIVEN_BYTES, "%s", option->name);
     }
     cli->argc = kept;
     return true;
@@ -136,12 +140,11 @@ static int unknown_command(const struct cli *cli)
     return EXIT_USAGE;
 }
 
-static int check_use(const struct cli *cli, const struct command *command, char given[static 32][24],
+static int check_use(const struct cli *cli, const struct command *command, char given[static 32][GIVEN_BYTES],
                      size_t given_count)
 {
     for (size_t i = 0; i < given_count; i++) {
-        if (strcmp(given[i], "json") == 0 || strcmp(given[i], "state") == 0 || is_listed(command->options, given[i]))
-            continue;
+        if (is_listed("json state passphrase-file", given[i]) || is_listed(command->options, given[i])) continue;
         fprintf(stderr, "kith: this command takes no --%s\n", given[i]);
         command_usage(command, stderr);
         return EXIT_USAGE;
@@ -151,16 +154,22 @@ static int check_use(const struct cli *cli, const struct command *command, char 
     return EXIT_USAGE;
 }
 
+static bool ask_passphrase(void *arg, char out[static 1025])
+{
+    return cli_passphrase(arg, out);
+}
+
 static bool open_state(struct cli *cli, const struct command *command, int *code)
 {
-    char error[256] = "";
+    struct store_error error;
 
     if (cli->options.state == NULL) cli->options.state = getenv("KITH_STATE");
-    if (store_open(cli->options.state, &cli->store, error) != KITH_OK) {
-        cli_error(cli, error, NULL);
+    if (store_open(cli->options.state, ask_passphrase, cli, &cli->store, &error) != KITH_OK) {
+        if (*error.what != '\0') cli_error(cli, error.what, *error.hint == '\0' ? NULL : error.hint);
         *code = EXIT_FAILED;
         return false;
     }
+    if (command->needs == NEEDS_STATE) return true;
     if (cli->options.server != NULL && command->needs == NEEDS_SERVER && *store_get(cli->store, "user_id") == '\0')
         store_set(cli->store, "server", cli->options.server);
     if (command->needs == NEEDS_ACCOUNT && *store_get(cli->store, "user_id") == '\0') {
@@ -218,7 +227,7 @@ int main(int argc, char **argv)
 {
     struct cli cli = {.argc = argc - 1, .argv = argv + 1};
     const struct command *command;
-    char given[32][24];
+    char given[32][GIVEN_BYTES];
     size_t given_count = 0;
     int code = EXIT_FAILED;
 

@@ -6,20 +6,34 @@
 #include "libkith/kith.h"
 
 /**
- * The state folder: state.sqlite (0600) in a folder of its own (0700). Who is logged in, libkith's records, and the
- * sends: one row each from the moment a person wrote it. One process at a time is online with a folder (store_lock());
- * others only write a row, and the one that is online takes it.
+ * The state folder (0700): state.sqlite, its key, and a lock. Who is logged in, libkith's records, and the sends: one row
+ * each from the moment a person wrote it. All of it is sealed (libkith/vault.h); how is in docs/client-state.md. One
+ * process at a time is online with a folder (store_lock()); others only write a row, and the one that is online takes it.
  */
 struct store;
 
-/** path NULL: $XDG_DATA_HOME/kith. Error text for people. */
-KITH_MUST_USE kith_err store_open(const char *path, struct store **out, char error[static 256]);
+/* For people; what is empty: it was said already. */
+struct store_error {
+    char what[256], hint[256];
+};
+
+/**
+ * path   NULL: $XDG_DATA_HOME/kith. A new state gets a new key, without a passphrase.
+ * ask    called for the passphrase of a state that has one; false: there is none, and why was said.
+ */
+KITH_MUST_USE kith_err store_open(const char *path, bool (*ask)(void *arg, char out[static 1025]), void *arg,
+                                  struct store **out, struct store_error *error);
 void store_close(struct store *store);
 
-/** "" when not set. Lent until the next call for the same key. */
+bool store_has_passphrase(const struct store *store);
+/** The key under another passphrase, NULL: under none. On an error nothing has changed, or all of it. */
+KITH_MUST_USE kith_err store_set_passphrase(struct store *store, const char *passphrase, struct store_error *error);
+
+/** "" when not set. Lent until eight more calls. */
 const char *store_get(struct store *store, const char *key);
-void store_set(struct store *store, const char *key, const char *value); /* NULL: forget */
-/** Forgets the account, all records and all sends. */
+/** NULL: forget. More than VAULT_VALUE_BYTES_MAX is not kept either: what is so long is a copy of what the server has. */
+void store_set(struct store *store, const char *key, const char *value);
+/** Forgets the account, all records and all sends. The key stays. */
 void store_forget(struct store *store);
 
 /** False: another process has it. */
@@ -37,7 +51,7 @@ struct send_row {
     enum kith_code code;
     bool encrypted;
     char content_type[64];
-    struct kith_slice body; /* lent for the call */
+    struct kith_slice body; /* lent until the next call that gives a row, of _each() for its call */
 };
 
 /** A person wrote it: durable when this returns. */
@@ -45,7 +59,7 @@ KITH_MUST_USE kith_err store_send_add(struct store *store, const struct send_row
 KITH_MUST_USE kith_err store_send_get(struct store *store, int64_t row, struct send_row *out);
 /** Oldest first: all that are not sent. */
 void store_send_each(struct store *store, bool (*each)(void *arg, const struct send_row *send), void *arg);
-/** For the process that is online: the next waiting one, or KITH_E_NOTFOUND. `body` is lent until the next call. */
+/** For the process that is online: the next waiting one, or KITH_E_NOTFOUND. */
 KITH_MUST_USE kith_err store_send_next(struct store *store, struct send_row *out);
 /** Its records are being stored in the same transaction as this row's new state. */
 void store_send_mark(struct store *store, int64_t row, struct msg_id id, enum send_state state);
@@ -59,6 +73,7 @@ KITH_MUST_USE kith_err store_persist(struct store *store, struct kith_slice reco
 /** Between these, everything is one transaction. */
 void store_begin(struct store *store);
 KITH_MUST_USE kith_err store_commit(struct store *store);
+/** What the client remembers; its history and mail stay where they are. KITH_E_DENIED: a record is damaged. */
 KITH_MUST_USE kith_err store_load(struct store *store, struct kith_client *client);
 /** What this device has of a chat, ascending: the newest `limit` before `before` (0: of all) and after `after`. False ends it. */
 void store_history(struct store *store, struct chat_id chat, uint64_t after, uint64_t before, int limit,
