@@ -1,0 +1,273 @@
+#include <stdlib.h>
+
+#include "base/limits.h"
+#include "libkith/e2ee/message.h"
+#include "town.h"
+#include "wire/bodies.h"
+
+/* Messages: sealing, the server's copy, opening; and what is watched over all of them. */
+
+/* ------------------------------------------------------------------------------------------------ killing */
+bool town_call(struct town_device *device, struct kith_map *before)
+{
+    struct town *town = device->town;
+
+    if (++town->calls != town->cut_at) return false;
+    town->cuts++;
+    if (town->cut == TOWN_CUT_DURING && before != NULL)
+        town_restart_from(device, before);
+    else
+        town_restart(device);
+    return town->cut != TOWN_CUT_AFTER;
+}
+
+/* ------------------------------------------------------------------------------------------------ chats */
+void town_id(struct town *town, uint8_t out[static E2E_ID_BYTES])
+{
+    kith_prng_bytes(&town->prng, out, E2E_ID_BYTES);
+}
+
+static int by_id(const void *a, const void *b)
+{
+    return memcmp(a, b, E2E_ACCOUNT_ID_BYTES);
+}
+
+struct town_chat town_chat_of(struct town *town, const struct town_person *const *people, size_t count)
+{
+    struct town_chat chat = {.member_count = (uint32_t)count};
+
+    town_id(town, chat.id);
+    for (size_t i = 0; i < count; i++) memcpy(chat.members[i], people[i]->id, E2E_ACCOUNT_ID_BYTES);
+    qsort(chat.members, count, sizeof chat.members[0], by_id);
+    return chat;
+}
+
+struct town_chat town_chat_two(const struct town_device *a, const struct town_device *b)
+{
+    const struct town_person *people[] = {a->person, b->person};
+
+    return town_chat_of(a->town, people, 2);
+}
+
+struct e2e_seal town_seal_of(const struct town_chat *chat, const uint8_t msg_id[static E2E_ID_BYTES], const char *text,
+                             uint64_t sent_at_ms)
+{
+    struct e2e_seal seal = {
+        .members = chat->members,
+        .member_count = chat->member_count,
+        .content_type = kith_slice_str("text/plain"),
+        .body = kith_slice_str(text),
+        .sent_at_ms = sent_at_ms,
+    };
+
+    memcpy(seal.thread_id, chat->id, sizeof seal.thread_id);
+    memcpy(seal.msg_id, msg_id, sizeof seal.msg_id);
+    return seal;
+}
+
+/* ------------------------------------------------------------------------------------------------ out */
+kith_err town_seal(struct town_device *from, const struct e2e_seal *seal, struct kith_buf *out)
+{
+    struct e2e_wants *wants = calloc(1, sizeof *wants);
+    kith_err err = KITH_E_AGAIN;
+
+    town_need(wants != NULL);
+    for (int round = 0; round < TOWN_ROUNDS_MAX && err == KITH_E_AGAIN; round++) {
+        struct kith_map before = town_records_copy(from);
+        err = e2e_account_seal(from->account, from->town->now_ms, seal, wants, out);
+        if (town_call(from, &before)) {
+            kith_buf_reset(out);
+            err = KITH_E_AGAIN;
+        } else if (err == KITH_E_AGAIN) {
+            town_fetch(from, wants);
+        }
+        town_records_free(&before);
+    }
+    free(wants);
+    return err;
+}
+
+/* What left a device: no key is used for two of them, and no nonce comes twice. */
+static void watch(struct town *town, struct kith_slice message)
+{
+    struct e2e_message parts = {0};
+    uint8_t key[E2E_DH_BYTES + 4];
+    void *nothing = NULL;
+
+    town_need(e2e_message_decode(message, &parts) == KITH_OK);
+    memcpy(key, parts.header.ratchet_pub, E2E_DH_BYTES);
+    kith_put_u32_be(key + E2E_DH_BYTES, parts.header.n);
+    town_need(kith_map_add(&town->nonces_used, parts.nonce, &nothing) == KITH_OK);
+    town_need(kith_map_add(&town->keys_used, key, &nothing) == KITH_OK || town->is_cloned);
+}
+
+/* The server: the lists that it was made for must be the newest. */
+static bool is_stale(struct town_device *from, const struct town_chat *chat, struct kith_slice sealed)
+{
+    struct bodies bodies = {0};
+    struct bodies_list list = {0};
+    bool stale = false;
+
+    town_need(bodies_decode(sealed, &bodies) == KITH_OK && bodies.list_count == chat->member_count);
+    while (bodies_next_list(&bodies.lists, &list) == KITH_OK) {
+        struct town_person *person = town_person_of(from->town, list.user.id.raw);
+        town_need(person != NULL);
+        stale |= person->list_seq != list.list_seq;
+    }
+    for (uint32_t i = 0; stale && i < chat->member_count; i++) e2e_account_stale(from->account, chat->members[i]);
+    return stale;
+}
+
+static struct town_mail *post(struct town_device *from, const struct e2e_seal *seal, const char *text,
+                              struct kith_buf *sealed)
+{
+    struct town *town = from->town;
+    struct town_mail *mail = &town->mails[town->mail_count];
+    struct bodies bodies = {0};
+    struct bodies_item item = {0};
+
+    town_need(town->mail_count < TOWN_MAILS_MAX && strlen(text) < sizeof mail->text);
+    town_need(bodies_decode(kith_buf_peek(sealed), &bodies) == KITH_OK);
+    while (bodies_next_item(&bodies.items, &item) == KITH_OK) watch(town, item.ciphertext);
+    town_need(kith_buf_append(&town->wire, kith_buf_peek(sealed)) == KITH_OK);
+    *mail = (struct town_mail){.from = from, .bodies = *sealed};
+    memcpy(mail->thread_id, seal->thread_id, sizeof mail->thread_id);
+    memcpy(mail->msg_id, seal->msg_id, sizeof mail->msg_id);
+    memcpy(mail->text, text, strlen(text));
+    town->mail_count++;
+    return mail;
+}
+
+kith_err town_try_send(struct town_device *from, const struct town_chat *chat, const char *text, size_t *mail)
+{
+    struct town *town = from->town;
+    uint8_t msg_id[E2E_ID_BYTES];
+    struct e2e_seal seal;
+    struct kith_buf sealed;
+    kith_err err = KITH_E_AGAIN;
+
+    town_id(town, msg_id);
+    seal = town_seal_of(chat, msg_id, text, town->now_ms);
+    kith_buf_init(&sealed, KITH_MESSAGE_BYTES_MAX);
+    for (int round = 0; round < TOWN_ROUNDS_MAX; round++) {
+        kith_buf_reset(&sealed);
+        err = town_seal(from, &seal, &sealed);
+        if (err != KITH_OK || !is_stale(from, chat, kith_buf_peek(&sealed))) break;
+        (void)town_call(from, NULL);
+        err = KITH_E_AGAIN;
+    }
+    if (err != KITH_OK) {
+        kith_buf_deinit(&sealed);
+        return err;
+    }
+    *mail = (size_t)(post(from, &seal, text, &sealed) - town->mails);
+    (void)town_call(from, NULL);
+    e2e_account_accepted(from->account, seal.thread_id, seal.msg_id);
+    if (town_call(from, NULL)) e2e_account_accepted(from->account, seal.thread_id, seal.msg_id); /* the server again */
+    return KITH_OK;
+}
+
+struct town_mail *town_send(struct town_device *from, const struct town_chat *chat, const char *text)
+{
+    size_t mail = 0;
+
+    town_need(town_try_send(from, chat, text, &mail) == KITH_OK);
+    return &from->town->mails[mail];
+}
+
+/* ------------------------------------------------------------------------------------------------ in */
+struct kith_slice town_body(const struct town_mail *mail, const struct town_device *to)
+{
+    struct kith_slice out = {0};
+    struct bodies bodies = {0};
+    struct device_id id;
+
+    memcpy(id.id.raw, to->server_device, sizeof id.id.raw);
+    town_need(bodies_decode(kith_buf_peek(&mail->bodies), &bodies) == KITH_OK);
+    if (bodies_find(&bodies, id, &out) != KITH_OK) return (struct kith_slice){0};
+    return out;
+}
+
+struct e2e_envelope town_envelope(const struct town_mail *mail, const struct town_device *to)
+{
+    struct e2e_envelope envelope = {.message = town_body(mail, to)};
+
+    memcpy(envelope.account_id, mail->from->person->id, sizeof envelope.account_id);
+    memcpy(envelope.server_device, mail->from->server_device, sizeof envelope.server_device);
+    memcpy(envelope.thread_id, mail->thread_id, sizeof envelope.thread_id);
+    memcpy(envelope.msg_id, mail->msg_id, sizeof envelope.msg_id);
+    return envelope;
+}
+
+/* As the client does it: what is wanted is fetched, and then the lists are fresh. */
+static void fetch_for(struct town_device *to, struct e2e_envelope *envelope, const struct e2e_wants *wants)
+{
+    town_fetch(to, wants);
+    for (uint32_t i = 0; i < wants->count; i++) {
+        if (wants->items[i].kind != E2E_WANT_LIST) continue;
+        if (memcmp(wants->items[i].account_id, envelope->account_id, E2E_ACCOUNT_ID_BYTES) == 0)
+            envelope->is_fresh = true;
+    }
+}
+
+kith_err town_open_envelope(struct town_device *to, struct e2e_envelope envelope, struct kith_buf *plain,
+                            struct e2e_opened *opened)
+{
+    struct e2e_wants *wants = calloc(1, sizeof *wants);
+    kith_err err = KITH_E_AGAIN;
+
+    town_need(wants != NULL);
+    kith_buf_init(plain, E2E_PAYLOAD_BYTES_MAX);
+    for (int round = 0; round < TOWN_ROUNDS_MAX && err == KITH_E_AGAIN; round++) {
+        struct kith_map before = town_records_copy(to);
+        err = e2e_account_open(to->account, to->town->now_ms, &envelope, wants, plain, opened);
+        /* What was opened is stored with the records: it is there or they are not. */
+        if (to->town->cut == TOWN_CUT_LOST) {
+            (void)town_call(to, NULL);
+        } else if (town_call(to, &before)) {
+            kith_buf_reset(plain);
+            err = KITH_E_AGAIN;
+            wants->count = 0;
+        }
+        if (err == KITH_E_AGAIN) fetch_for(to, &envelope, wants);
+        town_records_free(&before);
+    }
+    free(wants);
+    if (err != KITH_OK) town_need(kith_buf_len(plain) == 0);
+    return err;
+}
+
+kith_err town_open(struct town_device *to, const struct town_mail *mail, uint64_t *missed)
+{
+    uint8_t key[E2E_SERVER_DEVICE_BYTES + E2E_ID_BYTES];
+    struct e2e_opened opened;
+    struct kith_buf plain;
+    void *nothing = NULL;
+    kith_err err = town_open_envelope(to, town_envelope(mail, to), &plain, &opened);
+
+    if (err == KITH_OK) {
+        town_need(kith_slice_is(opened.payload.body, mail->text));
+        town_need(kith_slice_is(opened.payload.content_type, "text/plain"));
+        memcpy(key, to->server_device, E2E_SERVER_DEVICE_BYTES);
+        memcpy(key + E2E_SERVER_DEVICE_BYTES, mail->msg_id, E2E_ID_BYTES);
+        town_need(kith_map_add(&to->town->opened, key, &nothing) == KITH_OK || to->town->is_cloned);
+        if (missed != NULL) *missed = opened.missed;
+    }
+    kith_buf_wipe(&plain);
+    return err;
+}
+
+size_t town_read(struct town_device *to)
+{
+    size_t count = 0;
+
+    for (; to->read < to->town->mail_count; to->read++) {
+        const struct town_mail *mail = &to->town->mails[to->read];
+        uint64_t missed = 0;
+        if (mail->from == to || town_body(mail, to).len == 0) continue;
+        town_need(town_open(to, mail, &missed) == KITH_OK);
+        town_need(missed == 0);
+        count++;
+    }
+    return count;
+}

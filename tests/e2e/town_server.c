@@ -1,0 +1,178 @@
+#include <stdlib.h>
+
+#include "town.h"
+
+/* The server's part: device lists with their history, prekeys that are handed out once. */
+
+struct town_person *town_person_of(struct town *town, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES])
+{
+    for (size_t i = 0; i < town->person_count; i++)
+        if (memcmp(town->people[i]->id, account_id, E2E_ACCOUNT_ID_BYTES) == 0) return town->people[i];
+    return NULL;
+}
+
+struct town_device *town_device_of(struct town *town, const uint8_t server_device[static E2E_SERVER_DEVICE_BYTES])
+{
+    for (size_t i = 0; i < town->person_count; i++) {
+        const struct town_person *person = town->people[i];
+        for (size_t j = 0; j < person->device_count; j++)
+            if (memcmp(person->devices[j]->server_device, server_device, E2E_SERVER_DEVICE_BYTES) == 0)
+                return person->devices[j];
+    }
+    return NULL;
+}
+
+/* ------------------------------------------------------------------------------------------------ uploads */
+static void to_wire(struct town *town, struct kith_slice bytes)
+{
+    town_need(kith_buf_append(&town->wire, bytes) == KITH_OK);
+}
+
+struct e2e_device_list *town_list_of(const struct town_person *person)
+{
+    struct e2e_device_list *list = calloc(1, sizeof *list);
+
+    town_need(list != NULL && person->list_count > 0);
+    town_need(e2e_device_list_read(kith_buf_peek(&person->lists[person->list_count - 1]), person->id, list) == KITH_OK);
+    return list;
+}
+
+void town_list_put(struct town_person *person, struct kith_slice signed_list)
+{
+    struct kith_buf *place = &person->lists[person->list_count];
+
+    town_need(person->list_count < TOWN_LISTS_MAX);
+    kith_buf_init(place, E2E_SIGNED_LIST_BYTES_MAX);
+    town_need(kith_buf_append(place, signed_list) == KITH_OK);
+    person->list_count++;
+    person->list_seq++;
+}
+
+/* The next one, or the newest again with more acceptances. */
+static void take_list(struct town_person *person, struct kith_slice signed_list)
+{
+    struct e2e_device_list *list = calloc(1, sizeof *list);
+
+    town_need(list != NULL && e2e_device_list_read(signed_list, person->id, list) == KITH_OK);
+    if (list->seq == person->list_count) { kith_buf_deinit(&person->lists[--person->list_count]); }
+    town_need(list->seq == person->list_count + 1);
+    town_list_put(person, signed_list);
+    free(list);
+}
+
+static void put_one(struct kith_buf *place, struct kith_slice prekey)
+{
+    if (prekey.len == 0) return;
+    kith_buf_reset(place);
+    town_need(kith_buf_append(place, prekey) == KITH_OK);
+}
+
+static void put_more(struct town_prekeys *prekeys, const struct kith_slice *items, size_t count)
+{
+    if (count == 0) return;
+    prekeys->items = realloc(prekeys->items, (prekeys->count + count) * sizeof *prekeys->items);
+    town_need(prekeys->items != NULL);
+    for (size_t i = 0; i < count; i++) {
+        struct kith_buf *place = &prekeys->items[prekeys->count++];
+        kith_buf_init(place, E2E_PREKEY_BYTES_MAX);
+        town_need(kith_buf_append(place, items[i]) == KITH_OK);
+    }
+}
+
+static void left(const struct town_device *device, uint32_t *opks, uint32_t *kem_ots)
+{
+    const bool is_short = device->town->has_few_prekeys;
+
+    *opks = is_short ? E2E_PREKEYS_MAX : (uint32_t)device->opks.count;
+    *kem_ots = is_short ? E2E_PREKEYS_MAX : (uint32_t)device->kem_ots.count;
+}
+
+void town_upload(struct town_device *device)
+{
+    struct e2e_upload *up = calloc(1, sizeof *up);
+    uint32_t opks, kem_ots;
+
+    town_need(up != NULL);
+    while (e2e_account_upload(device->account, device->town->now_ms, up)) {
+        to_wire(device->town, up->list);
+        to_wire(device->town, up->spk);
+        to_wire(device->town, up->kem_lr);
+        for (uint32_t i = 0; i < up->opk_count; i++) to_wire(device->town, up->opks[i]);
+        for (uint32_t i = 0; i < up->kem_ot_count; i++) to_wire(device->town, up->kem_ots[i]);
+        if (up->list.len > 0) take_list(device->person, up->list);
+        put_one(&device->spk, up->spk);
+        put_one(&device->kem_lr, up->kem_lr);
+        put_more(&device->opks, up->opks, up->opk_count);
+        put_more(&device->kem_ots, up->kem_ots, up->kem_ot_count);
+        left(device, &opks, &kem_ots);
+        if (town_call(device, NULL)) left(device, &opks, &kem_ots); /* killed before the answer came */
+        e2e_account_uploaded(device->account, opks, kem_ots);
+        e2e_account_own_seq(device->account, device->person->list_seq);
+        (void)town_call(device, NULL);
+        e2e_account_prekeys_left(device->account, opks, kem_ots);
+    }
+    free(up);
+}
+
+/* ------------------------------------------------------------------------------------------------ fetching */
+kith_err town_fetch_list(struct town_device *device, struct town_person *of)
+{
+    const struct town *town = device->town;
+    const struct e2e_device_list *pinned = e2e_account_person(device->account, of->id).list;
+    size_t from = pinned == NULL ? 0 : (size_t)pinned->seq;
+    kith_err err = KITH_E_NOTFOUND;
+
+    /* The pinned one again when there is no newer: its acceptances may be. */
+    if (from >= of->list_count && of->list_count > 0) from = of->list_count - 1;
+    for (size_t i = from; i < of->list_count; i++) {
+        struct kith_slice list = kith_buf_peek(&of->lists[i]);
+        if (town->show_list != NULL) town->show_list(town->arg, device, of, i, &list);
+        if (list.len == 0) continue;
+        err = e2e_account_list(device->account, town->now_ms, of->id, of->list_seq, list);
+        (void)town_call(device, NULL);
+    }
+    return err;
+}
+
+static bool take_last(struct town_prekeys *prekeys, struct kith_buf *out)
+{
+    if (prekeys->count == 0) return false;
+    *out = prekeys->items[--prekeys->count];
+    return true;
+}
+
+static void fetch_bundle(struct town_device *device, const struct e2e_want *want)
+{
+    struct town *town = device->town;
+    struct town_device *of = town_device_of(town, want->server_device);
+    struct e2e_claimed claimed = {0};
+    struct kith_buf opk = {0}, kem = {0};
+    kith_err err = KITH_E_NOTFOUND;
+
+    memcpy(claimed.account_id, want->account_id, sizeof claimed.account_id);
+    memcpy(claimed.server_device, want->server_device, sizeof claimed.server_device);
+    if (of != NULL && kith_buf_len(&of->spk) > 0) {
+        claimed.spk = kith_buf_peek(&of->spk);
+        claimed.kem_is_last = !take_last(&of->kem_ots, &kem);
+        claimed.kem = kith_buf_peek(claimed.kem_is_last ? &of->kem_lr : &kem);
+        if (take_last(&of->opks, &opk)) claimed.opk = kith_buf_peek(&opk);
+        if (town->show_bundle != NULL) town->show_bundle(town->arg, device, &claimed);
+        err = e2e_account_bundle(device->account, town->now_ms, &claimed);
+    }
+    (void)town_call(device, NULL);
+    if (err != KITH_OK) e2e_account_no_bundle(device->account, town->now_ms, want->account_id, want->server_device);
+    kith_buf_deinit(&opk);
+    kith_buf_deinit(&kem);
+}
+
+void town_fetch(struct town_device *device, const struct e2e_wants *wants)
+{
+    for (uint32_t i = 0; i < wants->count; i++) {
+        const struct e2e_want *want = &wants->items[i];
+        struct town_person *of = town_person_of(device->town, want->account_id);
+        if (want->kind == E2E_WANT_BUNDLE)
+            fetch_bundle(device, want);
+        else if (of != NULL)
+            (void)town_fetch_list(device, of);
+    }
+}
