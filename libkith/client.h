@@ -63,8 +63,9 @@ struct effect_node {
 struct pending {
     struct pending *next; /* in the order in which they came */
     struct kith_message message;
-    bool is_fresh;   /* its sender's list was fetched since it came */
-    uint8_t bytes[]; /* type, content type, body */
+    bool is_fresh;     /* its sender's list was fetched since it came */
+    bool is_own_fresh; /* and the own one */
+    uint8_t bytes[];   /* type, content type, body */
 };
 
 struct chat_members {

@@ -149,6 +149,8 @@ void kith_client_members(struct kith_client *client, struct chat_id chat, const 
 {
     const struct chat_members *known = members_of(client, chat);
     struct chat_members *members, **place = NULL;
+    bool is_ours = count == 2 && kith_uuid_eq(users[0].id, client->config.user.id) !=
+                                     kith_uuid_eq(users[1].id, client->config.user.id);
     bool swap = count == 2 && memcmp(users[0].id.raw, users[1].id.raw, E2E_ACCOUNT_ID_BYTES) > 0;
     kith_err err;
 
@@ -161,7 +163,7 @@ void kith_client_members(struct kith_client *client, struct chat_id chat, const 
     }
     if (err == KITH_E_CONFLICT) free(*place);
     *place = members;
-    if (count != 2) return;
+    if (!is_ours) return; /* a chat of two is of this account and one other */
     members->count = 2;
     memcpy(members->users[swap ? 1 : 0], users[0].id.raw, E2E_ACCOUNT_ID_BYTES);
     memcpy(members->users[swap ? 0 : 1], users[1].id.raw, E2E_ACCOUNT_ID_BYTES);

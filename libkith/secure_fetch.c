@@ -139,8 +139,10 @@ static void fetch_done(struct kith_client *client)
         if (kith_uuid_eq(secure->looks_up.id, fetch->user.id)) secure->looks_up = (struct user_id){0};
         memcpy(want.account_id, fetch->user.id.raw, sizeof want.account_id);
         cool(client, &want, secure->helped ? COOL_MS : COOL_LONG_MS);
-        for (struct pending *one = secure->pending_first; one != NULL; one = one->next)
+        for (struct pending *one = secure->pending_first; one != NULL; one = one->next) {
             one->is_fresh |= kith_uuid_eq(one->message.sender.id, fetch->user.id);
+            one->is_own_fresh |= kith_uuid_eq(client->config.user.id, fetch->user.id);
+        }
     }
     for (uint32_t i = 0; i < fetch->device_count; i++) {
         want.kind = E2E_WANT_BUNDLE;

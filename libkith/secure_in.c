@@ -29,11 +29,11 @@ static void show_own(struct kith_client *client, struct kith_message *message)
     outbox_entry_free(entry);
 }
 
-/* False: it waits for something. */
-static bool open_and_show(struct kith_client *client, struct kith_message *message, bool is_fresh)
+/* False: it waits for something. pending: its place among those that wait; NULL: none yet. */
+static bool open_and_show(struct kith_client *client, struct kith_message *message, const struct pending *pending)
 {
     struct secure *secure = &client->secure;
-    struct e2e_envelope envelope = {.message = message->body, .is_fresh = is_fresh};
+    struct e2e_envelope envelope = {.message = message->body};
     struct e2e_opened opened;
     struct e2e_wants wants;
     struct kith_buf plain;
@@ -50,6 +50,10 @@ static bool open_and_show(struct kith_client *client, struct kith_message *messa
     if (!message->has_body) { /* not for this device: it was not in the sender's lists */
         inbox_show(client, message);
         return true;
+    }
+    if (pending != NULL) {
+        envelope.is_fresh = pending->is_fresh;
+        envelope.is_own_fresh = pending->is_own_fresh;
     }
     memcpy(envelope.account_id, message->sender.id.raw, sizeof envelope.account_id);
     memcpy(envelope.server_device, message->device.id.raw, sizeof envelope.server_device);
@@ -106,7 +110,7 @@ void secure_event(struct kith_client *client, struct kith_message *message)
         inbox_show(client, message);
         return;
     }
-    if (!waits(client, message->chat) && open_and_show(client, message, false)) return;
+    if (!waits(client, message->chat) && open_and_show(client, message, NULL)) return;
     if (secure_pending_add(client, message) == NULL) abort(); /* it is about to be acknowledged: as effects.c */
     record_put_pending(client, message);
 }
@@ -121,7 +125,7 @@ void secure_open_pending(struct kith_client *client)
         bool is_held = false;
         for (struct pending *before = client->secure.pending_first; before != one && !is_held; before = before->next)
             is_held = kith_uuid_eq(before->message.chat.id, one->message.chat.id);
-        if (is_held || !open_and_show(client, &one->message, one->is_fresh)) {
+        if (is_held || !open_and_show(client, &one->message, one)) {
             at = &one->next;
             continue;
         }

@@ -87,20 +87,27 @@ struct e2e_person e2e_account_person(const struct e2e_account *account,
 /**
  * A list that was fetched, with the server's number for it; 0: one of the past, on the way to the newest.
  * KITH_OK        pinned, or the same          KITH_E_DENIED, KITH_E_MALFORMED, …  not believed: as e2e_device_list_read()
- * KITH_E_CONFLICT  FORK, ROLLBACK, REUSED or an expired one's gain: not pinned; the person's trust may have changed
+ * KITH_E_CONFLICT  FORK, ROLLBACK or REUSED: not pinned; the person's trust may have changed
  * KITH_E_NOTFOUND  a gap: the lists between are missing       KITH_E_FULL, KITH_E_NOMEM
- * Keeps what it changed also on KITH_E_CONFLICT.
+ * Keeps what it changed also on KITH_E_CONFLICT. With a device that only an expired list has no session is begun.
  */
 KITH_MUST_USE kith_err e2e_account_list(struct e2e_account *account, uint64_t now_ms,
                                         const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES], uint64_t list_seq,
                                         struct kith_slice signed_list);
 /** The server has a newer list of this account: it is wanted before the next sealing. */
 void e2e_account_stale(struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES]);
-/** The person compared the safety number, or takes it back. KITH_E_NOTFOUND: nothing is pinned. */
+/**
+ * The person compared the safety number, or takes it back, or has seen that the root key changed. KITH_E_NOTFOUND: nothing
+ * is pinned, or it is FORKED.
+ */
 KITH_MUST_USE kith_err e2e_account_verify(struct e2e_account *account,
                                           const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES], bool verified);
 
-/** A claimed bundle, as the server gave it; opk.len 0: none. Begins a session. Errors: as prekey.h, session.h. */
+/**
+ * A claimed bundle, as the server gave it; opk.len 0: none. Begins a session. Errors: as prekey.h, session.h, and
+ * KITH_E_CONFLICT  there is a session to send with: nobody asked    KITH_E_NOTFOUND  no such device, accepted
+ * KITH_E_DENIED    this device, or one that only an expired list has
+ */
 struct e2e_claimed {
     uint8_t account_id[E2E_ACCOUNT_ID_BYTES], server_device[E2E_SERVER_DEVICE_BYTES];
     struct kith_slice spk, kem, opk;
@@ -138,8 +145,10 @@ struct e2e_seal {
  * time: until e2e_account_accepted() says that the server has it, the next sealing, of this message or another, takes
  * the same place in the thread.
  *
- * KITH_E_AGAIN   *wants says what is missing          KITH_E_DENIED   trust forbids it: *wants names the account
- * KITH_E_CLOSED  this device is not READY             KITH_E_TOOBIG, KITH_E_NOMEM
+ * KITH_E_AGAIN   *wants says what is missing; nothing: the own list is to be uploaded first
+ * KITH_E_DENIED   trust forbids it: *wants names the account. Also of
+ *                what was sent_at before the root key changed: until e2e_account_verify() says that the person knows
+ * KITH_E_CLOSED  this device is not READY             KITH_E_TOOBIG, KITH_E_NOMEM: sessions may have stepped
  */
 KITH_MUST_USE kith_err e2e_account_seal(struct e2e_account *account, uint64_t now_ms, const struct e2e_seal *seal,
                                         struct e2e_wants *wants, struct kith_buf *out);
@@ -152,7 +161,8 @@ struct e2e_envelope { /* as the server says it */
     uint8_t account_id[E2E_ACCOUNT_ID_BYTES], server_device[E2E_SERVER_DEVICE_BYTES];
     uint8_t thread_id[E2E_ID_BYTES], msg_id[E2E_ID_BYTES];
     struct kith_slice message;
-    bool is_fresh; /* the lists were fetched since it came: a device that they lack is no device */
+    bool is_fresh;     /* the sender's list was fetched since it came: a device that it lacks is no device */
+    bool is_own_fresh; /* the own list was: one that it does not reach to is none */
 };
 struct e2e_opened {
     struct e2e_payload payload; /* its slices are lent from `plain` */
@@ -181,13 +191,14 @@ void e2e_link_code(struct kith_slice text, char out[static E2E_LINK_CODE_DIGITS]
 /**
  * On a manager, READY: signs the next list with the new device in it and appends the answer. Upload the list first.
  * KITH_E_DENIED  another account's request, or too old       KITH_E_CLOSED  this device is no manager
+ * KITH_E_AGAIN   the list before is still to be uploaded
  * KITH_E_FULL    E2E_DEVICES_MAX                             KITH_E_MALFORMED, KITH_E_UNSUPPORTED, KITH_E_NOMEM
  */
 KITH_MUST_USE kith_err e2e_account_link_approve(struct e2e_account *account, uint64_t now_ms, struct kith_slice request,
                                                 struct kith_buf *out);
 /** On the new device, LINKING: READY afterwards. KITH_E_DENIED: not an answer to our request, or what it says is wrong. */
 KITH_MUST_USE kith_err e2e_account_link_accept(struct e2e_account *account, uint64_t now_ms, struct kith_slice answer);
-/** On a manager: the next list without that device. KITH_E_NOTFOUND; KITH_E_CLOSED: no manager. */
+/** On a manager: the next list without that device. KITH_E_NOTFOUND; KITH_E_CLOSED: no manager; KITH_E_AGAIN: as above. */
 KITH_MUST_USE kith_err e2e_account_remove_device(struct e2e_account *account, uint64_t now_ms,
                                                  const uint8_t server_device[static E2E_SERVER_DEVICE_BYTES]);
 

@@ -30,6 +30,7 @@
 #define E2E_PEERS_MAX        (E2E_PEOPLE_MAX * 4)
 #define E2E_THREADS_MAX      100000
 #define E2E_HEARD_MAX        400000
+#define E2E_LAST_RESORT_MAX  65536
 
 /* What this device holds: the record 'I'. */
 struct self_keys {
@@ -60,6 +61,10 @@ struct person {
     struct e2e_device_list *list;
     struct kith_buf signed_list;
     uint64_t list_seq;
+    uint64_t seen_seq;               /* the highest that a device which knows has told us of, 0: none */
+    uint64_t reset_at_ms;            /* when the root key changed; 0: never, or the person has acted since */
+    uint32_t known[E2E_DEVICES_MAX]; /* those that were in a list which had not expired as it was read */
+    uint32_t known_count;
 };
 
 struct peer_key {
@@ -113,6 +118,7 @@ void account_keep_self(struct e2e_account *account);
 void account_keep_prekey(struct e2e_account *account, const struct prekey_own *own);
 void account_drop_prekey(struct e2e_account *account, const struct prekey_own *own);
 void account_keep_last_resort(struct e2e_account *account, const uint8_t use[static LAST_RESORT_BYTES]);
+void account_drop_last_resort(struct e2e_account *account, const uint8_t use[static LAST_RESORT_BYTES]);
 void account_keep_person(struct e2e_account *account, const struct person *person);
 void account_keep_session(struct e2e_account *account, const struct peer *peer, const struct peer_session *one);
 void account_drop_session(struct e2e_account *account, const struct peer *peer, const struct peer_session *one);
@@ -136,7 +142,7 @@ void account_self_wipe(struct self_keys *self);
 struct prekey_own *account_prekey_find(const struct e2e_account *account, enum e2e_prekey_kind kind, uint32_t id);
 /** Takes it over. */
 void account_prekey_link(struct e2e_account *account, struct prekey_own *own);
-/** A one-time one that was used: forgotten, record and all. */
+/** Forgotten, record and all: a one-time one that was used, or one too old; with it the uses of one of last resort. */
 void account_prekey_forget(struct e2e_account *account, struct prekey_own *own);
 void account_prekeys_free(struct e2e_account *account);
 void account_prekeys_renew(struct e2e_account *account, uint64_t now_ms);
@@ -149,14 +155,20 @@ struct person *account_person_put(struct e2e_account *account, const uint8_t acc
 /** Copies both into the person. KITH_E_NOMEM: nothing changed. */
 KITH_MUST_USE kith_err account_person_pin(struct person *person, const struct e2e_device_list *list,
                                           struct kith_slice signed_list);
+/** A list was read: which of its devices may be begun with, now and when it has expired. */
+void account_person_know(struct person *person, uint64_t now_ms);
+bool account_person_knows(const struct person *person, uint32_t device_id);
+/** A newer list is known to be there: nothing is sent by the pinned one. */
+bool account_person_is_stale(const struct person *person);
 /** The server shows two lists of one number: nothing is sent any more. Gives KITH_E_CONFLICT. */
 kith_err account_person_forked(struct e2e_account *account, struct person *person);
-/**
- * Somebody says which list of that account they know. KITH_E_AGAIN: a newer one than we, so it is stale here;
- * KITH_E_CONFLICT: another of the same number.
- */
-kith_err account_person_saw(struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
-                            uint64_t seq, const uint8_t hash[static E2E_HASH_BYTES]);
+
+enum account_claim { ACCOUNT_CLAIM_KNOWN, ACCOUNT_CLAIM_NEWER, ACCOUNT_CLAIM_FORK };
+/** What somebody's word for which list there is comes to beside the pinned one. Believes nothing: no change. */
+enum account_claim account_person_claim(const struct person *person, uint64_t seq,
+                                        const uint8_t hash[static E2E_HASH_BYTES]);
+/** A list of that number is there, says a device that must know: until it has come nothing is sent. */
+void account_person_seen(struct e2e_account *account, struct person *person, uint64_t seq);
 void account_people_free(struct e2e_account *account);
 
 /* account_peer.c */
@@ -167,10 +179,14 @@ struct peer *account_peer_put(struct e2e_account *account, const uint8_t account
 /** Takes the session over, at its rank; beyond E2E_ARCHIVED_MAX others the last one goes. KITH_E_NOMEM: it is not taken. */
 KITH_MUST_USE kith_err account_peer_add(struct e2e_account *account, struct peer *peer, struct e2e_session *session,
                                         uint64_t rank);
+/** account_seal.c: it has a session to send with, which was not silent for too long. */
+bool account_peer_can_send(const struct peer *peer, uint64_t now_ms);
 /** To the front: it sends from now on. */
 void account_peer_prefer(struct e2e_account *account, struct peer *peer, struct peer_session *one);
 /** All sessions of devices that the person's list does not have any more. */
 void account_peers_prune(struct e2e_account *account, const struct person *person);
+/** All sessions with the person: who they were with is nobody's any more. */
+void account_peers_drop(struct e2e_account *account, const struct person *person);
 void account_peers_free(struct e2e_account *account);
 
 static inline void account_want(struct e2e_wants *wants, enum e2e_want_kind kind,

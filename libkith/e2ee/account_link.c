@@ -10,6 +10,7 @@
  */
 #define LINK_VERSION      1
 #define LINK_SECRET_BYTES 16
+#define REQUEST_BYTES_MAX 2048
 
 enum { REQUEST_FIELDS = 10, ANSWER_FIELDS = 5 };
 
@@ -91,6 +92,7 @@ kith_err e2e_account_link_request(struct e2e_account *account, uint64_t now_ms, 
     const struct e2e_random *random = &account->config.random;
     struct self_keys *self = &account->self;
     struct link_request request = {.made_at_ms = now_ms};
+    uint8_t *room = NULL;
     kith_err err;
 
     if (account->state != E2E_ACCOUNT_EMPTY && account->state != E2E_ACCOUNT_LINKING) return KITH_E_CLOSED;
@@ -101,7 +103,9 @@ kith_err e2e_account_link_request(struct e2e_account *account, uint64_t now_ms, 
     e2e_random_fill(random, self->link_secret, sizeof self->link_secret);
     memcpy(request.secret, self->link_secret, sizeof request.secret);
     self->link_made_ms = now_ms;
-    err = request_write(&request, &self->link_request);
+    /* In one piece: it has a secret in it. */
+    err = kith_buf_reserve(&self->link_request, REQUEST_BYTES_MAX, &room);
+    if (err == KITH_OK) err = request_write(&request, &self->link_request);
     if (err == KITH_OK) err = kith_buf_append(out, kith_buf_peek(&self->link_request));
     e2e_wipe(&request, sizeof request);
     if (err != KITH_OK) {
@@ -117,17 +121,20 @@ kith_err e2e_account_link_request(struct e2e_account *account, uint64_t now_ms, 
 struct link_keys {
     uint8_t dh_pub[E2E_DH_BYTES], ct[E2E_KEM_CIPHER_BYTES];
     uint8_t ikm[E2E_DH_BYTES + E2E_KEM_SHARED_BYTES];
-    uint8_t key[E2E_KEY_BYTES], ad[3 * E2E_HASH_BYTES];
+    uint8_t key[E2E_KEY_BYTES], ad[E2E_HASH_BYTES];
 };
 
 /* The key of the answer, and what is authenticated beside it: the request, and the keys that the answer brings. */
 static void derive(struct link_keys *keys, const uint8_t secret[static LINK_SECRET_BYTES], struct kith_slice request)
 {
-    struct kith_slice ct = kith_slice_of(keys->ct, sizeof keys->ct);
+    struct kith_slice ct = kith_slice_of(keys->ct, sizeof keys->ct), parts[3];
+    uint8_t ct_hash[E2E_HASH_BYTES];
 
-    hash_of(request, keys->ad);
-    memcpy(keys->ad + E2E_HASH_BYTES, keys->dh_pub, E2E_DH_BYTES);
-    e2e_sha256(&ct, 1, keys->ad + 2 * E2E_HASH_BYTES);
+    e2e_sha256(&ct, 1, ct_hash);
+    parts[0] = request;
+    parts[1] = kith_slice_of(keys->dh_pub, sizeof keys->dh_pub);
+    parts[2] = kith_slice_of(ct_hash, sizeof ct_hash);
+    e2e_transcript(E2E_LABEL_LINK, parts, 3, keys->ad);
     e2e_derive(kith_slice_of(secret, LINK_SECRET_BYTES), kith_slice_of(keys->ikm, sizeof keys->ikm), E2E_LABEL_LINK,
                kith_slice_of(keys->ad, sizeof keys->ad), keys->key, sizeof keys->key);
 }
@@ -198,6 +205,7 @@ kith_err e2e_account_link_approve(struct e2e_account *account, uint64_t now_ms, 
     kith_err err;
 
     if (account->state != E2E_ACCOUNT_READY || !account->self.has_aik) return KITH_E_CLOSED;
+    if (account->self.list_unsent) return KITH_E_AGAIN;
     err = request_read(request, &asked);
     if (err != KITH_OK) return err;
     if (memcmp(asked.account_id, account->config.account_id, E2E_ACCOUNT_ID_BYTES) != 0 ||
@@ -220,7 +228,8 @@ kith_err e2e_account_link_approve(struct e2e_account *account, uint64_t now_ms, 
 }
 
 /* What the manager signed: this device as it described itself, and no other under its name. */
-static kith_err take_list(struct e2e_account *account, struct kith_slice signed_list, uint64_t list_seq)
+static kith_err take_list(struct e2e_account *account, uint64_t now_ms, struct kith_slice signed_list,
+                          uint64_t list_seq)
 {
     struct e2e_device_list *list = malloc(sizeof *list);
     struct kith_buf with_ours;
@@ -245,6 +254,7 @@ static kith_err take_list(struct e2e_account *account, struct kith_slice signed_
         memcpy(account->self.acceptance, ours.signature, E2E_SIGNATURE_BYTES);
         me->trust = E2E_TRUST_VERIFIED;
         me->list_seq = list_seq;
+        account_person_know(me, now_ms);
         account_keep_person(account, me);
     }
     kith_buf_deinit(&with_ours);
@@ -296,7 +306,7 @@ kith_err e2e_account_link_accept(struct e2e_account *account, uint64_t now_ms, s
     kith_buf_init(&inside, E2E_LINK_BYTES_MAX);
     err = open_answer(account, v, &inside);
     if (err == KITH_OK) err = e2e_tlv_decode(kith_buf_peek(&inside), inner, 2, in);
-    if (err == KITH_OK) err = take_list(account, in[0], e2e_tlv_u64(in[1]));
+    if (err == KITH_OK) err = take_list(account, now_ms, in[0], e2e_tlv_u64(in[1]));
     kith_buf_wipe(&inside);
     if (err != KITH_OK) return err;
     e2e_wipe(account->self.link_dh_secret, sizeof account->self.link_dh_secret);

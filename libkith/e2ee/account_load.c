@@ -112,13 +112,17 @@ static kith_err load_person(struct e2e_account *account, struct kith_slice key, 
         {2, 1, 1, false},
         {3, 8, 8, false},
         {4, 1, E2E_SIGNED_LIST_BYTES_MAX, true},
+        {5, 4, E2E_DEVICES_MAX * 4, true},
+        {6, 8, 8, true},
+        {7, 8, 8, true},
     };
-    struct kith_slice v[4];
+    struct kith_slice v[7];
     struct e2e_device_list *list = NULL;
     struct person *person;
-    kith_err err = e2e_tlv_decode(in, fields, 4, v);
+    kith_err err = e2e_tlv_decode(in, fields, 7, v);
 
     if (err != KITH_OK) return err;
+    if (v[4].len % 4 != 0) return KITH_E_MALFORMED;
     if (key.len != E2E_ACCOUNT_ID_BYTES || e2e_tlv_u8(v[0]) > E2E_TRUST_FORKED) return KITH_E_MALFORMED;
     person = account_person_put(account, key.ptr);
     list = malloc(sizeof *list);
@@ -127,6 +131,10 @@ static kith_err load_person(struct e2e_account *account, struct kith_slice key, 
         person->trust = (enum e2e_trust)e2e_tlv_u8(v[0]);
         person->was_reset = flag(v[1]);
         person->list_seq = e2e_tlv_u64(v[2]);
+        person->known_count = (uint32_t)(v[4].len / 4);
+        for (uint32_t i = 0; i < person->known_count; i++) person->known[i] = kith_get_u32_be(v[4].ptr + (size_t)i * 4);
+        person->seen_seq = v[5].len > 0 ? e2e_tlv_u64(v[5]) : 0;
+        person->reset_at_ms = v[6].len > 0 ? e2e_tlv_u64(v[6]) : 0;
     }
     if (err == KITH_OK && v[3].len > 0) {
         err = e2e_device_list_read(v[3], key.ptr, list);

@@ -17,6 +17,8 @@ struct opening {
     bool has_setup;
     struct e2e_setup setup;
     struct prekey_own *opk, *kem; /* of a new session */
+    bool is_own;                  /* it comes of another device of this account */
+    bool forks;                   /* the set-up names a list that is not the one of its number here */
     struct e2e_session *made;     /* not yet the peer's */
     struct peer_session *used;
     struct kith_buf before; /* of `used`, to go back to */
@@ -27,6 +29,9 @@ static kith_err find_sender(struct opening *o, struct e2e_wants *wants)
 {
     const struct e2e_envelope *envelope = o->envelope;
 
+    o->is_own = memcmp(envelope->account_id, o->account->config.account_id, E2E_ACCOUNT_ID_BYTES) == 0;
+    if (o->is_own && memcmp(envelope->server_device, o->account->config.server_device, E2E_SERVER_DEVICE_BYTES) == 0)
+        return KITH_E_DENIED; /* ours, thrown back */
     o->person = account_person_find(o->account, envelope->account_id);
     if (o->person != NULL && o->person->list != NULL)
         o->device = e2e_device_find_server(o->person->list, envelope->server_device);
@@ -44,18 +49,29 @@ static kith_err find_setup(struct opening *o)
     return err == KITH_E_NOTFOUND ? KITH_OK : err;
 }
 
-/* The lists that the other end knew: newer ones than ours are fetched first, forks are no ground to talk on. */
+/*
+ * The lists that the other end says it knew. Newer ones than ours are fetched first. Nobody has signed what a set-up says
+ * before its message opens, so nothing is noted here: a fork, too, is one only when it does.
+ */
 static kith_err check_lists(struct opening *o, struct e2e_wants *wants)
 {
     const struct e2e_setup *setup = &o->setup;
+    const struct e2e_envelope *envelope = o->envelope;
     const uint8_t *own = o->account->config.account_id;
-    kith_err err = account_person_saw(o->account, o->envelope->account_id, setup->list_seq_a, setup->list_hash_a);
+    enum account_claim a = account_person_claim(o->person, setup->list_seq_a, setup->list_hash_a);
+    enum account_claim b = account_person_claim(account_person_find(o->account, own), setup->list_seq_b,
+                                                setup->list_hash_b);
 
-    if (err == KITH_E_AGAIN) account_want(wants, E2E_WANT_LIST, o->envelope->account_id, NULL);
-    if (err != KITH_OK) return o->envelope->is_fresh && err == KITH_E_AGAIN ? KITH_E_DENIED : err;
-    err = account_person_saw(o->account, own, setup->list_seq_b, setup->list_hash_b);
-    if (err == KITH_E_AGAIN) account_want(wants, E2E_WANT_LIST, own, NULL);
-    return o->envelope->is_fresh && err == KITH_E_AGAIN ? KITH_E_DENIED : err;
+    o->forks = a == ACCOUNT_CLAIM_FORK || b == ACCOUNT_CLAIM_FORK;
+    if (a == ACCOUNT_CLAIM_NEWER || !account_person_knows(o->person, o->device->device_id)) {
+        if (envelope->is_fresh) return KITH_E_DENIED;
+        account_want(wants, E2E_WANT_LIST, envelope->account_id, NULL);
+    }
+    if (b == ACCOUNT_CLAIM_NEWER) {
+        if (envelope->is_own_fresh) return KITH_E_DENIED;
+        if (!o->is_own || wants->count == 0) account_want(wants, E2E_WANT_LIST, own, NULL);
+    }
+    return wants->count > 0 ? KITH_E_AGAIN : KITH_OK;
 }
 
 static void last_resort_use(const struct e2e_setup *setup, uint8_t out[static LAST_RESORT_BYTES])
@@ -65,14 +81,43 @@ static void last_resort_use(const struct e2e_setup *setup, uint8_t out[static LA
     memcpy(out + 8, setup->ek_pub, E2E_DH_BYTES);
 }
 
+/* The list as the other end knows it, if it has another of that number: that it does is what its message proves. */
+static const struct e2e_device_list *as_claimed(const struct e2e_device_list *list, uint64_t seq,
+                                                const uint8_t hash[static E2E_HASH_BYTES], struct e2e_device_list *copy)
+{
+    if (list->seq != seq) return list;
+    *copy = *list;
+    memcpy(copy->hash, hash, sizeof copy->hash);
+    return copy;
+}
+
+static kith_err accept(struct opening *o, const struct e2e_setup_keys *keys, struct kith_buf *plain)
+{
+    struct e2e_account *account = o->account;
+    const struct e2e_setup *setup = &o->setup;
+    struct e2e_self self = {.end = {account_own_list(account), account_own_device(account)},
+                            .ddh_secret = account->self.ddh_secret};
+    struct e2e_end peer = {o->person->list, o->device};
+    struct e2e_device_list *copies = NULL;
+    kith_err err;
+
+    if (o->forks) {
+        copies = malloc(2 * sizeof *copies);
+        if (copies == NULL) return KITH_E_NOMEM;
+        peer.list = as_claimed(peer.list, setup->list_seq_a, setup->list_hash_a, &copies[0]);
+        self.end.list = as_claimed(self.end.list, setup->list_seq_b, setup->list_hash_b, &copies[1]);
+    }
+    err = e2e_session_accept(&account->config.random, &self, &peer, keys, o->envelope->message, o->now_ms, &o->made,
+                             plain);
+    free(copies);
+    return err;
+}
+
 static kith_err take_setup(struct opening *o, struct e2e_wants *wants, struct kith_buf *plain)
 {
     struct e2e_account *account = o->account;
     const struct e2e_setup *setup = &o->setup;
     struct prekey_own *spk = account_prekey_find(account, E2E_PREKEY_SPK, setup->spk_id);
-    struct e2e_self self = {.end = {account_own_list(account), account_own_device(account)},
-                            .ddh_secret = account->self.ddh_secret};
-    struct e2e_end peer = {o->person->list, o->device};
     struct e2e_setup_keys keys = {0};
     uint8_t use[LAST_RESORT_BYTES];
     kith_err err = check_lists(o, wants);
@@ -83,11 +128,12 @@ static kith_err take_setup(struct opening *o, struct e2e_wants *wants, struct ki
     if (spk == NULL || o->kem == NULL || (setup->opk_id != 0 && o->opk == NULL)) return KITH_E_DENIED;
     last_resort_use(setup, use);
     if (setup->kem_is_last && kith_map_find(&account->last_resort, use) != NULL) return KITH_E_CONFLICT;
+    /* What could not be remembered could come again. */
+    if (setup->kem_is_last && account->last_resort.count == E2E_LAST_RESORT_MAX) return KITH_E_DENIED;
     keys.spk = &spk->half;
     keys.kem = &o->kem->half;
     keys.opk = o->opk == NULL ? NULL : &o->opk->half;
-    return e2e_session_accept(&account->config.random, &self, &peer, &keys, o->envelope->message, o->now_ms, &o->made,
-                              plain);
+    return accept(o, &keys, plain);
 }
 
 static kith_err decrypt_with(struct opening *o, struct peer_session *one, struct kith_buf *plain)
@@ -108,11 +154,11 @@ static kith_err decrypt(struct opening *o, struct e2e_wants *wants, struct kith_
 {
     kith_err err = KITH_E_DENIED;
 
-    for (struct peer_session *one = o->peer->sessions; one != NULL; one = one->next) {
+    for (struct peer_session *one = o->peer == NULL ? NULL : o->peer->sessions; one != NULL; one = one->next) {
         kith_err now;
         if (o->has_setup && !e2e_session_is_of(one->session, &o->setup)) continue;
         now = decrypt_with(o, one, plain);
-        if (now == KITH_OK || o->has_setup) return now;
+        if (now == KITH_OK || now == KITH_E_NOMEM || o->has_setup) return now;
         if (now == KITH_E_CONFLICT) err = now; /* a repeat in one of them, whatever the others say */
     }
     return o->has_setup ? take_setup(o, wants, plain) : err;
@@ -127,13 +173,12 @@ static bool eq(const uint8_t *a, const uint8_t *b, size_t len)
 static kith_err check_payload(const struct opening *o, const struct e2e_payload *payload)
 {
     const struct e2e_envelope *envelope = o->envelope;
-    bool is_own = eq(envelope->account_id, o->account->config.account_id, E2E_ACCOUNT_ID_BYTES);
 
     if (!eq(payload->account_id, envelope->account_id, E2E_ACCOUNT_ID_BYTES) ||
         payload->device_id != o->device->device_id || !eq(payload->thread_id, envelope->thread_id, E2E_ID_BYTES) ||
         !eq(payload->msg_id, envelope->msg_id, E2E_ID_BYTES))
         return KITH_E_DENIED;
-    if (payload->has_dest != (is_own && payload->has_peer_list)) return KITH_E_DENIED;
+    if (payload->has_dest != (o->is_own && payload->has_peer_list)) return KITH_E_DENIED;
     return KITH_OK;
 }
 
@@ -152,14 +197,22 @@ static void undo(struct opening *o)
 static kith_err take_made(struct opening *o)
 {
     struct e2e_account *account = o->account;
-    struct peer_session *ours = o->peer->sessions;
+    struct peer_session *ours;
     uint64_t rank = account->rank_next;
     uint8_t use[LAST_RESORT_BYTES];
     void *nothing = NULL;
-    kith_err err;
+    kith_err err = KITH_OK;
 
-    err = account_peer_add(account, o->peer, o->made, rank);
-    if (err != KITH_OK) return err;
+    if (o->peer == NULL) o->peer = account_peer_put(account, o->envelope->account_id, o->device->device_id);
+    if (o->peer == NULL) return KITH_E_NOMEM;
+    last_resort_use(&o->setup, use);
+    if (o->setup.kem_is_last) err = kith_map_add(&account->last_resort, use, &nothing);
+    ours = o->peer->sessions;
+    if (err == KITH_OK) err = account_peer_add(account, o->peer, o->made, rank);
+    if (err != KITH_OK) {
+        if (o->setup.kem_is_last) (void)kith_map_remove(&account->last_resort, use);
+        return err;
+    }
     o->used = o->peer->sessions;
     o->made = NULL;
     if (ours != NULL && !e2e_session_facts(ours->session).is_answered &&
@@ -168,13 +221,10 @@ static kith_err take_made(struct opening *o)
         account_keep_session(account, o->peer, ours);
     }
     if (o->opk != NULL) account_prekey_forget(account, o->opk);
-    if (!o->setup.kem_is_last) {
+    if (o->setup.kem_is_last)
+        account_keep_last_resort(account, use);
+    else
         account_prekey_forget(account, o->kem);
-        return KITH_OK;
-    }
-    last_resort_use(&o->setup, use);
-    kith_ignore(kith_map_add(&account->last_resort, use, &nothing)); /* full: the session itself knows its repeats */
-    account_keep_last_resort(account, use);
     return KITH_OK;
 }
 
@@ -189,22 +239,44 @@ static void note_heard(struct opening *o, struct e2e_opened *out)
     kith_put_u32_be(key.device_id, o->device->device_id);
     err = kith_map_add(&o->account->heard, &key, (void **)&last);
     if (err != KITH_OK && err != KITH_E_CONFLICT) return; /* no room: gaps are not told */
-    if (err == KITH_E_CONFLICT && sseq > *last + 1) out->missed = sseq - *last - 1;
+    if (err == KITH_E_CONFLICT && sseq > *last) out->missed = sseq - *last - 1;
     if (sseq <= *last) return;
     *last = sseq;
     account_keep_heard(o->account, &key, sseq);
 }
 
-/* Which lists the sender knows. A fork is told by the person's trust; this message is shown all the same. */
+/* A device of the same account, or of the person itself, says which list there is. */
+static void note_list(struct e2e_account *account, struct person *person, uint64_t seq,
+                      const uint8_t hash[static E2E_HASH_BYTES])
+{
+    switch (account_person_claim(person, seq, hash)) {
+    case ACCOUNT_CLAIM_KNOWN: return;
+    case ACCOUNT_CLAIM_NEWER: account_person_seen(account, person, seq); return;
+    case ACCOUNT_CLAIM_FORK: kith_ignore(account_person_forked(account, person)); return;
+    }
+}
+
+/*
+ * Which lists the sender knows. A fork is told by the person's trust; this message is shown all the same. What another
+ * person says of our own list stops nothing but the talk with them: else one of them could stop all.
+ */
 static void note_lists(const struct opening *o, const struct e2e_payload *payload)
 {
-    const struct e2e_account *account = o->account;
-    bool is_own = eq(o->envelope->account_id, account->config.account_id, E2E_ACCOUNT_ID_BYTES);
+    struct e2e_account *account = o->account;
+    struct person *me = account_person_find(account, account->config.account_id), *dest;
 
-    kith_ignore(account_person_saw(o->account, o->envelope->account_id, payload->list_seq, payload->list_hash));
+    note_list(account, o->person, payload->list_seq, payload->list_hash);
     if (!payload->has_peer_list) return;
-    kith_ignore(account_person_saw(o->account, is_own ? payload->dest : account->config.account_id,
-                                   payload->peer_list_seq, payload->peer_list_hash));
+    if (o->is_own) {
+        dest = account_person_find(account, payload->dest);
+        if (dest != NULL) note_list(account, dest, payload->peer_list_seq, payload->peer_list_hash);
+        return;
+    }
+    switch (account_person_claim(me, payload->peer_list_seq, payload->peer_list_hash)) {
+    case ACCOUNT_CLAIM_KNOWN: return;
+    case ACCOUNT_CLAIM_NEWER: me->is_stale = true; return;
+    case ACCOUNT_CLAIM_FORK: kith_ignore(account_person_forked(account, o->person)); return;
+    }
 }
 
 static kith_err open_all(struct opening *o, struct e2e_wants *wants, struct kith_buf *plain, struct e2e_opened *out)
@@ -213,15 +285,19 @@ static kith_err open_all(struct opening *o, struct e2e_wants *wants, struct kith
 
     if (err == KITH_OK) err = find_setup(o);
     if (err != KITH_OK) return err;
-    o->peer = account_peer_put(o->account, o->envelope->account_id, o->device->device_id);
-    if (o->peer == NULL) return KITH_E_NOMEM;
+    o->peer = account_peer_find(o->account, o->envelope->account_id, o->device->device_id);
     err = decrypt(o, wants, plain);
     if (err == KITH_OK) err = e2e_payload_decode(kith_buf_peek(plain), &out->payload);
     if (err == KITH_OK) err = check_payload(o, &out->payload);
+    if (err == KITH_OK && o->forks) {
+        kith_ignore(account_person_forked(o->account, o->person));
+        err = KITH_E_DENIED;
+    }
     if (err == KITH_OK && o->made != NULL) err = take_made(o);
     if (err != KITH_OK) {
         undo(o);
-        kith_buf_reset(plain);
+        kith_buf_wipe(plain);
+        out->payload = (struct e2e_payload){0};
         return err;
     }
     account_keep_session(o->account, o->peer, o->used);
@@ -260,6 +336,9 @@ kith_err e2e_account_bundle(struct e2e_account *account, uint64_t now_ms, const 
     if (person == NULL || person->list == NULL) return KITH_E_NOTFOUND;
     device = e2e_device_find_server(person->list, claimed->server_device);
     if (device == NULL || !device->is_accepted) return KITH_E_NOTFOUND;
+    if (device == account_own_device(account) || !account_person_knows(person, device->device_id)) return KITH_E_DENIED;
+    peer = account_peer_find(account, claimed->account_id, device->device_id);
+    if (account_peer_can_send(peer, now_ms)) return KITH_E_CONFLICT;
     err = e2e_prekey_read(claimed->spk, E2E_PREKEY_SPK, claimed->account_id, device, now_ms, &spk);
     if (err == KITH_OK)
         err = e2e_prekey_read(claimed->kem, claimed->kem_is_last ? E2E_PREKEY_KEM_LR : E2E_PREKEY_KEM_OT,

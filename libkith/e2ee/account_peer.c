@@ -97,16 +97,26 @@ void account_peer_prefer(struct e2e_account *account, struct peer *peer, struct 
     insert(peer, one);
 }
 
-void account_peers_prune(struct e2e_account *account, const struct person *person)
+static void drop_those(struct e2e_account *account, const struct person *person, const struct e2e_device_list *but)
 {
     struct peer **peer = NULL;
     uint32_t at = 0;
 
     while (kith_map_next(&account->peers, &at, NULL, (void **)&peer)) {
         if (memcmp((*peer)->key.account_id, person->account_id, E2E_ACCOUNT_ID_BYTES) != 0) continue;
-        if (e2e_device_find(person->list, kith_get_u32_be((*peer)->key.device_id)) != NULL) continue;
+        if (but != NULL && e2e_device_find(but, kith_get_u32_be((*peer)->key.device_id)) != NULL) continue;
         drop_beyond(account, *peer, 0);
     }
+}
+
+void account_peers_prune(struct e2e_account *account, const struct person *person)
+{
+    drop_those(account, person, person->list);
+}
+
+void account_peers_drop(struct e2e_account *account, const struct person *person)
+{
+    drop_those(account, person, NULL);
 }
 
 void account_peers_free(struct e2e_account *account)

@@ -64,14 +64,33 @@ kith_err account_person_pin(struct person *person, const struct e2e_device_list 
     return KITH_OK;
 }
 
-/* An expired list may lose devices, and gains none: whoever cannot sign a fresh one cannot add to it. */
-static bool gains_when_expired(const struct e2e_device_list *pinned, const struct e2e_device_list *next,
-                               uint64_t now_ms)
+/*
+ * An expired list may lose devices, and gains none: whoever holds back the newer ones, which may say that a device was
+ * removed, gets no session with it. It is pinned all the same, since a fresh one may follow it.
+ */
+void account_person_know(struct person *person, uint64_t now_ms)
 {
-    if (pinned == NULL || next->expires_at_ms > now_ms) return false;
-    for (uint32_t i = 0; i < next->device_count; i++)
-        if (e2e_device_find(pinned, next->devices[i].device_id) == NULL) return true;
+    const bool is_fresh = person->list->expires_at_ms > now_ms;
+    uint32_t known[E2E_DEVICES_MAX], count = 0;
+
+    for (uint32_t i = 0; i < person->list->device_count; i++) {
+        const uint32_t id = person->list->devices[i].device_id;
+        if (is_fresh || account_person_knows(person, id)) known[count++] = id;
+    }
+    memcpy(person->known, known, count * sizeof known[0]);
+    person->known_count = count;
+}
+
+bool account_person_knows(const struct person *person, uint32_t device_id)
+{
+    for (uint32_t i = 0; i < person->known_count; i++)
+        if (person->known[i] == device_id) return true;
     return false;
+}
+
+bool account_person_is_stale(const struct person *person)
+{
+    return person->is_stale || person->list == NULL || person->list->seq < person->seen_seq;
 }
 
 /* The own root key is ours to know: a list of the own account under another one is no reset but a lie. */
@@ -87,13 +106,21 @@ kith_err account_person_forked(struct e2e_account *account, struct person *perso
     return KITH_E_CONFLICT;
 }
 
-/* Another root key. Nobody had checked the old one: taken, and said. Somebody had: nothing is sent until they act. */
-static kith_err identity_changed(struct person *person, const struct e2e_device_list *list,
-                                 struct kith_slice signed_list)
+/*
+ * Another root key. Nobody had checked the old one: taken, and said. Somebody had: nothing is sent until they act. What was
+ * written before goes to nobody but those it was written to, and no session outlives them: a device of the new identity
+ * may bear the number of one of the old.
+ */
+static kith_err identity_changed(struct e2e_account *account, struct person *person, uint64_t now_ms,
+                                 const struct e2e_device_list *list, struct kith_slice signed_list)
 {
     kith_err err = account_person_pin(person, list, signed_list);
 
     if (err != KITH_OK) return err;
+    account_peers_drop(account, person);
+    person->known_count = 0;
+    person->seen_seq = 0;
+    person->reset_at_ms = now_ms;
     person->was_reset = true;
     if (person->trust == E2E_TRUST_VERIFIED) person->trust = E2E_TRUST_CHANGED;
     return KITH_OK;
@@ -137,8 +164,8 @@ static void look_at_own(struct e2e_account *account, struct person *me)
     account_keep_self(account);
 }
 
-static kith_err take_list(struct e2e_account *account, struct person *person, const struct e2e_device_list *list,
-                          struct kith_slice signed_list)
+static kith_err take_list(struct e2e_account *account, struct person *person, uint64_t now_ms,
+                          const struct e2e_device_list *list, struct kith_slice signed_list)
 {
     kith_err err;
 
@@ -151,7 +178,7 @@ static kith_err take_list(struct e2e_account *account, struct person *person, co
     case E2E_LIST_NEXT: return account_person_pin(person, list, signed_list);
     case E2E_LIST_IDENTITY:
         if (is_own(account, person)) return KITH_E_DENIED;
-        return identity_changed(person, list, signed_list);
+        return identity_changed(account, person, now_ms, list, signed_list);
     case E2E_LIST_GAP: return KITH_E_NOTFOUND;
     case E2E_LIST_STALE: return KITH_OK; /* ignored: what is pinned is newer */
     case E2E_LIST_FORK: return account_person_forked(account, person);
@@ -174,9 +201,9 @@ kith_err e2e_account_list(struct e2e_account *account, uint64_t now_ms,
     if (err != KITH_OK) goto done;
     person = account_person_put(account, account_id);
     err = person == NULL ? KITH_E_FULL : KITH_OK;
-    if (err == KITH_OK && gains_when_expired(person->list, list, now_ms)) err = KITH_E_CONFLICT;
-    if (err == KITH_OK) err = take_list(account, person, list, signed_list);
+    if (err == KITH_OK) err = take_list(account, person, now_ms, list, signed_list);
     if (err != KITH_OK) goto done;
+    if (list->seq == person->list->seq) account_person_know(person, now_ms); /* not an old one, which was ignored */
     if (list_seq != 0) {
         person->list_seq = list_seq;
         person->is_stale = false;
@@ -189,18 +216,19 @@ done:
     return err;
 }
 
-kith_err account_person_saw(struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
-                            uint64_t seq, const uint8_t hash[static E2E_HASH_BYTES])
+enum account_claim account_person_claim(const struct person *person, uint64_t seq,
+                                        const uint8_t hash[static E2E_HASH_BYTES])
 {
-    struct person *person = account_person_find(account, account_id);
+    if (person == NULL || person->list == NULL || seq > person->list->seq) return ACCOUNT_CLAIM_NEWER;
+    if (seq < person->list->seq) return ACCOUNT_CLAIM_KNOWN; /* behind: the hashes of the past are not kept */
+    return memcmp(hash, person->list->hash, E2E_HASH_BYTES) == 0 ? ACCOUNT_CLAIM_KNOWN : ACCOUNT_CLAIM_FORK;
+}
 
-    if (person == NULL || person->list == NULL || seq > person->list->seq) {
-        if (person != NULL) person->is_stale = true;
-        return KITH_E_AGAIN;
-    }
-    if (seq < person->list->seq) return KITH_OK; /* somebody is behind: the hashes of the past are not kept */
-    if (memcmp(hash, person->list->hash, E2E_HASH_BYTES) == 0) return KITH_OK;
-    return account_person_forked(account, person);
+void account_person_seen(struct e2e_account *account, struct person *person, uint64_t seq)
+{
+    if (seq <= person->seen_seq) return;
+    person->seen_seq = seq;
+    account_keep_person(account, person);
 }
 
 void e2e_account_stale(struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES])
@@ -218,6 +246,7 @@ kith_err e2e_account_verify(struct e2e_account *account, const uint8_t account_i
     if (person == NULL || person->list == NULL) return KITH_E_NOTFOUND;
     if (person->trust == E2E_TRUST_FORKED) return KITH_E_NOTFOUND;
     person->trust = verified ? E2E_TRUST_VERIFIED : E2E_TRUST_KNOWN;
+    person->reset_at_ms = 0;
     account_keep_person(account, person);
     return KITH_OK;
 }

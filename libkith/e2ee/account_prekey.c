@@ -32,10 +32,28 @@ static void own_free(struct prekey_own *own)
     free(own);
 }
 
+/* Nobody can begin with the key any more, so nothing can be begun with it again. */
+static void forget_uses(struct e2e_account *account, uint32_t kem_id)
+{
+    uint8_t(*gone)[LAST_RESORT_BYTES] = calloc((size_t)account->last_resort.count + 1, sizeof *gone);
+    const uint8_t *use = NULL;
+    uint32_t at = 0, count = 0;
+
+    if (gone == NULL) return; /* they stay: more than is needed is remembered */
+    while (kith_map_next(&account->last_resort, &at, (const void **)&use, NULL))
+        if (kith_get_u32_be(use) == kem_id) memcpy(gone[count++], use, LAST_RESORT_BYTES);
+    for (uint32_t i = 0; i < count; i++) {
+        (void)kith_map_remove(&account->last_resort, gone[i]);
+        account_drop_last_resort(account, gone[i]);
+    }
+    free(gone);
+}
+
 void account_prekey_forget(struct e2e_account *account, struct prekey_own *own)
 {
     struct prekey_own **at = &account->prekeys;
 
+    if (own->half.kind == E2E_PREKEY_KEM_LR) forget_uses(account, own->half.id);
     while (*at != own) at = &(*at)->next;
     *at = own->next;
     account->prekey_count--;
@@ -58,7 +76,6 @@ static bool make(struct e2e_account *account, uint64_t now_ms, enum e2e_prekey_k
 {
     struct prekey_own *own;
 
-    if (account->prekey_count >= E2E_PREKEYS_KEPT_MAX) return false;
     own = calloc(1, sizeof *own);
     if (own == NULL) return false;
     kith_buf_init(&own->public, E2E_PREKEY_BYTES_MAX);
@@ -89,7 +106,10 @@ static void fill(struct e2e_account *account, uint64_t now_ms, enum e2e_prekey_k
 
     if (left != UINT32_MAX && have >= E2E_PREKEYS_LOW) return;
     have += count_unsent(account, kind);
-    while (have < E2E_PREKEYS_MAX && make(account, now_ms, kind, E2E_ONE_TIME_LIFE_MS)) have++;
+    /* Whoever takes them all, time and again, leaves us without one-time keys, and not without any. */
+    while (have < E2E_PREKEYS_MAX && account->prekey_count < E2E_PREKEYS_KEPT_MAX &&
+           make(account, now_ms, kind, E2E_ONE_TIME_LIFE_MS))
+        have++;
 }
 
 static uint64_t keep_ms(enum e2e_prekey_kind kind)
@@ -150,19 +170,26 @@ bool e2e_account_upload(struct e2e_account *account, uint64_t now_ms, struct e2e
     if (account->state != E2E_ACCOUNT_READY) return false;
     account_list_renew(account, now_ms);
     account_prekeys_renew(account, now_ms);
-    if (account->self.list_unsent) out->list = kith_buf_peek(&me->signed_list);
+    kith_buf_reset(&account->upload_list);
+    if (account->self.list_unsent && kith_buf_append(&account->upload_list, kith_buf_peek(&me->signed_list)) == KITH_OK)
+        out->list = kith_buf_peek(&account->upload_list);
     for (const struct prekey_own *own = account->prekeys; own != NULL; own = own->next) offer(own, out);
     return out->list.len + out->spk.len + out->kem_lr.len + out->opk_count + out->kem_ot_count > 0;
 }
 
 void e2e_account_uploaded(struct e2e_account *account, uint32_t opk_count, uint32_t kem_ot_count)
 {
+    const struct person *me = account_person_find(account, account->config.account_id);
+
+    if (account->state != E2E_ACCOUNT_READY) return;
     for (struct prekey_own *own = account->prekeys; own != NULL; own = own->next) {
         if (kith_buf_len(&own->public) == 0) continue;
         kith_buf_deinit(&own->public);
         account_keep_prekey(account, own);
     }
-    if (account->self.list_unsent) {
+    /* Unless it has become another one meanwhile. */
+    if (account->self.list_unsent &&
+        kith_slice_eq(kith_buf_peek(&account->upload_list), kith_buf_peek(&me->signed_list))) {
         account->self.list_unsent = false;
         account_keep_self(account);
     }

@@ -11,13 +11,19 @@ struct record {
     size_t key_len;
 };
 
-/* It must stay where it is: the writer points into it. */
-static void begin(struct record *record, uint8_t letter)
+#define FIXED_BYTES 1024 /* room for all of a record but what is long: its key, a link's request, a list, a session */
+
+/* It must stay where it is: the writer points into it. value_bytes: of what is long in it. */
+static void begin(struct record *record, uint8_t letter, size_t value_bytes)
 {
+    uint8_t *room = NULL;
+
     record->key[0] = E2E_RECORD_KEY;
     record->key[1] = letter;
     record->key_len = 2;
     kith_buf_init(&record->value, E2E_RECORD_BYTES_MAX);
+    /* In one piece: a buffer that grows leaves a copy of the secrets in it behind. */
+    if (kith_buf_reserve(&record->value, FIXED_BYTES + value_bytes, &room) != KITH_OK) abort();
     record->writer = e2e_tlv_writer_of(&record->value);
 }
 
@@ -46,9 +52,10 @@ static void keep(const struct e2e_account *account, struct record *record)
     kith_buf_wipe(&record->value);
 }
 
-static void drop(const struct e2e_account *account, const struct record *record)
+static void drop(const struct e2e_account *account, struct record *record)
 {
     account->config.drop(account->config.arg, kith_slice_of(record->key, record->key_len));
+    kith_buf_deinit(&record->value);
 }
 
 void account_keep_self(struct e2e_account *account)
@@ -56,7 +63,7 @@ void account_keep_self(struct e2e_account *account)
     const struct self_keys *self = &account->self;
     struct record record;
 
-    begin(&record, 'I');
+    begin(&record, 'I', kith_buf_len(&self->link_request));
     e2e_tlv_put_u8(&record.writer, 1, (uint8_t)account->state);
     e2e_tlv_put_u32(&record.writer, 2, self->device_id);
     put(&record, 3, self->dsk_secret, E2E_SIGN_SECRET_BYTES);
@@ -80,7 +87,7 @@ static void prekey_key(struct record *record, const struct prekey_own *own)
 {
     uint8_t kind = (uint8_t)own->half.kind;
 
-    begin(record, 'P');
+    begin(record, 'P', kith_buf_len(&own->public));
     key_bytes(record, &kind, 1);
     key_u32(record, own->half.id);
 }
@@ -109,28 +116,43 @@ void account_keep_last_resort(struct e2e_account *account, const uint8_t use[sta
 {
     struct record record;
 
-    begin(&record, 'X');
+    begin(&record, 'X', 0);
     key_bytes(&record, use, LAST_RESORT_BYTES);
     e2e_tlv_put_u8(&record.writer, 1, 1);
     keep(account, &record);
 }
 
-void account_keep_person(struct e2e_account *account, const struct person *person)
+void account_drop_last_resort(struct e2e_account *account, const uint8_t use[static LAST_RESORT_BYTES])
 {
     struct record record;
 
-    begin(&record, 'L');
+    begin(&record, 'X', 0);
+    key_bytes(&record, use, LAST_RESORT_BYTES);
+    drop(account, &record);
+}
+
+void account_keep_person(struct e2e_account *account, const struct person *person)
+{
+    uint8_t known[E2E_DEVICES_MAX * 4];
+    struct record record;
+
+    for (uint32_t i = 0; i < person->known_count; i++) kith_put_u32_be(known + (size_t)i * 4, person->known[i]);
+    begin(&record, 'L', kith_buf_len(&person->signed_list));
     key_bytes(&record, person->account_id, E2E_ACCOUNT_ID_BYTES);
     e2e_tlv_put_u8(&record.writer, 1, (uint8_t)person->trust);
     e2e_tlv_put_u8(&record.writer, 2, person->was_reset);
     e2e_tlv_put_u64(&record.writer, 3, person->list_seq);
     e2e_tlv_put_optional(&record.writer, 4, kith_buf_peek(&person->signed_list));
+    e2e_tlv_put_optional(&record.writer, 5, kith_slice_of(known, (size_t)person->known_count * 4));
+    if (person->seen_seq != 0) e2e_tlv_put_u64(&record.writer, 6, person->seen_seq);
+    if (person->reset_at_ms != 0) e2e_tlv_put_u64(&record.writer, 7, person->reset_at_ms);
     keep(account, &record);
 }
 
-static void session_key(struct record *record, const struct peer *peer, const struct peer_session *one)
+static void session_key(struct record *record, const struct peer *peer, const struct peer_session *one,
+                        size_t state_bytes)
 {
-    begin(record, 'S');
+    begin(record, 'S', state_bytes);
     key_bytes(record, peer->key.account_id, E2E_ACCOUNT_ID_BYTES);
     key_bytes(record, peer->key.device_id, 4);
     key_bytes(record, e2e_session_transcript(one->session), SESSION_NAME_BYTES);
@@ -143,7 +165,7 @@ void account_keep_session(struct e2e_account *account, const struct peer *peer, 
 
     kith_buf_init(&state, E2E_SESSION_BYTES_MAX);
     if (e2e_session_encode(one->session, &state) != KITH_OK) abort();
-    session_key(&record, peer, one);
+    session_key(&record, peer, one, kith_buf_len(&state));
     e2e_tlv_put_u64(&record.writer, 1, one->rank);
     e2e_tlv_put(&record.writer, 2, kith_buf_peek(&state));
     kith_buf_wipe(&state);
@@ -154,7 +176,7 @@ void account_drop_session(struct e2e_account *account, const struct peer *peer, 
 {
     struct record record;
 
-    session_key(&record, peer, one);
+    session_key(&record, peer, one, 0);
     drop(account, &record);
 }
 
@@ -163,7 +185,7 @@ void account_keep_thread(struct e2e_account *account, const uint8_t thread_id[st
 {
     struct record record;
 
-    begin(&record, 'T');
+    begin(&record, 'T', 0);
     key_bytes(&record, thread_id, E2E_ID_BYTES);
     e2e_tlv_put_u64(&record.writer, 1, place->sseq);
     put(&record, 2, place->prev, E2E_PREV_BYTES);
@@ -178,7 +200,7 @@ void account_keep_heard(struct e2e_account *account, const struct heard_key *key
 {
     struct record record;
 
-    begin(&record, 'H');
+    begin(&record, 'H', 0);
     key_bytes(&record, (const uint8_t *)key, sizeof *key);
     e2e_tlv_put_u64(&record.writer, 1, sseq);
     keep(account, &record);

@@ -31,27 +31,47 @@ static bool is_this_device(const struct sealing *s, const struct person *person,
     return is_own(s, person->account_id) && device->device_id == s->account->self.device_id;
 }
 
-/* The session to send with; NULL: there is none, or its other end never answered and is too old. */
-static struct peer_session *sending_session(const struct peer *peer, uint64_t now_ms)
+bool account_peer_can_send(const struct peer *peer, uint64_t now_ms)
 {
     struct e2e_session_facts facts;
+    uint64_t since_ms;
 
-    if (peer == NULL || peer->sessions == NULL) return NULL;
+    if (peer == NULL || peer->sessions == NULL) return false;
     facts = e2e_session_facts(peer->sessions->session);
-    if (!facts.is_answered && facts.created_ms + E2E_SESSION_LIFE_MS <= now_ms) return NULL;
-    return peer->sessions;
+    since_ms = facts.heard_ms != 0 ? facts.heard_ms : facts.created_ms;
+    return now_ms < since_ms || now_ms - since_ms < E2E_SESSION_LIFE_MS;
+}
+
+/* What the server calls a device by leads there. Another account's that claims one of ours leads astray. */
+static bool is_misnamed(const struct sealing *s, const struct person *person, const struct e2e_device *device)
+{
+    return !is_own(s, person->account_id) &&
+           e2e_device_find_server(account_own_list(s->account), device->server_device) != NULL;
 }
 
 static void want_sessions(const struct sealing *s, const struct person *person, struct e2e_wants *wants)
 {
+    bool is_reached = is_own(s, person->account_id);
+
     for (uint32_t i = 0; i < person->list->device_count; i++) {
         const struct e2e_device *device = &person->list->devices[i];
         const struct peer *peer = account_peer_find(s->account, person->account_id, device->device_id);
-        if (!device->is_accepted || is_this_device(s, person, device)) continue;
-        if (sending_session(peer, s->now_ms) != NULL) continue;
+        if (!device->is_accepted || is_this_device(s, person, device) || is_misnamed(s, person, device)) continue;
+        is_reached |= peer != NULL && peer->sessions != NULL;
+        if (account_peer_can_send(peer, s->now_ms) || !account_person_knows(person, device->device_id)) continue;
         if (peer != NULL && peer->passed_over_until_ms > s->now_ms) continue;
         account_want(wants, E2E_WANT_BUNDLE, person->account_id, device->server_device);
+        is_reached = true;
     }
+    /* None of them can be written to: it waits until one can, since what goes to nobody would look as if it were sent. */
+    if (!is_reached) account_want(wants, E2E_WANT_LIST, person->account_id, NULL);
+}
+
+/* Also what was written before the other was somebody else, until the person has seen that. */
+static bool is_forbidden(const struct sealing *s, const struct person *person)
+{
+    return person->trust == E2E_TRUST_CHANGED || person->trust == E2E_TRUST_FORKED ||
+           (person->reset_at_ms != 0 && s->seal->sent_at_ms <= person->reset_at_ms);
 }
 
 /* Everything that is missing, before anything is encrypted. */
@@ -59,12 +79,12 @@ static kith_err look(struct sealing *s, struct e2e_wants *wants)
 {
     for (uint32_t i = 0; i < s->seal->member_count; i++) {
         const struct person *person = account_person_find(s->account, s->seal->members[i]);
-        if (person != NULL && (person->trust == E2E_TRUST_CHANGED || person->trust == E2E_TRUST_FORKED)) {
+        if (person != NULL && is_forbidden(s, person)) {
             wants->count = 0;
             account_want(wants, E2E_WANT_LIST, person->account_id, NULL);
             return KITH_E_DENIED;
         }
-        if (person == NULL || person->list == NULL || person->is_stale)
+        if (person == NULL || account_person_is_stale(person))
             account_want(wants, E2E_WANT_LIST, s->seal->members[i], NULL);
         else
             want_sessions(s, person, wants);
@@ -124,15 +144,23 @@ static kith_err compose(struct sealing *s, struct thread_place *place)
     return KITH_OK;
 }
 
+static bool is_sealed_for(const struct sealing *s, const struct e2e_device *device)
+{
+    for (size_t i = 0; i < s->item_count; i++)
+        if (memcmp(s->items[i].device.id.raw, device->server_device, E2E_SERVER_DEVICE_BYTES) == 0) return true;
+    return false;
+}
+
+/* An old session is better than none, when no new one could be begun. */
 static kith_err encrypt_to(struct sealing *s, const struct person *person, const struct e2e_device *device)
 {
     struct peer *peer = account_peer_find(s->account, person->account_id, device->device_id);
-    struct peer_session *one = sending_session(peer, s->now_ms);
+    struct peer_session *one = peer == NULL ? NULL : peer->sessions;
     const struct kith_buf *plain = is_own(s, person->account_id) ? &s->plain_own : &s->plain;
     size_t at = kith_buf_len(&s->ciphers);
     kith_err err;
 
-    if (one == NULL) return KITH_OK; /* passed over */
+    if (one == NULL || is_misnamed(s, person, device) || is_sealed_for(s, device)) return KITH_OK; /* passed over */
     err = e2e_session_encrypt(&s->account->config.random, one->session, kith_buf_peek(plain), s->now_ms, &s->ciphers);
     if (err != KITH_OK) return err;
     account_keep_session(s->account, peer, one);
@@ -184,12 +212,15 @@ kith_err e2e_account_seal(struct e2e_account *account, uint64_t now_ms, const st
                           struct e2e_wants *wants, struct kith_buf *out)
 {
     struct sealing *s;
-    struct thread_place *place = NULL;
+    struct thread_place *place = NULL, next;
+    const size_t out_len = kith_buf_len(out);
     kith_err err;
 
     assert(seal->member_count >= 1 && seal->member_count <= E2E_MEMBERS_MAX);
     wants->count = 0;
     if (account->state != E2E_ACCOUNT_READY) return KITH_E_CLOSED;
+    /* Whoever got it would look us up in a list that does not say that we are there. */
+    if (account->self.list_unsent) return KITH_E_AGAIN;
     s = calloc(1, sizeof *s);
     if (s == NULL) return KITH_E_NOMEM;
     *s = (struct sealing){.account = account, .now_ms = now_ms, .seal = seal};
@@ -201,10 +232,18 @@ kith_err e2e_account_seal(struct e2e_account *account, uint64_t now_ms, const st
         err = kith_map_add(&account->threads, seal->thread_id, (void **)&place);
         if (err == KITH_E_CONFLICT) err = KITH_OK;
     }
-    if (err == KITH_OK) err = compose(s, place);
+    if (err == KITH_OK) {
+        next = *place;
+        err = compose(s, &next);
+    }
     if (err == KITH_OK) err = encrypt_all(s);
     if (err == KITH_OK) err = write_bodies(s, out);
-    if (err == KITH_OK) account_keep_thread(account, seal->thread_id, place);
+    if (err == KITH_OK) {
+        *place = next;
+        account_keep_thread(account, seal->thread_id, place);
+    } else {
+        out->tail = out->head + out_len;
+    }
     kith_buf_wipe(&s->plain);
     kith_buf_wipe(&s->plain_own);
     kith_buf_deinit(&s->ciphers);

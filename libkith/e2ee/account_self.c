@@ -20,8 +20,9 @@ struct e2e_account *e2e_account_new(const struct e2e_account_config *config)
     kith_map_init(&account->peers, sizeof(struct peer_key), sizeof(struct peer *), E2E_PEERS_MAX, seed);
     kith_map_init(&account->threads, E2E_ID_BYTES, sizeof(struct thread_place), E2E_THREADS_MAX, seed);
     kith_map_init(&account->heard, sizeof(struct heard_key), sizeof(uint64_t), E2E_HEARD_MAX, seed);
-    kith_map_init(&account->last_resort, LAST_RESORT_BYTES, 0, E2E_HEARD_MAX, seed);
+    kith_map_init(&account->last_resort, LAST_RESORT_BYTES, 0, E2E_LAST_RESORT_MAX, seed);
     kith_buf_init(&account->self.link_request, E2E_LINK_BYTES_MAX);
+    kith_buf_init(&account->upload_list, E2E_SIGNED_LIST_BYTES_MAX);
     return account;
 }
 
@@ -42,6 +43,7 @@ void e2e_account_free(struct e2e_account *account)
     kith_map_deinit(&account->heard);
     kith_map_deinit(&account->last_resort);
     kith_buf_wipe(&account->self.link_request);
+    kith_buf_deinit(&account->upload_list);
     e2e_wipe(account, sizeof *account);
     free(account);
 }
@@ -109,6 +111,7 @@ kith_err account_list_sign(struct e2e_account *account, uint64_t now_ms, struct 
     if (err == KITH_OK) err = account_person_pin(me, read, kith_buf_peek(&bytes));
     if (err != KITH_OK) goto done;
     me->trust = E2E_TRUST_VERIFIED;
+    account_person_know(me, now_ms);
     account->self.list_unsent = true;
     account_keep_person(account, me);
     account_keep_self(account);
@@ -198,6 +201,7 @@ kith_err e2e_account_remove_device(struct e2e_account *account, uint64_t now_ms,
     kith_err err;
 
     if (account->state != E2E_ACCOUNT_READY || !account->self.has_aik) return KITH_E_CLOSED;
+    if (account->self.list_unsent) return KITH_E_AGAIN;
     gone = e2e_device_find_server(now, server_device);
     if (gone == NULL || gone->device_id == account->self.device_id) return KITH_E_NOTFOUND;
     if (now->removed_count == E2E_REMOVED_MAX) return KITH_E_FULL;

@@ -30,8 +30,8 @@
 void town_need_at(bool good, const char *what, const char *file, int line);
 
 struct town_prekeys {
-    struct kith_buf *items;
-    size_t count;
+    struct kith_buf *items; /* all that ever came: the same again is not taken */
+    size_t count, taken;    /* the first `taken` were handed out */
 };
 
 struct town;
@@ -133,7 +133,7 @@ struct e2e_random town_random(struct town *town);
 void town_upload(struct town_device *device);
 /** Fetches what is wanted. */
 void town_fetch(struct town_device *device, const struct e2e_wants *wants);
-/** The newest lists of a person, as the client asks for them: after what is pinned. What the last one came to. */
+/** The lists of a person, as the client asks for them: what follows the pinned one, or the newest. What that came to. */
 kith_err town_fetch_list(struct town_device *device, struct town_person *of);
 struct town_person *town_person_of(struct town *town, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES]);
 struct town_device *town_device_of(struct town *town, const uint8_t server_device[static E2E_SERVER_DEVICE_BYTES]);

@@ -80,6 +80,7 @@ kith_err town_seal(struct town_device *from, const struct e2e_seal *seal, struct
             err = KITH_E_AGAIN;
         } else if (err == KITH_E_AGAIN) {
             town_fetch(from, wants);
+            if (wants->count == 0) town_upload(from);
         }
         town_records_free(&before);
     }
@@ -207,6 +208,8 @@ static void fetch_for(struct town_device *to, struct e2e_envelope *envelope, con
         if (wants->items[i].kind != E2E_WANT_LIST) continue;
         if (memcmp(wants->items[i].account_id, envelope->account_id, E2E_ACCOUNT_ID_BYTES) == 0)
             envelope->is_fresh = true;
+        if (memcmp(wants->items[i].account_id, to->person->id, E2E_ACCOUNT_ID_BYTES) == 0)
+            envelope->is_own_fresh = true;
     }
 }
 

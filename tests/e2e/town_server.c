@@ -67,13 +67,22 @@ static void put_one(struct kith_buf *place, struct kith_slice prekey)
     town_need(kith_buf_append(place, prekey) == KITH_OK);
 }
 
+static bool has(const struct town_prekeys *prekeys, struct kith_slice item)
+{
+    for (size_t i = 0; i < prekeys->count; i++)
+        if (kith_slice_eq(kith_buf_peek(&prekeys->items[i]), item)) return true;
+    return false;
+}
+
 static void put_more(struct town_prekeys *prekeys, const struct kith_slice *items, size_t count)
 {
     if (count == 0) return;
     prekeys->items = realloc(prekeys->items, (prekeys->count + count) * sizeof *prekeys->items);
     town_need(prekeys->items != NULL);
     for (size_t i = 0; i < count; i++) {
-        struct kith_buf *place = &prekeys->items[prekeys->count++];
+        struct kith_buf *place = &prekeys->items[prekeys->count];
+        if (has(prekeys, items[i])) continue;
+        prekeys->count++;
         kith_buf_init(place, E2E_PREKEY_BYTES_MAX);
         town_need(kith_buf_append(place, items[i]) == KITH_OK);
     }
@@ -83,8 +92,8 @@ static void left(const struct town_device *device, uint32_t *opks, uint32_t *kem
 {
     const bool is_short = device->town->has_few_prekeys;
 
-    *opks = is_short ? E2E_PREKEYS_MAX : (uint32_t)device->opks.count;
-    *kem_ots = is_short ? E2E_PREKEYS_MAX : (uint32_t)device->kem_ots.count;
+    *opks = is_short ? E2E_PREKEYS_MAX : (uint32_t)(device->opks.count - device->opks.taken);
+    *kem_ots = is_short ? E2E_PREKEYS_MAX : (uint32_t)(device->kem_ots.count - device->kem_ots.taken);
 }
 
 void town_upload(struct town_device *device)
@@ -105,7 +114,7 @@ void town_upload(struct town_device *device)
         put_more(&device->opks, up->opks, up->opk_count);
         put_more(&device->kem_ots, up->kem_ots, up->kem_ot_count);
         left(device, &opks, &kem_ots);
-        if (town_call(device, NULL)) left(device, &opks, &kem_ots); /* killed before the answer came */
+        if (town_call(device, NULL)) continue; /* killed before the answer came */
         e2e_account_uploaded(device->account, opks, kem_ots);
         e2e_account_own_seq(device->account, device->person->list_seq);
         (void)town_call(device, NULL);
@@ -119,26 +128,25 @@ kith_err town_fetch_list(struct town_device *device, struct town_person *of)
 {
     const struct town *town = device->town;
     const struct e2e_device_list *pinned = e2e_account_person(device->account, of->id).list;
-    size_t from = pinned == NULL ? 0 : (size_t)pinned->seq;
+    size_t last = of->list_count - 1, from = pinned == NULL || pinned->seq > last ? last : (size_t)pinned->seq;
     kith_err err = KITH_E_NOTFOUND;
 
-    /* The pinned one again when there is no newer: its acceptances may be. */
-    if (from >= of->list_count && of->list_count > 0) from = of->list_count - 1;
-    for (size_t i = from; i < of->list_count; i++) {
+    if (of->list_count == 0) return err;
+    for (size_t i = from; i <= last; i++) {
         struct kith_slice list = kith_buf_peek(&of->lists[i]);
         if (town->show_list != NULL) town->show_list(town->arg, device, of, i, &list);
         if (list.len == 0) continue;
-        err = e2e_account_list(device->account, town->now_ms, of->id, of->list_seq, list);
+        err = e2e_account_list(device->account, town->now_ms, of->id, i == last ? of->list_seq : 0, list);
         (void)town_call(device, NULL);
     }
     return err;
 }
 
-static bool take_last(struct town_prekeys *prekeys, struct kith_buf *out)
+/* Handed out, and never again. */
+static struct kith_slice take_one(struct town_prekeys *prekeys)
 {
-    if (prekeys->count == 0) return false;
-    *out = prekeys->items[--prekeys->count];
-    return true;
+    if (prekeys->taken == prekeys->count) return (struct kith_slice){0};
+    return kith_buf_peek(&prekeys->items[prekeys->taken++]);
 }
 
 static void fetch_bundle(struct town_device *device, const struct e2e_want *want)
@@ -146,23 +154,21 @@ static void fetch_bundle(struct town_device *device, const struct e2e_want *want
     struct town *town = device->town;
     struct town_device *of = town_device_of(town, want->server_device);
     struct e2e_claimed claimed = {0};
-    struct kith_buf opk = {0}, kem = {0};
     kith_err err = KITH_E_NOTFOUND;
 
     memcpy(claimed.account_id, want->account_id, sizeof claimed.account_id);
     memcpy(claimed.server_device, want->server_device, sizeof claimed.server_device);
     if (of != NULL && kith_buf_len(&of->spk) > 0) {
         claimed.spk = kith_buf_peek(&of->spk);
-        claimed.kem_is_last = !take_last(&of->kem_ots, &kem);
-        claimed.kem = kith_buf_peek(claimed.kem_is_last ? &of->kem_lr : &kem);
-        if (take_last(&of->opks, &opk)) claimed.opk = kith_buf_peek(&opk);
+        claimed.kem = take_one(&of->kem_ots);
+        claimed.kem_is_last = claimed.kem.len == 0;
+        if (claimed.kem_is_last) claimed.kem = kith_buf_peek(&of->kem_lr);
+        claimed.opk = take_one(&of->opks);
         if (town->show_bundle != NULL) town->show_bundle(town->arg, device, &claimed);
         err = e2e_account_bundle(device->account, town->now_ms, &claimed);
     }
     (void)town_call(device, NULL);
     if (err != KITH_OK) e2e_account_no_bundle(device->account, town->now_ms, want->account_id, want->server_device);
-    kith_buf_deinit(&opk);
-    kith_buf_deinit(&kem);
 }
 
 void town_fetch(struct town_device *device, const struct e2e_wants *wants)

@@ -1,0 +1,125 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "tests/e2e/town.h"
+
+/*
+ * A device killed behind any of its calls, in each of three ways (town.h), in a run of two people with two devices each. The
+ * town watches that no key and no nonce is used twice and no message opened twice; here, that none is lost.
+ */
+struct run {
+    struct town *town;
+    struct town_device *devices[4];
+    struct town_chat chat;
+};
+
+static struct run run_new(uint64_t seed)
+{
+    struct run run = {.town = town_new(seed)};
+
+    run.town->has_few_prekeys = seed % 2 == 0;
+    run.devices[0] = town_join(run.town);
+    run.devices[1] = town_link(run.devices[0]);
+    run.devices[2] = town_join(run.town);
+    run.devices[3] = town_link(run.devices[2]);
+    run.chat = town_chat_two(run.devices[0], run.devices[2]);
+    return run;
+}
+
+static size_t read_all(const struct run *run)
+{
+    size_t count = 0;
+
+    for (int i = 0; i < 4; i++) count += town_read(run->devices[i]);
+    return count;
+}
+
+/* Both begin at once; then they talk; then one links a third device, and renews what is due after a week. */
+static void talk(struct run *run)
+{
+    struct town_device *third;
+
+    (void)town_send(run->devices[0], &run->chat, "from ann");
+    (void)town_send(run->devices[2], &run->chat, "from bob");
+    assert_int_equal(read_all(run), 6);
+    for (int i = 3; i >= 0; i--) (void)town_send(run->devices[i], &run->chat, "and on");
+    assert_int_equal(read_all(run), 12);
+    third = town_link(run->devices[2]);
+    (void)town_send(run->devices[1], &run->chat, "to the third too");
+    assert_int_equal(read_all(run) + town_read(third), 4);
+    run->town->now_ms += 8 * TOWN_DAY_MS;
+    for (int i = 0; i < 4; i++) town_upload(run->devices[i]);
+    (void)town_send(third, &run->chat, "from the third");
+    assert_int_equal(read_all(run), 4);
+}
+
+static void cut_everywhere(enum town_cut cut, uint64_t seed)
+{
+    uint64_t at, cuts = 1;
+
+    for (at = 1; cuts > 0; at++) {
+        struct run run = run_new(seed);
+        run.town->calls = 0;
+        run.town->cut = cut;
+        run.town->cut_at = at;
+        talk(&run);
+        cuts = run.town->cuts;
+        town_free(run.town);
+    }
+    assert_true(at > 60); /* it was really cut in all those places */
+}
+
+static void test_e2e_account_cut__killed_behind_any_call(void **state)
+{
+    (void)state;
+    cut_everywhere(TOWN_CUT_AFTER, 100);
+}
+
+static void test_e2e_account_cut__killed_within_any_call(void **state)
+{
+    (void)state;
+    cut_everywhere(TOWN_CUT_DURING, 102);
+}
+
+static void test_e2e_account_cut__killed_before_what_a_call_gave_was_used(void **state)
+{
+    (void)state;
+    cut_everywhere(TOWN_CUT_LOST, 104);
+}
+
+/* Many kills in one run, and one-time prekeys. */
+static void test_e2e_account_cut__killed_again_and_again(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 201; seed < 209; seed += 2) {
+        struct run run = run_new(seed);
+        for (int i = 0; i < 60; i++) {
+            run.town->cut = (enum town_cut)kith_prng_below(&run.town->order, TOWN_CUTS);
+            run.town->cut_at = run.town->calls + 1 + kith_prng_below(&run.town->order, 4);
+            (void)town_send(run.devices[kith_prng_below(&run.town->order, 4)], &run.chat, "again");
+            if (kith_prng_chance(&run.town->order, 1, 3)) (void)read_all(&run);
+        }
+        (void)read_all(&run);
+        assert_int_equal(run.town->opened.count, 180);
+        assert_true(run.town->cuts > 40);
+        town_free(run.town);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_e2e_account_cut__killed_behind_any_call),
+        cmocka_unit_test(test_e2e_account_cut__killed_within_any_call),
+        cmocka_unit_test(test_e2e_account_cut__killed_before_what_a_call_gave_was_used),
+        cmocka_unit_test(test_e2e_account_cut__killed_again_and_again),
+    };
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
