@@ -216,6 +216,7 @@ struct town_device *town_link(struct town_device *manager)
     few_prekeys(device);
     town_upload(device);
     town_need(e2e_account_state(device->account) == E2E_ACCOUNT_READY);
+    if (!manager->town->has_blind_managers) town_need(town_fetch_list(manager, manager->person) == KITH_OK);
     kith_buf_wipe(&request);
     kith_buf_wipe(&answer);
     return device;

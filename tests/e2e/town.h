@@ -89,8 +89,9 @@ struct town {
     size_t person_count;
     struct town_mail *mails;
     size_t mail_count;
-    bool has_few_prekeys; /* devices that come make no one-time prekeys: sessions begin with those of last resort */
-    bool is_cloned;       /* an older state of a device was put back: its keys repeat, and only nonces must not */
+    bool has_few_prekeys;    /* devices that come make no one-time prekeys: sessions begin with those of last resort */
+    bool has_blind_managers; /* they do not look whether the device that they linked has accepted */
+    bool is_cloned;          /* an older state of a device was put back: its keys repeat, and only nonces must not */
     /* Killing. */
     uint64_t calls, cut_at; /* cut_at 0: nobody is killed */
     enum town_cut cut;
