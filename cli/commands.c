@@ -39,6 +39,7 @@ const struct command commands[] = {
      "show messages as they come, of all chats or one"},
     {"history", NULL, "CHAT", 1, 1, NEEDS_ACCOUNT, "after before limit all numbers", cmd_history,
      "the newest messages of a chat"},
+    {"search", NULL, "WORD...", 1, -1, NEEDS_ACCOUNT, "", cmd_search, "messages here that have all these words"},
     {"reply", NULL, "CHAT NUMBER TEXT...", 3, -1, NEEDS_ACCOUNT, "timeout", cmd_reply,
      "answer a message, by its number in the history"},
     {"react", NULL, "CHAT NUMBER [EMOJI]", 2, 3, NEEDS_ACCOUNT, "timeout", cmd_react,

@@ -175,6 +175,8 @@ def test_replies_reactions_edits_and_deletions(kithd: Kithd, tmp_path: Path) -> 
         shown = person.run("history", chat, "--numbers").stdout
         assert "> ann: shall we meet at six?" in shown and "(edited)" in shown and "[👍]" in shown
         assert "never mind" not in shown and "(deleted)" in shown
+    assert [m["seq"] for m in ann.lines("search", "MEET", "six")] == [2]
+    assert ann.lines("search", "five") == [] and ann.lines("search", "never mind") == []
     # Only the author changes a message, whatever a client says.
     assert "not yours" in bob.run("edit", "ann", "2", "I owe bob", code=REFUSED).stderr
     bob.run("react", "ann", "2")
