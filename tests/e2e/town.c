@@ -187,13 +187,21 @@ static void few_prekeys(struct town_device *device)
 
 struct town_device *town_join(struct town *town)
 {
+    uint8_t id[E2E_ACCOUNT_ID_BYTES];
+
+    kith_prng_bytes(&town->prng, id, sizeof id);
+    return town_join_as(town, id);
+}
+
+struct town_device *town_join_as(struct town *town, const uint8_t id[static E2E_ACCOUNT_ID_BYTES])
+{
     struct town_person *person = calloc(1, sizeof *person);
     struct town_device *device;
 
     town_need(person != NULL && town->person_count < TOWN_PEOPLE_MAX);
     town->people[town->person_count++] = person;
     person->town = town;
-    kith_prng_bytes(&town->prng, person->id, sizeof person->id);
+    memcpy(person->id, id, sizeof person->id);
     device = town_device_new(person);
     town_need(e2e_account_found(device->account, town->now_ms) == KITH_OK);
     few_prekeys(device);

@@ -114,6 +114,8 @@ void town_free(struct town *town);
 /* ---- town.c: devices and what they keep */
 /** A person and their first device, founded and uploaded. */
 struct town_device *town_join(struct town *town);
+/** The same under an id that somebody may have already. */
+struct town_device *town_join_as(struct town *town, const uint8_t id[static E2E_ACCOUNT_ID_BYTES]);
 /** A device that has signed in and has no keys yet. */
 struct town_device *town_device_new(struct town_person *person);
 /** Another device of the same person, linked by this one; both have uploaded. */

@@ -1,0 +1,226 @@
+#include "forge.h"
+
+#include <stdlib.h>
+
+const uint8_t forge_bad_points[FORGE_BAD_POINTS][E2E_DH_BYTES] = {
+    {0},
+    {1},
+    /* Of order 8, and the same with the highest bit set. */
+    {0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a,
+     0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00},
+    {0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b,
+     0x04, 0x44, 0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57},
+    {0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a,
+     0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x80},
+    {0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b,
+     0x04, 0x44, 0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0xd7},
+    /* p - 1, p, p + 1, 2^255 - 1; 9 and 0 with the highest bit set. */
+    {0xec, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+     0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f},
+    {0xed, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+     0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f},
+    {0xee, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+     0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f},
+    {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+     0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f},
+    {9, [31] = 0x80},
+    {0, [31] = 0x80},
+};
+
+/* ------------------------------------------------------------------------------------------------ bytes */
+uint8_t *forge_field(struct kith_slice in, uint16_t tag, size_t *len)
+{
+    struct e2e_tlv_reader reader = e2e_tlv_reader_of(in);
+    struct kith_slice value = {0};
+    uint16_t at = 0;
+
+    while (e2e_tlv_next(&reader, &at, &value) == KITH_OK) {
+        if (at != tag) continue;
+        if (len != NULL) *len = value.len;
+        return (uint8_t *)(uintptr_t)value.ptr;
+    }
+    town_need(!"no such field");
+    return NULL;
+}
+
+struct kith_buf forge_with(struct kith_slice in, uint16_t tag, struct kith_slice put)
+{
+    struct e2e_tlv_reader reader = e2e_tlv_reader_of(in);
+    struct e2e_tlv_writer writer;
+    struct kith_slice value = {0};
+    struct kith_buf out;
+    uint16_t at = 0;
+
+    kith_buf_init(&out, TOWN_CIPHER_MAX);
+    writer = e2e_tlv_writer_of(&out);
+    while (e2e_tlv_next(&reader, &at, &value) == KITH_OK) e2e_tlv_put_optional(&writer, at, at == tag ? put : value);
+    town_need(e2e_tlv_finish(&writer) == KITH_OK);
+    return out;
+}
+
+struct kith_buf forge_copy(struct kith_slice in)
+{
+    struct kith_buf out;
+
+    kith_buf_init(&out, TOWN_CIPHER_MAX);
+    town_need(kith_buf_append(&out, in) == KITH_OK);
+    return out;
+}
+
+/* ------------------------------------------------------------------------------------------------ keys */
+struct forge_keys forge_keys_of(const struct town_device *device)
+{
+    const uint8_t key[TOWN_RECORD_KEY] = {2, E2E_RECORD_KEY, 'I'};
+    const struct kith_buf *record = kith_map_find(&device->records, key);
+    struct e2e_tlv_reader reader;
+    struct kith_slice value = {0};
+    struct forge_keys keys = {0};
+    uint16_t tag = 0;
+
+    town_need(record != NULL);
+    reader = e2e_tlv_reader_of(kith_buf_peek(record));
+    while (e2e_tlv_next(&reader, &tag, &value) == KITH_OK) {
+        if (tag == 2) keys.device_id = e2e_tlv_u32(value);
+        if (tag == 3) memcpy(keys.dsk, value.ptr, sizeof keys.dsk);
+        if (tag == 4) memcpy(keys.ddh, value.ptr, sizeof keys.ddh);
+        if (tag == 5) memcpy(keys.ark, value.ptr, sizeof keys.ark);
+        if (tag == 6) memcpy(keys.aik, value.ptr, sizeof keys.aik);
+    }
+    return keys;
+}
+
+struct e2e_session *forge_session(const struct town_device *of, const struct town_device *with)
+{
+    uint8_t prefix[3 + E2E_ACCOUNT_ID_BYTES + 4] = {0, E2E_RECORD_KEY, 'S'};
+    const uint8_t *key = NULL;
+    const struct kith_buf *record = NULL, *best = NULL;
+    struct e2e_session *session = NULL;
+    uint64_t rank = 0;
+    uint32_t at = 0;
+
+    memcpy(prefix + 3, with->person->id, E2E_ACCOUNT_ID_BYTES);
+    kith_put_u32_be(prefix + 3 + E2E_ACCOUNT_ID_BYTES, forge_keys_of(with).device_id);
+    while (kith_map_next(&of->records, &at, (const void **)&key, (void **)&record)) {
+        uint64_t one;
+        if (memcmp(key + 1, prefix + 1, sizeof prefix - 1) != 0) continue;
+        one = e2e_tlv_u64(kith_slice_of(forge_field(kith_buf_peek(record), 1, NULL), 8));
+        if (best != NULL && one < rank) continue;
+        best = record;
+        rank = one;
+    }
+    town_need(best != NULL);
+    {
+        size_t len = 0;
+        const uint8_t *state = forge_field(kith_buf_peek(best), 2, &len);
+        town_need(e2e_session_decode(kith_slice_of(state, len), &session) == KITH_OK);
+    }
+    return session;
+}
+
+/* ------------------------------------------------------------------------------------------------ lists */
+struct e2e_device_list *forge_next(const struct town_person *person, uint64_t now_ms)
+{
+    struct e2e_device_list *list = town_list_of(person);
+
+    list->seq++;
+    memcpy(list->prev_hash, list->hash, sizeof list->prev_hash);
+    list->issued_at_ms = now_ms;
+    list->expires_at_ms = now_ms + 30 * TOWN_DAY_MS;
+    return list;
+}
+
+static int by_device_id(const void *a, const void *b)
+{
+    const struct e2e_acceptance *x = a, *y = b;
+
+    return x->device_id < y->device_id ? -1 : x->device_id > y->device_id;
+}
+
+struct kith_buf forge_list(const struct e2e_device_list *list, const uint8_t *aik, const struct forge_keys *accepting,
+                           size_t count)
+{
+    struct e2e_acceptance accepts[E2E_DEVICES_MAX];
+    struct kith_buf out;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct e2e_device *device = e2e_device_find(list, accepting[i].device_id);
+        town_need(device != NULL);
+        accepts[i].device_id = accepting[i].device_id;
+        town_need(e2e_device_accept(accepting[i].dsk, list, device, accepts[i].signature) == KITH_OK);
+    }
+    qsort(accepts, count, sizeof accepts[0], by_device_id);
+    kith_buf_init(&out, E2E_SIGNED_LIST_BYTES_MAX);
+    town_need(e2e_device_list_sign(list, aik, accepts, count, &out) == KITH_OK);
+    return out;
+}
+
+/* ------------------------------------------------------------------------------------------------ messages */
+struct e2e_payload forge_payload(const struct town_device *from, const struct town_device *to,
+                                 const struct town_chat *chat, const uint8_t msg_id[static E2E_ID_BYTES], uint64_t sseq)
+{
+    const struct e2e_device_list *own = e2e_account_person(from->account, from->person->id).list;
+    const struct e2e_device_list *peer = e2e_account_person(from->account, to->person->id).list;
+    struct e2e_payload payload = {
+        .content_type = kith_slice_str("text/plain"),
+        .device_id = forge_keys_of(from).device_id,
+        .sent_at_ms = from->town->now_ms,
+        .sseq = sseq,
+        .list_seq = own->seq,
+        .has_peer_list = true,
+        .peer_list_seq = peer->seq,
+        .body = kith_slice_str("forged"),
+    };
+
+    memcpy(payload.thread_id, chat->id, sizeof payload.thread_id);
+    memcpy(payload.account_id, from->person->id, sizeof payload.account_id);
+    memcpy(payload.msg_id, msg_id, sizeof payload.msg_id);
+    memcpy(payload.list_hash, own->hash, sizeof payload.list_hash);
+    memcpy(payload.peer_list_hash, peer->hash, sizeof payload.peer_list_hash);
+    if (sseq > 1) payload.prev[0] = 1;
+    return payload;
+}
+
+struct kith_buf forge_message(const struct town_device *from, const struct town_device *to, struct e2e_payload *payload)
+{
+    struct e2e_session *session = forge_session(from, to);
+    struct e2e_random random = town_random(from->town);
+    struct kith_buf plain, out;
+
+    kith_buf_init(&plain, E2E_PAYLOAD_BYTES_MAX);
+    kith_buf_init(&out, TOWN_CIPHER_MAX);
+    town_need(e2e_payload_encode(payload, &plain) == KITH_OK);
+    town_need(e2e_session_encrypt(&random, session, kith_buf_peek(&plain), from->town->now_ms, &out) == KITH_OK);
+    kith_buf_wipe(&plain);
+    e2e_session_free(session);
+    return out;
+}
+
+struct e2e_envelope forge_envelope(const struct town_device *from, const struct town_chat *chat,
+                                   const uint8_t msg_id[static E2E_ID_BYTES], struct kith_slice message)
+{
+    struct e2e_envelope envelope = {.message = message};
+
+    memcpy(envelope.account_id, from->person->id, sizeof envelope.account_id);
+    memcpy(envelope.server_device, from->server_device, sizeof envelope.server_device);
+    memcpy(envelope.thread_id, chat->id, sizeof envelope.thread_id);
+    memcpy(envelope.msg_id, msg_id, sizeof envelope.msg_id);
+    return envelope;
+}
+
+kith_err forge_refused(struct town_device *to, struct e2e_envelope envelope)
+{
+    struct e2e_wants *wants = calloc(1, sizeof *wants);
+    const uint64_t writes = to->writes;
+    struct e2e_opened opened;
+    struct kith_buf plain;
+    kith_err err;
+
+    town_need(wants != NULL);
+    kith_buf_init(&plain, E2E_PAYLOAD_BYTES_MAX);
+    err = e2e_account_open(to->account, to->town->now_ms, &envelope, wants, &plain, &opened);
+    town_need(err != KITH_OK);
+    town_need(to->writes == writes);
+    town_need(kith_buf_len(&plain) == 0 && opened.payload.body.len == 0);
+    free(wants);
+    return err;
+}

@@ -1,0 +1,54 @@
+#ifndef KITH_TESTS_MALICIOUS_FORGE_H
+#define KITH_TESTS_MALICIOUS_FORGE_H
+
+#include "libkith/e2ee/message.h"
+#include "tests/e2e/town.h"
+
+/*
+ * What an attacker makes: with the keys of a device whose records it has read, or with none. Buffers that are given are the
+ * caller's to deinit.
+ */
+
+/* ---- keys out of a device's records */
+struct forge_keys {
+    uint32_t device_id;
+    uint8_t dsk[E2E_SIGN_SECRET_BYTES], ddh[E2E_DH_BYTES];
+    uint8_t ark[E2E_SIGN_SECRET_BYTES], aik[E2E_SIGN_SECRET_BYTES]; /* zeros where it has none */
+};
+struct forge_keys forge_keys_of(const struct town_device *device);
+/** The session that `of` sends to `with` in. */
+struct e2e_session *forge_session(const struct town_device *of, const struct town_device *with);
+
+/* ---- lists */
+/** The successor of a person's newest list, the same but for its number and times. free() it. */
+struct e2e_device_list *forge_next(const struct town_person *person, uint64_t now_ms);
+/** Signed, with the acceptances of those devices. */
+struct kith_buf forge_list(const struct e2e_device_list *list, const uint8_t *aik, const struct forge_keys *accepting,
+                           size_t count);
+
+/* ---- messages */
+/** As `from` would say it honestly. */
+struct e2e_payload forge_payload(const struct town_device *from, const struct town_device *to,
+                                 const struct town_chat *chat, const uint8_t msg_id[static E2E_ID_BYTES],
+                                 uint64_t sseq);
+/** Encrypted in a copy of the session that `from` has. */
+struct kith_buf forge_message(const struct town_device *from, const struct town_device *to,
+                              struct e2e_payload *payload);
+struct e2e_envelope forge_envelope(const struct town_device *from, const struct town_chat *chat,
+                                   const uint8_t msg_id[static E2E_ID_BYTES], struct kith_slice message);
+
+/* ---- bytes */
+/** The value of a field, in place: whoever writes there changes `in`. */
+uint8_t *forge_field(struct kith_slice in, uint16_t tag, size_t *len);
+/** `in` with other bytes as a field's value; empty: without the field. */
+struct kith_buf forge_with(struct kith_slice in, uint16_t tag, struct kith_slice value);
+struct kith_buf forge_copy(struct kith_slice in);
+#define FORGE_BAD_POINTS 12
+/** X25519 keys that give zero or are another spelling. */
+extern const uint8_t forge_bad_points[FORGE_BAD_POINTS][E2E_DH_BYTES];
+
+/* ---- what must come of it */
+/** It is refused, nothing is kept or dropped, nothing is given. What it came to. */
+kith_err forge_refused(struct town_device *to, struct e2e_envelope envelope);
+
+#endif
