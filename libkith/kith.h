@@ -35,6 +35,7 @@ struct kith_client_config {
     bool shows_history;     /* keep a record of every message that was shown */
     bool keeps_mail;        /* keep a record of every item of the mailbox until kith_client_mail_done() */
     bool encrypts;          /* takes part in kith/1: see "encryption" below */
+    uint32_t one_time_keys; /* that wait with the server, of each kind; 0: 100 */
     void (*random)(void *arg, void *out, size_t len);
     void *random_arg;
 };

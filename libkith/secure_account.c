@@ -15,6 +15,7 @@ static void drop(void *arg, struct kith_slice key)
 struct e2e_account *secure_account_new(struct kith_client *client)
 {
     struct e2e_account_config config = {
+        .one_time_keys = client->config.one_time_keys,
         .random = {.fill = client->config.random, .arg = client->config.random_arg},
         .keep = keep,
         .drop = drop,

@@ -102,12 +102,12 @@ static uint32_t count_unsent(const struct e2e_account *account, enum e2e_prekey_
 
 static void fill(struct e2e_account *account, uint64_t now_ms, enum e2e_prekey_kind kind, uint32_t left)
 {
-    uint32_t have = left == UINT32_MAX ? 0 : left;
+    uint32_t have = left == UINT32_MAX ? 0 : left, max = account->config.one_time_keys;
 
-    if (left != UINT32_MAX && have >= E2E_PREKEYS_LOW) return;
+    if (left != UINT32_MAX && have >= E2E_PREKEYS_LOW(max)) return;
     have += count_unsent(account, kind);
     /* Whoever takes them all, time and again, leaves us without one-time keys, and not without any. */
-    while (have < E2E_PREKEYS_MAX && account->prekey_count < E2E_PREKEYS_KEPT_MAX &&
+    while (have < max && account->prekey_count < E2E_PREKEYS_KEPT_MAX &&
            make(account, now_ms, kind, E2E_ONE_TIME_LIFE_MS))
         have++;
 }

@@ -12,6 +12,8 @@ struct e2e_account *e2e_account_new(const struct e2e_account_config *config)
 
     if (account == NULL) return NULL;
     account->config = *config;
+    if (config->one_time_keys == 0 || config->one_time_keys > E2E_PREKEYS_MAX)
+        account->config.one_time_keys = E2E_PREKEYS_MAX;
     account->state = E2E_ACCOUNT_EMPTY;
     account->opks_left = account->kem_ots_left = UINT32_MAX;
     account->rank_next = 1;
