@@ -3,6 +3,7 @@
 
 #include "mail.h"
 #include "oracle.h"
+#include "sealed.h"
 
 #define DEVICE_OF(ptr, member) ((struct sim_device *)((char *)(ptr) - offsetof(struct sim_device, member)))
 
@@ -51,7 +52,10 @@ static void persist(struct sim_device *device, struct kith_slice records)
         record->len = value.len;
         if (value.len > 0) memcpy(record->bytes, value.ptr, value.len);
         node->value = record;
-        if (kith_record_message(key, value, &message) == KITH_OK) oracle_applied(device, &message);
+        if (kith_record_message(key, value, &message) == KITH_OK) {
+            oracle_applied(device, &message);
+            sealed_applied(device, &message);
+        }
         if (kith_record_mail(key, value, &message) == KITH_OK) mail_applied(device, &message);
         if (key.ptr[0] != 'O') continue;
         oracle_stored(device, outbox_id(value));
@@ -94,6 +98,8 @@ static void connect(struct sim_device *device)
 static void show(struct sim_device *device, const struct kith_effect *effect)
 {
     switch (effect->kind) {
+    case KITH_EFFECT_MESSAGE: sealed_shown(device, &effect->message); break;
+    case KITH_EFFECT_FETCH: fetch_start(device, &effect->fetch); break;
     case KITH_EFFECT_SENT: oracle_acked(device, effect->chat, effect->id, effect->seq); break;
     case KITH_EFFECT_RECEIPT:
         oracle_receipt(device, effect->chat, effect->user, effect->delivered_up_to, effect->read_up_to);
@@ -125,6 +131,7 @@ static void run_effect(struct sim_device *device, const struct kith_effect *effe
         loop_timer_start(device->loop, &device->persist, delay);
         break;
     case KITH_EFFECT_SEND:
+        sealed_frame(device, effect->bytes);
         if (device->link != NULL) link_client_send(device->link, effect->bytes);
         break;
     case KITH_EFFECT_CONNECT: connect(device); break;
@@ -154,6 +161,8 @@ void device_start(struct sim_device *device)
                                         .device = device->id,
                                         .shows_history = true,
                                         .keeps_mail = true,
+                                        .encrypts = device->sim->encrypts,
+                                        .one_time_keys = device->sim->one_time_keys,
                                         .random = device_random,
                                         .random_arg = device};
     struct kith_ordered_node *node;

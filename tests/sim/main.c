@@ -5,8 +5,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "keys.h"
 #include "mail.h"
 #include "oracle.h"
+#include "sealed.h"
 
 #define RUN_MS      60000  /* of simulated time under faults      */
 #define HEAL_MS_MAX 600000 /* and at most so long to become quiet */
@@ -49,6 +51,21 @@ static void trace_line(void *arg, uint64_t now_us, const char *loop_name, const 
            what, a, b);
 }
 
+/* Runs that encrypt are another kind of run: they share nothing with the seeds of the others but the numbers. */
+#define ENCRYPTS_ONE_IN 6
+static bool all_encrypt;
+
+static void add_devices(struct sim *sim, unsigned user)
+{
+    unsigned more = sim->encrypts ? 3 : 2;
+
+    for (unsigned n = 0; n < kith_prng_between(&sim->prng, 1, more) && sim->device_count < SIM_DEVICES_MAX; n++) {
+        sim->devices[sim->device_count].is_first = n == 0;
+        sim->devices[sim->device_count].linking.is_in = n == 0;
+        device_init(sim, sim->device_count++, user);
+    }
+}
+
 static void shape(struct sim *sim)
 {
     static const char *const names[SIM_LOOPS_MAX_SERVER] = {"server0", "server1", "server2"};
@@ -67,13 +84,14 @@ static void shape(struct sim *sim)
     for (unsigned u = 0; u < sim->user_count; u++) {
         sim->users[u].id.raw[0] = 0xa0;
         sim->users[u].id.raw[15] = (uint8_t)(u + 1);
-        for (unsigned n = 0; n < kith_prng_between(prng, 1, 2); n++) device_init(sim, sim->device_count++, u);
+        add_devices(sim, u);
     }
     sim->chat_count = (unsigned)kith_prng_between(prng, 1, 4);
     for (unsigned c = 0; c < sim->chat_count; c++) {
         kith_prng_bytes(prng, sim->chats[c].id.raw, 16);
-        sim->chat_is_group[c] = kith_prng_chance(prng, 1, 2);
+        sim->chat_is_group[c] = kith_prng_chance(prng, 1, sim->encrypts ? 4 : 2);
     }
+    if (sim->encrypts) sim->one_time_keys = (uint32_t)kith_prng_between(prng, 1, 4);
 }
 
 /* Between two steps: a machine whose power failed in the middle of an operation is down; a dead one comes back. */
@@ -117,6 +135,7 @@ static bool step_until(struct sim *sim, uint64_t end_ms, bool until_quiet)
     while (!sim->failed && sim_now_ms(sim) < end_ms && sim_world_steps(sim->world) < STEPS_MAX) {
         if (!sim_world_step(sim->world)) sim_world_run_until(sim->world, sim_now_ms(sim) + 1);
         if (sim->fault_due) faults_strike(sim);
+        if (sim->linking_due) linking_run(sim);
         tend_server(sim);
         if (!until_quiet) continue;
         if (!workload_is_quiet(sim))
@@ -152,6 +171,9 @@ static void sim_close(struct sim *sim)
     if (sim->server.up) server_end(sim, END_KILL);
     links_free(sim);
     workload_free(sim);
+    facts_free(sim);
+    keys_free(sim->keys);
+    sealed_free(sim->sealed);
     oracle_free(sim->oracle);
     sim_world_free(sim->world);
     sim_image_free(sim->server.disk_image);
@@ -165,6 +187,14 @@ struct result {
     struct sim_counters counters;
 };
 
+static void encryption_start(struct sim *sim)
+{
+    sim->keys = keys_new(sim);
+    sim->sealed = sealed_new();
+    facts_start(sim);
+    linking_start(sim);
+}
+
 static void run_seed(uint64_t seed, bool trace, struct result *result)
 {
     struct sim *sim = calloc(1, sizeof *sim);
@@ -172,13 +202,16 @@ static void run_seed(uint64_t seed, bool trace, struct result *result)
     if (sim == NULL) abort();
     sim->seed = seed;
     sim->trace = trace;
+    sim->encrypts = all_encrypt || seed % ENCRYPTS_ONE_IN == 0;
     sim->world = sim_world_new(seed);
     kith_prng_seed(&sim->prng, seed ^ 0x6b697468u);
     if (trace) sim_world_listen(sim->world, trace_line, NULL);
     shape(sim);
     sim->oracle = oracle_new(sim);
     server_start(sim);
-    for (unsigned d = 0; d < sim->device_count; d++) device_start(&sim->devices[d]);
+    if (sim->encrypts) encryption_start(sim);
+    for (unsigned d = 0; d < sim->device_count; d++)
+        if (!sim->encrypts || sim->devices[d].is_first) device_start(&sim->devices[d]);
     workload_start(sim);
     faults_start(sim);
     (void)step_until(sim, RUN_MS, false);
@@ -334,10 +367,13 @@ int main(int argc, char **argv)
             seed = number_of(argv[++i]), one = true;
         else if (strcmp(argv[i], "--trace") == 0)
             trace = true;
+        else if (strcmp(argv[i], "--encrypted") == 0)
+            all_encrypt = true;
         else if (strcmp(argv[i], "--mutants") == 0)
             mutants = true;
         else {
-            fprintf(stderr, "usage: kith-sim [--seeds N [--first S]] | --seed S [--trace] | --mutants [--seeds N]\n");
+            fprintf(stderr, "usage: kith-sim [--seeds N [--first S]] | --seed S [--trace] | --mutants [--seeds N], "
+                            "each with [--encrypted]\n");
             return 2;
         }
     }

@@ -22,6 +22,7 @@
 #define SIM_DEVICES_MAX      16
 #define SIM_CHATS_MAX        6
 #define SIM_LOOPS_MAX_SERVER 3
+#define SIM_DELETE_SEQ_END   31 /* messages below may be deleted */
 
 /* What happened, counted over a run and summed over all: each must be hit, or the run proved nothing about it. */
 #define SIM_COUNTERS(X)                                               \
@@ -62,7 +63,18 @@
     X(mail_again, "of them sent again")                               \
     X(mail_taken, "items that came to a device")                      \
     X(mail_conflicts, "items' ids said again with other content")     \
-    X(chat_loads, "chats read back from the store")
+    X(chat_loads, "chats read back from the store")                   \
+    X(sessions_begun, "bundles of keys claimed")                      \
+    X(both_began, "of them while the other side began, too")          \
+    X(last_resorts, "of them with the key of last resort")            \
+    X(claims_refused, "claims refused: too many")                     \
+    X(lost_answers, "answers about keys lost, the work was done")     \
+    X(list_conflicts, "device lists refused: not the next one")       \
+    X(devices_linked, "devices linked to an account")                 \
+    X(devices_removed, "devices removed from an account")             \
+    X(sealed, "encrypted messages put on the wire")                   \
+    X(sealed_again, "of them for other device lists than before")     \
+    X(opened, "messages opened by another device")
 
 struct sim_counters {
 #define SIM_COUNTER_FIELD(name, text) uint64_t name;
@@ -72,6 +84,21 @@ struct sim_counters {
 
 struct sim;
 struct sim_device;
+
+/* How far a device has come in its account (linking.c). */
+struct sim_linking {
+    uint64_t signs_in_ms, removed_ms; /* when it is to be; 0: from the start, and never */
+    bool is_in;                       /* signed in */
+    bool is_leaving, is_removed;      /* its person removes it; out of the account's list, and of the directory */
+    uint64_t login_until_ms;          /* its login waits so long for the chats to know; 0: it does not */
+    uint64_t login_generation;
+    bool is_linked;                    /* counted */
+    uint64_t wait_until_ms;            /* the person takes their time */
+    struct kith_slice request, answer; /* as pasted; empty: none */
+    struct kith_slice shown;           /* the next of the two, until what it speaks of is durable */
+    struct sim_device *shown_by;       /* NULL: there is none */
+    uint64_t shown_life;
+};
 
 /* One connection: the server's struct conn, and the client's end. Lives until the run ends. */
 struct sim_link {
@@ -109,7 +136,9 @@ struct sim_device {
     struct loop_timer tick, restart, persist, act;
     bool persisting;
     struct kith_slice unsaved;
-    bool cut_off; /* partition: cannot connect */
+    bool cut_off;  /* partition: cannot connect */
+    bool is_first; /* of its person: founds the account */
+    struct sim_linking linking;
     uint64_t lives;
     struct oracle_device *oracle;
 };
@@ -134,6 +163,7 @@ struct sim_server {
 
 struct sim {
     uint64_t seed;
+    uint32_t one_time_keys; /* of each kind, of each device */
     struct sim_world *world;
     struct kith_prng prng; /* workload and faults */
     struct loop *director; /* where the harness itself runs */
@@ -144,17 +174,22 @@ struct sim {
     struct chat_id chats[SIM_CHATS_MAX];
     bool chat_is_group[SIM_CHATS_MAX];
     bool chat_made[SIM_CHATS_MAX];
+    bool delete_asked[SIM_CHATS_MAX][SIM_DELETE_SEQ_END];
+    bool encrypts; /* this run: direct chats are encrypted, every device has its keys */
+    struct sim_keys *keys;
+    struct sim_facts *facts;
+    struct sim_sealed *sealed;
     uint64_t removed_in_life[SIM_CHATS_MAX]
                             [SIM_USERS_MAX]; /* server generation in which a removal was answered; 0: not */
     struct sim_link *links;
     struct sim_counters counters;
     struct oracle *oracle;
-    struct loop_timer workload, nemesis, heal;
+    struct loop_timer workload, nemesis, heal, links_devices, tells;
     struct sim_ask *asks;   /* of the harness, see workload.c */
     struct sim_mail *mails; /* newest first, see mail.c */
     struct mail_try *mail_tries;
     uint64_t stalled_until_ms;
-    bool healing, failed, fault_due;
+    bool healing, failed, fault_due, linking_due;
     uint64_t server_due_ms, halted_since_ms;
     char failure[512];
     bool trace;
@@ -184,6 +219,28 @@ void link_client_close(struct sim_link *link);
 void link_cut(struct sim_link *link, bool tell_server);
 void links_forget_server(struct sim *sim); /* the server died: clients find out */
 void links_free(struct sim *sim);
+static inline bool sim_chat_is_encrypted(const struct sim *sim, unsigned chat)
+{
+    return sim->encrypts && !sim->chat_is_group[chat];
+}
+/* The two people of a direct chat follow each other. */
+static inline unsigned sim_direct_first(const struct sim *sim, unsigned chat)
+{
+    return chat % (sim->user_count - 1);
+}
+/* fetch.c: a device asks the key directory */
+struct kith_fetch;
+void fetch_start(struct sim_device *device, const struct kith_fetch *fetch);
+/* facts.c: chats are told of device lists */
+void facts_start(struct sim *sim);
+void facts_free(struct sim *sim);
+void facts_logins_end(struct sim *sim);
+void facts_sign_in(struct sim_device *device); /* it starts when its login is answered */
+bool facts_are_told(const struct sim *sim);
+/* linking.c */
+void linking_start(struct sim *sim);
+void linking_run(struct sim *sim); /* between two steps */
+bool linking_is_done(const struct sim *sim);
 /* workload.c, faults.c */
 void workload_start(struct sim *sim);
 void workload_free(struct sim *sim);

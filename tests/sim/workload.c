@@ -1,8 +1,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "keys.h"
 #include "mail.h"
 #include "oracle.h"
+#include "sealed.h"
 
 /*
  * What people do: write, read, delete; the owner of a group adds and removes. Devices act through their client cores;
@@ -83,15 +85,17 @@ static void create_chat(struct sim *sim, unsigned chat)
 {
     struct sim_ask *mine = ask_new(sim, CMD_CHAT_CREATE, chat, 0);
     unsigned count = sim->chat_is_group[chat] ? sim->user_count : 2;
-    unsigned first = sim->chat_is_group[chat] ? 0 : chat % (sim->user_count - 1);
+    unsigned first = sim->chat_is_group[chat] ? 0 : sim_direct_first(sim, chat);
 
     mine->cmd.actor = sim->users[first];
     mine->cmd.flags = sim->chat_is_group[chat] ? CMD_GROUP : 0;
+    if (sim_chat_is_encrypted(sim, chat)) mine->cmd.flags |= CMD_ENCRYPTED;
     for (unsigned i = 0; i < count; i++) {
         struct cmd_member member = {.user = sim->users[first + i],
                                     .role = i == 0 && sim->chat_is_group[chat] ? ROLE_OWNER : ROLE_MEMBER,
                                     .accepted = 1,
-                                    .receipts = 1};
+                                    .receipts = 1,
+                                    .list_seq = sim->encrypts ? keys_list_seq(sim, first + i) : 0};
         cmd_member_encode(&member, mine->members + i * CMD_MEMBER_BYTES);
     }
     mine->cmd.members = kith_slice_of(mine->members, count * CMD_MEMBER_BYTES);
@@ -112,7 +116,8 @@ static void delete_message(struct sim *sim, unsigned chat)
 {
     struct sim_ask *mine = ask_new(sim, CMD_DELETE, chat, 0);
 
-    mine->cmd.seq = kith_prng_between(&sim->prng, 2, 30);
+    mine->cmd.seq = kith_prng_between(&sim->prng, 2, SIM_DELETE_SEQ_END - 1);
+    sim->delete_asked[chat][mine->cmd.seq] = true;
     loop_post(sim->server.loops[0], &mine->task);
 }
 
@@ -134,13 +139,16 @@ static void say_again(struct sim *sim)
 static void device_write(struct sim_device *device, unsigned chat)
 {
     struct sim *sim = device->sim;
-    struct kith_send send = {.chat = sim->chats[chat], .content_type = kith_slice_str("text/plain")};
+    bool encrypted = sim_chat_is_encrypted(sim, chat);
+    struct kith_send send = {
+        .chat = sim->chats[chat], .encrypted = encrypted, .content_type = kith_slice_str("text/plain")};
     struct msg_id id;
     char body[64];
     struct kith_time now = {.mono_ms = loop_now_ms(device->loop), .wall_ms = loop_wall_ms(device->loop)};
 
-    send.body = kith_slice_of(body, (size_t)snprintf(body, sizeof body, "%llu from %s",
-                                                     (unsigned long long)sim->counters.sends, device->name));
+    send.body = kith_slice_of(body, (size_t)snprintf(body, sizeof body, "%llu from %s%s",
+                                                     (unsigned long long)sim->counters.sends, device->name,
+                                                     encrypted ? " " SEALED_MARK : ""));
     sim->counters.sends++;
     if (kith_client_send(device->client, now, &send, &id) != KITH_OK) {
         sim_fail(sim, "%s cannot take a message into its outbox", device->name);
@@ -155,11 +163,11 @@ static void act_fire(struct loop_timer *timer)
     struct sim_device *device = (struct sim_device *)((char *)timer - offsetof(struct sim_device, act));
     struct sim *sim = device->sim;
     unsigned chat = (unsigned)kith_prng_below(&sim->prng, sim->chat_count);
-    unsigned first = sim->chat_is_group[chat] ? 0 : chat % (sim->user_count - 1);
+    unsigned first = sim->chat_is_group[chat] ? 0 : sim_direct_first(sim, chat);
     bool is_member = sim->chat_is_group[chat] || device->user == first || device->user == first + 1;
     unsigned burst = kith_prng_chance(&sim->prng, 1, 6) ? 8 : 1;
 
-    if (sim->healing) return;
+    if (sim->healing || device->linking.is_leaving) return;
     if (device->client != NULL && sim->chat_made[chat] && is_member) {
         if (kith_prng_chance(&sim->prng, 1, 6) && oracle_applied_up_to(device, sim->chats[chat]) > 0) {
             sim->counters.reads++;
@@ -205,6 +213,7 @@ void workload_start(struct sim *sim)
 bool workload_is_quiet(const struct sim *sim)
 {
     if (!sim->server.up || !sim->server.ready || !oracle_all_answered(sim) || !mail_is_quiet(sim)) return false;
+    if (!facts_are_told(sim) || !linking_is_done(sim)) return false;
     for (unsigned d = 0; d < sim->device_count; d++)
         if (sim->devices[d].client == NULL || kith_client_connection(sim->devices[d].client) != KITH_ONLINE)
             return false;

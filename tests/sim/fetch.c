@@ -1,0 +1,172 @@
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "keys.h"
+
+/*
+ * A device asks the key directory: the question is on its way, the work is done, the answer is on its way. Each may be where
+ * it ends, whoever dies meanwhile; what was done stays done.
+ */
+struct fetch_call {
+    struct loop_timer timer; /* first */
+    struct fetch_call *next;
+    struct sim_device *device;
+    uint64_t life;
+    struct kith_fetch fetch;
+    struct e2e_upload upload;
+    bool is_done, ok, is_empty; /* empty: there was nothing to upload any more */
+    struct keys_state state;
+    struct keys_lists lists;
+    struct keys_bundle bundles[KITH_FETCH_DEVICES_MAX];
+};
+
+static uint64_t delay_ms(struct sim *sim)
+{
+    return kith_prng_below(&sim->prng, kith_prng_chance(&sim->prng, 1, 10) ? 3000 : 40);
+}
+
+/* ------------------------------------------------------------------------------------------------ the work */
+
+static bool work(struct fetch_call *call)
+{
+    struct sim_device *device = call->device;
+    struct sim *sim = device->sim;
+    enum kith_code code = CODE_OK;
+    unsigned user;
+
+    if (!sim->server.up || !sim->server.ready || device->cut_off || device->linking.is_removed) return false;
+    switch (call->fetch.kind) {
+    case KITH_FETCH_KEYS: keys_show(device, &call->state); return true;
+    case KITH_FETCH_UPLOAD: code = keys_put(device, &call->upload, &call->state); break;
+    case KITH_FETCH_LISTS:
+        user = sim_user_number(sim, call->fetch.user.id.raw);
+        if (user == SIM_USERS_MAX) return false;
+        keys_lists(sim, user, call->fetch.after, &call->lists);
+        return true;
+    case KITH_FETCH_BUNDLES: code = keys_claim(device, &call->fetch, call->bundles); break;
+    case KITH_FETCH_MEMBERS: return true;
+    }
+    if (code == CODE_TOO_MANY) sim->counters.claims_refused++;
+    if (code != CODE_OK && code != CODE_TOO_MANY && code != CODE_CONFLICT)
+        sim_fail(sim, "%s: the key directory refuses with %s", device->name, kith_code_name(code));
+    return code == CODE_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------ the answer */
+
+static void answer_lists(struct kith_client *client, const struct fetch_call *call)
+{
+    const struct keys_lists *lists = &call->lists;
+
+    for (size_t i = 0; i < lists->past_count; i++) kith_client_list(client, call->fetch.user, 0, lists->past[i]);
+    if (lists->newest.len > 0) kith_client_list(client, call->fetch.user, lists->list_seq, lists->newest);
+}
+
+static void answer_bundles(struct kith_client *client, const struct fetch_call *call)
+{
+    for (uint32_t i = 0; i < call->fetch.device_count; i++) {
+        const struct keys_bundle *bundle = &call->bundles[i];
+        struct e2e_claimed claimed = {
+            .spk = bundle->spk, .kem = bundle->kem, .opk = bundle->opk, .kem_is_last = bundle->kem_is_last};
+        if (!bundle->is_there) {
+            kith_client_no_bundle(client, call->fetch.devices[i].user, call->fetch.devices[i].device);
+            continue;
+        }
+        memcpy(claimed.account_id, call->fetch.devices[i].user.id.raw, sizeof claimed.account_id);
+        memcpy(claimed.server_device, call->fetch.devices[i].device.id.raw, sizeof claimed.server_device);
+        kith_client_bundle(client, &claimed);
+    }
+}
+
+static void answer_members(struct sim *sim, struct kith_client *client, const struct fetch_call *call)
+{
+    for (unsigned c = 0; c < sim->chat_count; c++)
+        if (kith_uuid_eq(sim->chats[c].id, call->fetch.chat.id) && !sim->chat_is_group[c])
+            kith_client_members(client, call->fetch.chat, &sim->users[sim_direct_first(sim, c)], 2);
+}
+
+static void answer(struct fetch_call *call)
+{
+    struct kith_client *client = call->device->client;
+    const struct keys_state *state = &call->state;
+
+    switch (call->fetch.kind) {
+    case KITH_FETCH_KEYS:
+        kith_client_keys(client, state->has_list, state->list_seq, state->opk_count, state->kem_ot_count);
+        return;
+    case KITH_FETCH_UPLOAD:
+        kith_client_uploaded(client, state->list_seq, state->opk_count, state->kem_ot_count);
+        return;
+    case KITH_FETCH_LISTS: answer_lists(client, call); return;
+    case KITH_FETCH_BUNDLES: answer_bundles(client, call); return;
+    case KITH_FETCH_MEMBERS: answer_members(call->device->sim, client, call); return;
+    }
+}
+
+static void fetch_end(struct fetch_call *call)
+{
+    struct sim_device *device = call->device;
+
+    if (device->client == NULL || device->lives != call->life) return; /* who asked is no more */
+    if (call->ok && !call->is_empty) answer(call);
+    kith_client_fetched(device->client,
+                        (struct kith_time){.mono_ms = loop_now_ms(device->loop), .wall_ms = loop_wall_ms(device->loop)},
+                        call->ok);
+    device_run(device);
+}
+
+/* ------------------------------------------------------------------------------------------------ on its way */
+
+static void call_fire(struct loop_timer *timer)
+{
+    struct fetch_call *call = (struct fetch_call *)timer;
+    struct sim *sim = call->device->sim;
+    bool loses = !sim->healing && kith_prng_chance(&sim->prng, 1, 10);
+
+    if (sim->stalled_until_ms > sim_now_ms(sim)) {
+        loop_timer_start(call->device->loop, &call->timer, sim->stalled_until_ms - sim_now_ms(sim));
+        return;
+    }
+    if (call->is_done) {
+        fetch_end(call);
+        return;
+    }
+    call->is_done = true;
+    if (!loses || kith_prng_chance(&sim->prng, 2, 3)) call->ok = work(call);
+    if (loses && call->ok && (call->fetch.kind == KITH_FETCH_UPLOAD || call->fetch.kind == KITH_FETCH_BUNDLES))
+        sim->counters.lost_answers++;
+    if (loses) call->ok = false;
+    loop_timer_start(call->device->loop, &call->timer, delay_ms(sim));
+}
+
+static void upload_copy(struct sim *sim, struct e2e_upload *upload)
+{
+    upload->list = keys_copy(sim, upload->list);
+    upload->spk = keys_copy(sim, upload->spk);
+    upload->kem_lr = keys_copy(sim, upload->kem_lr);
+    for (uint32_t i = 0; i < upload->opk_count; i++) upload->opks[i] = keys_copy(sim, upload->opks[i]);
+    for (uint32_t i = 0; i < upload->kem_ot_count; i++) upload->kem_ots[i] = keys_copy(sim, upload->kem_ots[i]);
+}
+
+void fetch_start(struct sim_device *device, const struct kith_fetch *fetch)
+{
+    struct sim *sim = device->sim;
+    struct kith_slice room;
+    struct fetch_call *call = calloc(1, sizeof *call);
+
+    if (call == NULL) abort();
+    /* Kept with the directory's copies, so that nobody else has to know when it may go. */
+    room = keys_copy(sim, kith_slice_of(call, sizeof *call));
+    free(call);
+    call = (struct fetch_call *)(uintptr_t)room.ptr;
+    call->device = device;
+    call->life = device->lives;
+    call->fetch = *fetch;
+    call->timer.fire = call_fire;
+    if (fetch->kind == KITH_FETCH_UPLOAD) {
+        call->is_empty = !kith_client_upload(device->client, &call->upload);
+        call->is_done = call->ok = call->is_empty;
+        upload_copy(sim, &call->upload);
+    }
+    loop_timer_start(device->loop, &call->timer, call->is_done ? 0 : delay_ms(sim));
+}

@@ -1,0 +1,179 @@
+#include "sealed.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "keys.h"
+#include "wire/bodies.h"
+#include "wire/stomp.h"
+
+/* A message as it was last put on the wire. What was refused for its lists is never taken later: they only grow older. */
+struct version {
+    uint32_t devices; /* by number */
+    uint64_t lists[SIM_USERS_MAX];
+};
+
+struct sim_sealed {
+    struct kith_map versions; /* msg_id to struct version */
+};
+
+struct sim_sealed *sealed_new(void)
+{
+    struct sim_sealed *sealed = calloc(1, sizeof *sealed);
+    static const uint8_t seed[16] = {3};
+
+    if (sealed == NULL) abort();
+    kith_map_init(&sealed->versions, sizeof(struct msg_id), sizeof(struct version), 1u << 20, seed);
+    return sealed;
+}
+
+void sealed_free(struct sim_sealed *sealed)
+{
+    if (sealed == NULL) return;
+    kith_map_deinit(&sealed->versions);
+    free(sealed);
+}
+
+static bool has_mark(struct kith_slice bytes)
+{
+    return bytes.len > 0 && memmem(bytes.ptr, bytes.len, SEALED_MARK, sizeof SEALED_MARK - 1) != NULL;
+}
+
+/* All whom the named lists have, and nobody else; the writing device has it already. */
+static void check_devices(struct sim_device *device, const struct version *version)
+{
+    struct sim *sim = device->sim;
+    uint32_t should = 0;
+
+    for (unsigned u = 0; u < sim->user_count; u++)
+        if (version->lists[u] > 0) should |= keys_listed(sim, u, version->lists[u]);
+    should &= ~(1u << device->number);
+    /* One that was signed out has no keys any more: who begins with it now passes it over. */
+    for (unsigned d = 0; d < sim->device_count; d++)
+        if (sim->devices[d].linking.is_removed && (version->devices & 1u << d) == 0) should &= ~(1u << d);
+    if (version->devices == should) return;
+    sim_fail(sim, "E2E lists: %s seals for devices %" PRIx32 ", the lists that it names have %" PRIx32, device->name,
+             version->devices, should);
+}
+
+static void sealed_message(struct sim_device *device, struct msg_id id, struct kith_slice body)
+{
+    struct sim *sim = device->sim;
+    struct version version = {0}, *known = NULL;
+    struct bodies bodies;
+    struct bodies_list list;
+    struct bodies_item item;
+
+    if (bodies_decode(body, &bodies) != KITH_OK) {
+        sim_fail(sim, "%s sends a message into an encrypted chat that is no bodies", device->name);
+        return;
+    }
+    while (bodies_next_list(&bodies.lists, &list) == KITH_OK) {
+        unsigned user = sim_user_number(sim, list.user.id.raw);
+        if (user < SIM_USERS_MAX) version.lists[user] = list.list_seq;
+    }
+    while (bodies_next_item(&bodies.items, &item) == KITH_OK) {
+        unsigned number = sim_device_number(sim, item.device.id.raw);
+        if (number < SIM_DEVICES_MAX) version.devices |= 1u << number;
+    }
+    if (kith_map_add(&sim->sealed->versions, &id, (void **)&known) == KITH_OK)
+        sim->counters.sealed++;
+    else if (memcmp(known->lists, version.lists, sizeof version.lists) != 0)
+        sim->counters.sealed_again++;
+    else
+        return; /* the same again */
+    *known = version;
+    check_devices(device, &version);
+}
+
+void sealed_frame(struct sim_device *device, struct kith_slice bytes)
+{
+    struct sim *sim = device->sim;
+    struct stomp_reader reader;
+    struct stomp_frame frame;
+    struct kith_slice value = {0};
+    struct msg_id id = {0};
+    uint8_t *copy;
+    size_t used = 0;
+
+    if (!sim->encrypts) return;
+    if (has_mark(bytes)) sim_fail(sim, "E2E leak: %s sends what was written in an encrypted chat", device->name);
+    copy = malloc(bytes.len + 1);
+    if (copy == NULL) abort();
+    memcpy(copy, bytes.ptr, bytes.len);
+    stomp_reader_init(&reader, KITH_FRAME_BYTES_MAX * 2);
+    if (stomp_next(&reader, copy, bytes.len, &used, &frame) == KITH_OK && frame.command == STOMP_SEND &&
+        stomp_header(&frame, "encrypted", &value) && kith_slice_is(value, "true") &&
+        stomp_header(&frame, "message-id", &value) && kith_uuid_parse(value, &id.id) == KITH_OK)
+        sealed_message(device, id, frame.body);
+    free(copy);
+}
+
+static bool is_text(const struct sim *sim, const struct kith_message *message)
+{
+    return sim->encrypts && message->encrypted && message->gap_from == 0 && kith_slice_is(message->type, "message");
+}
+
+/* Somebody asked for its deletion, so its body may be gone. */
+static bool is_deleted(const struct sim *sim, const struct kith_message *message)
+{
+    for (unsigned c = 0; c < sim->chat_count; c++)
+        if (kith_uuid_eq(sim->chats[c].id, message->chat.id))
+            return message->seq < SIM_DELETE_SEQ_END && sim->delete_asked[c][message->seq];
+    return false;
+}
+
+/* A device that leaves has no part in it any more, nor has what it wrote: nobody knows it. */
+static bool is_leaving(const struct sim *sim, unsigned number)
+{
+    return number < SIM_DEVICES_MAX &&
+           (sim->devices[number].linking.is_leaving || sim->devices[number].linking.is_removed);
+}
+
+void sealed_shown(struct sim_device *device, const struct kith_message *message)
+{
+    struct sim *sim = device->sim;
+    unsigned from = sim_device_number(sim, message->device.id.raw);
+
+    if (!is_text(sim, message) || message->unreadable == KITH_OK) return;
+    if (is_leaving(sim, device->number) || is_leaving(sim, from)) return;
+    sim_fail(sim, "E2E unreadable: %s cannot open seq %" PRIu64 " of %s: %s", device->name, message->seq,
+             from < SIM_DEVICES_MAX ? sim->devices[from].name : "nobody", kith_err_name(message->unreadable));
+}
+
+void sealed_applied(struct sim_device *device, const struct kith_message *message)
+{
+    struct sim *sim = device->sim;
+    unsigned from = sim_device_number(sim, message->device.id.raw);
+    const struct version *version;
+
+    if (!is_text(sim, message)) return;
+    version = kith_map_find(&sim->sealed->versions, &message->id);
+    if (version == NULL || from == SIM_DEVICES_MAX) {
+        sim_fail(sim, "E2E phantom: %s shows an encrypted message that nobody sent", device->name);
+        return;
+    }
+    if (message->is_open && from != device->number) {
+        sim->counters.opened++;
+        keys_heard(device, from);
+        if ((version->devices & 1u << device->number) == 0)
+            sim_fail(sim, "E2E leak: %s opened what was not sealed for it", device->name);
+    }
+    if (message->is_open || is_leaving(sim, device->number) || is_leaving(sim, from)) return;
+    if (message->unreadable != KITH_OK) {
+        sim_fail(sim, "E2E unreadable: %s could not open seq %" PRIu64 " of %s", device->name, message->seq,
+                 sim->devices[from].name);
+        return;
+    }
+    if (from == device->number)
+        sim_fail(sim, "E2E echo: %s does not know what it wrote, seq %" PRIu64, device->name, message->seq);
+    else if ((version->devices & 1u << device->number) != 0 && !is_deleted(sim, message))
+        sim_fail(sim, "E2E missing: %s got no body of seq %" PRIu64 " from %s, which was sealed for it", device->name,
+                 message->seq, sim->devices[from].name);
+}
+
+void sealed_row(struct sim *sim, struct kith_slice value)
+{
+    if (sim->encrypts && has_mark(value))
+        sim_fail(sim, "E2E leak: the store has what was written in an encrypted chat");
+}
