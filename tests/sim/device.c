@@ -206,6 +206,7 @@ static void add_stats(struct sim_device *device)
 void device_crash(struct sim_device *device)
 {
     if (device->client == NULL) return;
+    sim_note(device->sim, "%s is killed", device->name);
     add_stats(device);
     kith_client_free(device->client);
     device->client = NULL;

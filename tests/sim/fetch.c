@@ -135,6 +135,8 @@ static void call_fire(struct loop_timer *timer)
     if (!loses || kith_prng_chance(&sim->prng, 2, 3)) call->ok = work(call);
     if (loses && call->ok && (call->fetch.kind == KITH_FETCH_UPLOAD || call->fetch.kind == KITH_FETCH_BUNDLES))
         sim->counters.lost_answers++;
+    sim_note(sim, "%s asks for keys, kind %d: %s%s", call->device->name, (int)call->fetch.kind,
+             call->ok ? "done" : "refused, or the server is away", loses ? ", and the answer is lost" : "");
     if (loses) call->ok = false;
     loop_timer_start(call->device->loop, &call->timer, delay_ms(sim));
 }

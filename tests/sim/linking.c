@@ -56,7 +56,7 @@ static bool hand_over(struct sim_device *device)
 
     if (by == NULL) return true;
     if (by->client != NULL && by->lives == linking->shown_life) {
-        if (by->persisting) return false;
+        if (by->persisting || (by != device && !kith_client_is_settled(by->client))) return false;
         *(by == device ? &linking->request : &linking->answer) = linking->shown;
     }
     linking->shown_by = NULL;
@@ -85,6 +85,7 @@ static void approve(struct sim_device *device)
     if (!is_ready(manager)) return;
     kith_buf_init(&text, E2E_LINK_BYTES_MAX);
     err = e2e_account_link_approve(account_of(manager), loop_wall_ms(manager->loop), device->linking.request, &text);
+    sim_note(sim, "%s approves of %s: %s", manager->name, device->name, kith_err_name(err));
     if (err == KITH_OK)
         show(device, manager, kith_buf_peek(&text));
     else if (err == KITH_E_DENIED) /* too old by the manager's clock, or seen before: another one is made */
@@ -98,6 +99,7 @@ static void accept(struct sim_device *device)
 {
     kith_err err = e2e_account_link_accept(account_of(device), loop_wall_ms(device->loop), device->linking.answer);
 
+    sim_note(device->sim, "%s takes the answer: %s", device->name, kith_err_name(err));
     if (err == KITH_OK) {
         acted(device);
         return;
@@ -145,6 +147,7 @@ static void remove_step(struct sim_device *device)
         /* Done before, and the list is on its way. */
         if (err != KITH_OK && err != KITH_E_NOTFOUND)
             sim_fail(sim, "%s cannot be removed: %s", device->name, kith_err_name(err));
+        sim_note(sim, "%s removes %s: %s", manager->name, device->name, kith_err_name(err));
         device->linking.is_leaving = true;
         acted(manager);
         return;

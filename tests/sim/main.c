@@ -44,6 +44,18 @@ void sim_fail(struct sim *sim, const char *fmt, ...)
     va_end(args);
 }
 
+void sim_note(const struct sim *sim, const char *fmt, ...)
+{
+    char text[256];
+    va_list args;
+
+    if (!sim->trace) return;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    printf("%10" PRIu64 " note: %s\n", sim_now_ms(sim), text);
+}
+
 static void trace_line(void *arg, uint64_t now_us, const char *loop_name, const char *what, uint64_t a, uint64_t b)
 {
     (void)arg;

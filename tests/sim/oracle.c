@@ -397,6 +397,8 @@ static void final_devices(struct final *final)
             uint64_t has = sim->oracle->chats[d][c].applied_up_to, should = final->last_seq[c];
             if (row_member_last_visible(member) < should) should = row_member_last_visible(member);
             if (member->interval_count == 0) should = 0;
+            /* One that was signed out waits for keys that nobody gives it any more. */
+            if (sim->devices[d].linking.is_removed && sim_chat_is_encrypted(sim, c) && has < should) continue;
             /* One that was signed in behind the last message begins there. */
             if (has == 0 && final->begins[d][c] == should) continue;
             if (has != should)

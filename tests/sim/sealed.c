@@ -39,6 +39,13 @@ static bool has_mark(struct kith_slice bytes)
     return bytes.len > 0 && memmem(bytes.ptr, bytes.len, SEALED_MARK, sizeof SEALED_MARK - 1) != NULL;
 }
 
+/* A device that leaves has no part in it any more, nor has what it wrote: nobody knows it. */
+static bool is_leaving(const struct sim *sim, unsigned number)
+{
+    return number < SIM_DEVICES_MAX &&
+           (sim->devices[number].linking.is_leaving || sim->devices[number].linking.is_removed);
+}
+
 /* All whom the named lists have, and nobody else; the writing device has it already. */
 static void check_devices(struct sim_device *device, const struct version *version)
 {
@@ -48,9 +55,9 @@ static void check_devices(struct sim_device *device, const struct version *versi
     for (unsigned u = 0; u < sim->user_count; u++)
         if (version->lists[u] > 0) should |= keys_listed(sim, u, version->lists[u]);
     should &= ~(1u << device->number);
-    /* One that was signed out has no keys any more: who begins with it now passes it over. */
+    /* The manager leaves one out before its list is there; one that was signed out has no keys to begin with. */
     for (unsigned d = 0; d < sim->device_count; d++)
-        if (sim->devices[d].linking.is_removed && (version->devices & 1u << d) == 0) should &= ~(1u << d);
+        if (is_leaving(sim, d) && (version->devices & 1u << d) == 0) should &= ~(1u << d);
     if (version->devices == should) return;
     sim_fail(sim, "E2E lists: %s seals for devices %" PRIx32 ", the lists that it names have %" PRIx32, device->name,
              version->devices, should);
@@ -83,6 +90,7 @@ static void sealed_message(struct sim_device *device, struct msg_id id, struct k
     else
         return; /* the same again */
     *known = version;
+    sim_note(sim, "%s seals for devices %" PRIx32, device->name, version.devices);
     check_devices(device, &version);
 }
 
@@ -121,13 +129,6 @@ static bool is_deleted(const struct sim *sim, const struct kith_message *message
         if (kith_uuid_eq(sim->chats[c].id, message->chat.id))
             return message->seq < SIM_DELETE_SEQ_END && sim->delete_asked[c][message->seq];
     return false;
-}
-
-/* A device that leaves has no part in it any more, nor has what it wrote: nobody knows it. */
-static bool is_leaving(const struct sim *sim, unsigned number)
-{
-    return number < SIM_DEVICES_MAX &&
-           (sim->devices[number].linking.is_leaving || sim->devices[number].linking.is_removed);
 }
 
 void sealed_shown(struct sim_device *device, const struct kith_message *message)

@@ -197,6 +197,8 @@ struct sim {
 
 /* The first failure counts; the run stops. */
 void sim_fail(struct sim *sim, const char *fmt, ...) KITH_PRINTF(2, 3);
+/* A line of a traced run. */
+void sim_note(const struct sim *sim, const char *fmt, ...) KITH_PRINTF(2, 3);
 static inline uint64_t sim_now_ms(const struct sim *sim)
 {
     return sim_world_now_us(sim->world) / 1000;
