@@ -139,25 +139,37 @@ static void derive(struct link_keys *keys, const uint8_t secret[static LINK_SECR
                kith_slice_of(keys->ad, sizeof keys->ad), keys->key, sizeof keys->key);
 }
 
-/* The next list, with the new device at its place. */
-static kith_err list_with(struct e2e_account *account, uint64_t now_ms, const struct e2e_device *device)
+/* One that asks anew has lost the keys that it was listed with: it is listed with its new ones only. */
+static kith_err list_insert(const struct e2e_account *account, uint64_t now_ms, const struct e2e_device *device,
+                            struct e2e_device_list *next)
 {
-    const struct e2e_device_list *now = account_own_list(account);
-    struct e2e_device_list *next;
+    const struct e2e_device *before = e2e_device_find_server(next, device->server_device);
     uint32_t at = 0;
-    kith_err err;
+    kith_err err = KITH_OK;
 
-    if (now->device_count == E2E_DEVICES_MAX) return KITH_E_FULL;
-    if (e2e_device_find(now, device->device_id) != NULL) return KITH_E_DENIED;
-    next = malloc(sizeof *next);
-    if (next == NULL) return KITH_E_NOMEM;
-    *next = *now;
+    if (e2e_device_find(next, device->device_id) != NULL) return KITH_E_DENIED;
+    if (before != NULL && before->device_id == account->self.device_id) return KITH_E_DENIED;
+    if (before != NULL) err = account_list_take_out(next, before->device_id);
+    if (err != KITH_OK) return err;
+    if (next->device_count == E2E_DEVICES_MAX) return KITH_E_FULL;
     while (at < next->device_count && next->devices[at].device_id < device->device_id) at++;
     memmove(&next->devices[at + 1], &next->devices[at], (next->device_count - at) * sizeof next->devices[0]);
     next->devices[at] = *device;
     next->devices[at].added_at_ms = now_ms;
     next->device_count++;
-    err = account_list_sign(account, now_ms, next);
+    return KITH_OK;
+}
+
+/* The next list, with the new device at its place. */
+static kith_err list_with(struct e2e_account *account, uint64_t now_ms, const struct e2e_device *device)
+{
+    struct e2e_device_list *next = malloc(sizeof *next);
+    kith_err err;
+
+    if (next == NULL) return KITH_E_NOMEM;
+    *next = *account_own_list(account);
+    err = list_insert(account, now_ms, device, next);
+    if (err == KITH_OK) err = account_list_sign(account, now_ms, next);
     free(next);
     return err;
 }

@@ -193,31 +193,38 @@ kith_err e2e_account_found(struct e2e_account *account, uint64_t now_ms)
     return err;
 }
 
+kith_err account_list_take_out(struct e2e_device_list *list, uint32_t device_id)
+{
+    uint32_t at = 0, place = 0;
+
+    if (list->removed_count == E2E_REMOVED_MAX) return KITH_E_FULL;
+    while (list->devices[at].device_id != device_id) at++;
+    memmove(&list->devices[at], &list->devices[at + 1], (list->device_count - at - 1) * sizeof list->devices[0]);
+    list->device_count--;
+    while (place < list->removed_count && list->removed[place] < device_id) place++;
+    memmove(&list->removed[place + 1], &list->removed[place], (list->removed_count - place) * sizeof list->removed[0]);
+    list->removed[place] = device_id;
+    list->removed_count++;
+    return KITH_OK;
+}
+
 kith_err e2e_account_remove_device(struct e2e_account *account, uint64_t now_ms,
                                    const uint8_t server_device[static E2E_SERVER_DEVICE_BYTES])
 {
     const struct e2e_device_list *now = account_own_list(account);
     const struct e2e_device *gone;
     struct e2e_device_list *next;
-    uint32_t at, place = 0;
     kith_err err;
 
     if (account->state != E2E_ACCOUNT_READY || !account->self.has_aik) return KITH_E_CLOSED;
     if (account->self.list_unsent) return KITH_E_AGAIN;
     gone = e2e_device_find_server(now, server_device);
     if (gone == NULL || gone->device_id == account->self.device_id) return KITH_E_NOTFOUND;
-    if (now->removed_count == E2E_REMOVED_MAX) return KITH_E_FULL;
     next = malloc(sizeof *next);
     if (next == NULL) return KITH_E_NOMEM;
     *next = *now;
-    at = (uint32_t)(gone - now->devices);
-    memmove(&next->devices[at], &next->devices[at + 1], (next->device_count - at - 1) * sizeof next->devices[0]);
-    next->device_count--;
-    while (place < next->removed_count && next->removed[place] < gone->device_id) place++;
-    memmove(&next->removed[place + 1], &next->removed[place], (next->removed_count - place) * sizeof next->removed[0]);
-    next->removed[place] = gone->device_id;
-    next->removed_count++;
-    err = account_list_sign(account, now_ms, next);
+    err = account_list_take_out(next, gone->device_id);
+    if (err == KITH_OK) err = account_list_sign(account, now_ms, next);
     free(next);
     return err;
 }
