@@ -78,7 +78,9 @@ struct chat_members {
 struct secure {
     struct e2e_account *account; /* NULL: it does not encrypt */
     bool keys_known;             /* since the start the server said what it has of this device */
+    bool own_due;                /* the server's own list is another than the one that is known: fetched first */
     bool upload_due;
+    bool upload_has_list;
     bool busy;    /* a fetch is out */
     bool helped;  /* and brought something new */
     bool changed; /* what waits may go on */

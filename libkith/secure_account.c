@@ -60,20 +60,29 @@ void kith_client_keys(struct kith_client *client, bool has_list, uint64_t list_s
     /* Another device of this account has changed its list, or added its acceptance. */
     if (e2e_account_person(secure->account, client->config.user.id.raw).list_seq != list_seq &&
         e2e_account_state(secure->account) == E2E_ACCOUNT_READY)
-        secure->looks_up = client->config.user;
+        secure->own_due = true;
     e2e_account_prekeys_left(secure->account, opk_count, kem_ot_count);
     secure->upload_due = e2e_account_state(secure->account) == E2E_ACCOUNT_READY;
 }
 
 bool kith_client_upload(struct kith_client *client, struct e2e_upload *out)
 {
-    return e2e_account_upload(client->secure.account, client->now.wall_ms, out);
+    bool is_any = e2e_account_upload(client->secure.account, client->now.wall_ms, out);
+
+    client->secure.upload_has_list = is_any && out->list.len > 0;
+    return is_any;
 }
 
 void kith_client_uploaded(struct kith_client *client, uint64_t list_seq, uint32_t opk_count, uint32_t kem_ot_count)
 {
-    e2e_account_uploaded(client->secure.account, opk_count, kem_ot_count);
-    e2e_account_own_seq(client->secure.account, list_seq);
+    struct secure *secure = &client->secure;
+
+    e2e_account_uploaded(secure->account, opk_count, kem_ot_count);
+    /* Only with a list is the answer's number that of ours; else another device may have changed it meanwhile. */
+    if (secure->upload_has_list)
+        e2e_account_own_seq(secure->account, list_seq);
+    else if (e2e_account_person(secure->account, client->config.user.id.raw).list_seq != list_seq)
+        secure->own_due = true;
 }
 
 void kith_client_list(struct kith_client *client, struct user_id user, uint64_t list_seq, struct kith_slice signed_list)

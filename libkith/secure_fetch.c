@@ -34,6 +34,16 @@ static void cool(struct kith_client *client, const struct e2e_want *want, uint64
     secure->cooling[at].until_ms = client->now.mono_ms + ms;
 }
 
+/* Those behind the one that is known. */
+static void fetch_list(const struct kith_client *client, struct user_id user, struct kith_fetch *fetch)
+{
+    struct e2e_person person = e2e_account_person(client->secure.account, user.id.raw);
+
+    fetch->kind = KITH_FETCH_LISTS;
+    fetch->user = user;
+    fetch->after = person.list == NULL ? 0 : person.list->seq;
+}
+
 static bool choose_want(struct kith_client *client, struct kith_fetch *fetch)
 {
     const struct e2e_wants *wants = &client->secure.wants;
@@ -43,10 +53,9 @@ static bool choose_want(struct kith_client *client, struct kith_fetch *fetch)
         const struct e2e_want *want = &wants->items[i];
         if (is_cooling(client, want)) continue;
         if (want->kind == E2E_WANT_LIST && !found) {
-            struct e2e_person person = e2e_account_person(client->secure.account, want->account_id);
-            fetch->kind = KITH_FETCH_LISTS;
-            memcpy(fetch->user.id.raw, want->account_id, E2E_ACCOUNT_ID_BYTES);
-            fetch->after = person.list == NULL ? 0 : person.list->seq;
+            struct user_id user;
+            memcpy(user.id.raw, want->account_id, E2E_ACCOUNT_ID_BYTES);
+            fetch_list(client, user, fetch);
             return true;
         }
         if (want->kind != E2E_WANT_BUNDLE || fetch->device_count == KITH_FETCH_DEVICES_MAX) continue;
@@ -66,16 +75,15 @@ static void start_fetch(struct kith_client *client)
     if (secure->busy || client->link != LINK_UP || secure->retry_at_ms > client->now.mono_ms) return;
     if (!secure->keys_known) {
         fetch.kind = KITH_FETCH_KEYS;
+    } else if (secure->own_due) {
+        fetch_list(client, client->config.user, &fetch);
     } else if (secure->upload_due) {
         fetch.kind = KITH_FETCH_UPLOAD;
     } else if (!kith_uuid_is_nil(secure->wants_members.id)) {
         fetch.kind = KITH_FETCH_MEMBERS;
         fetch.chat = secure->wants_members;
     } else if (!kith_uuid_is_nil(secure->looks_up.id)) {
-        struct e2e_person person = e2e_account_person(secure->account, secure->looks_up.id.raw);
-        fetch.kind = KITH_FETCH_LISTS;
-        fetch.user = secure->looks_up;
-        fetch.after = person.list == NULL ? 0 : person.list->seq;
+        fetch_list(client, secure->looks_up, &fetch);
     } else if (!choose_want(client, &fetch)) {
         return;
     }
@@ -123,6 +131,8 @@ static void fetch_failed(struct kith_client *client)
 
     client->config.random(client->config.random_arg, &coins, sizeof coins);
     secure->failures++;
+    /* It may have been refused because another device's list came first: what the server has is looked at again. */
+    if (secure->fetch.kind == KITH_FETCH_UPLOAD) secure->keys_known = false;
     secure->retry_at_ms = client->now.mono_ms + 1 + coins % cap;
 }
 
@@ -136,6 +146,7 @@ static void fetch_done(struct kith_client *client)
     secure->changed = true;
     if (fetch->kind == KITH_FETCH_UPLOAD) secure->upload_due = false;
     if (fetch->kind == KITH_FETCH_LISTS) {
+        if (kith_uuid_eq(client->config.user.id, fetch->user.id)) secure->own_due = false;
         if (kith_uuid_eq(secure->looks_up.id, fetch->user.id)) secure->looks_up = (struct user_id){0};
         memcpy(want.account_id, fetch->user.id.raw, sizeof want.account_id);
         cool(client, &want, secure->helped ? COOL_MS : COOL_LONG_MS);
@@ -169,6 +180,6 @@ bool kith_client_is_settled(const struct kith_client *client)
     const struct secure *secure = &client->secure;
 
     if (!secure_on(client)) return true;
-    return secure->keys_known && !secure->upload_due && !secure->busy && secure->pending_first == NULL &&
-           kith_uuid_is_nil(secure->looks_up.id);
+    return secure->keys_known && !secure->own_due && !secure->upload_due && !secure->busy &&
+           secure->pending_first == NULL && kith_uuid_is_nil(secure->looks_up.id);
 }
