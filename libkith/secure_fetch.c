@@ -142,7 +142,7 @@ static void fetch_done(struct kith_client *client)
     const struct kith_fetch *fetch = &secure->fetch;
     struct e2e_want want = {.kind = E2E_WANT_LIST};
 
-    secure->failures = 0;
+    if (fetch->kind != KITH_FETCH_KEYS) secure->failures = 0; /* what failed before it may fail again */
     secure->changed = true;
     if (fetch->kind == KITH_FETCH_UPLOAD) secure->upload_due = false;
     if (fetch->kind == KITH_FETCH_LISTS) {

@@ -130,7 +130,7 @@ void account_keep_heard(struct e2e_account *account, const struct heard_key *key
 /** This device in the own pinned list; NULL: not there. */
 const struct e2e_device *account_own_device(const struct e2e_account *account);
 const struct e2e_device_list *account_own_list(const struct e2e_account *account);
-/** Signs `list` (seq, prev_hash and times are set here) with AIK, pins it, and marks it to be uploaded. */
+/** Signs `list` (seq, prev_hash and times are set here) with AIK, pins it, and marks it to be uploaded. KITH_E_AGAIN: the one before is not. */
 KITH_MUST_USE kith_err account_list_sign(struct e2e_account *account, uint64_t now_ms, struct e2e_device_list *list);
 /** One that is listed becomes one that was removed. KITH_E_FULL: E2E_REMOVED_MAX. */
 KITH_MUST_USE kith_err account_list_take_out(struct e2e_device_list *list, uint32_t device_id);

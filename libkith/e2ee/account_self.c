@@ -101,6 +101,8 @@ kith_err account_list_sign(struct e2e_account *account, uint64_t now_ms, struct 
     kith_err err = me == NULL || read == NULL ? KITH_E_NOMEM : KITH_OK;
 
     kith_buf_init(&bytes, E2E_SIGNED_LIST_BYTES_MAX);
+    /* The server takes one list after the other, and only the newest is at hand. */
+    if (err == KITH_OK && account->self.list_unsent) err = KITH_E_AGAIN;
     if (err != KITH_OK) goto done;
     list->seq = me->list == NULL ? 1 : me->list->seq + 1;
     if (me->list != NULL) memcpy(list->prev_hash, me->list->hash, sizeof list->prev_hash);

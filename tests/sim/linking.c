@@ -88,6 +88,8 @@ static void approve(struct sim_device *device)
     sim_note(sim, "%s approves of %s: %s", manager->name, device->name, kith_err_name(err));
     if (err == KITH_OK)
         show(device, manager, kith_buf_peek(&text));
+    else if (err == KITH_E_AGAIN) /* its list before is on its way */
+        acted(manager);
     else if (err == KITH_E_DENIED) /* too old by the manager's clock, or seen before: another one is made */
         device->linking.request = (struct kith_slice){0};
     else
@@ -145,10 +147,10 @@ static void remove_step(struct sim_device *device)
         if (!is_ready(manager)) return;
         err = e2e_account_remove_device(account_of(manager), loop_wall_ms(manager->loop), device->id.id.raw);
         /* Done before, and the list is on its way. */
-        if (err != KITH_OK && err != KITH_E_NOTFOUND)
+        if (err != KITH_OK && err != KITH_E_NOTFOUND && err != KITH_E_AGAIN)
             sim_fail(sim, "%s cannot be removed: %s", device->name, kith_err_name(err));
         sim_note(sim, "%s removes %s: %s", manager->name, device->name, kith_err_name(err));
-        device->linking.is_leaving = true;
+        device->linking.is_leaving |= err == KITH_OK;
         acted(manager);
         return;
     }
