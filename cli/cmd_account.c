@@ -171,7 +171,7 @@ int cmd_device_list(struct cli *cli)
     return code;
 }
 
-static int remove_by_id(struct cli *cli, const char *collection, const char *id, const char *done)
+int cli_remove_by_id(struct cli *cli, const char *collection, const char *id, const char *done)
 {
     struct cli_answer answer;
     struct kith_uuid uuid;
@@ -190,14 +190,9 @@ static int remove_by_id(struct cli *cli, const char *collection, const char *id,
     return code;
 }
 
-int cmd_device_remove(struct cli *cli)
-{
-    return remove_by_id(cli, "devices", cli->argv[0], "Removed. It is signed out within seconds.");
-}
-
 int cmd_invite_revoke(struct cli *cli)
 {
-    return remove_by_id(cli, "invites", cli->argv[0], "Taken back.");
+    return cli_remove_by_id(cli, "invites", cli->argv[0], "Taken back.");
 }
 
 int cmd_invite_create(struct cli *cli)

@@ -265,3 +265,28 @@ done:
     kith_buf_wipe(&answer);
     return result;
 }
+
+/* ---- the other way */
+
+/* Signed out by the server at once; taken out of the list, which others go by, by a device that may sign it. */
+int cmd_device_remove(struct cli *cli)
+{
+    int code = cli_remove_by_id(cli, "devices", cli->argv[0], "Removed. It is signed out within seconds.");
+    struct online *online;
+    struct kith_uuid id;
+    kith_err err;
+
+    /* Refused: it may be gone from the server since long, and still stand in the list. */
+    if (code != EXIT_DONE && code != EXIT_REFUSED) return code;
+    if (kith_uuid_parse(kith_slice_str(cli->argv[0]), &id) != KITH_OK) return code;
+    online = go_online(cli);
+    if (online == NULL) return code;
+    online_settle(online, NULL, 0, SETTLE_MS);
+    err = e2e_account_remove_device(kith_client_account(online_client(online)), cli_wall_ms(), id.raw);
+    if (err == KITH_OK) code = acted(cli, online) ? EXIT_DONE : EXIT_FAILED;
+    if (err == KITH_E_CLOSED)
+        cli_error(cli, "it still stands in the list that your devices signed",
+                  "Say this again on a device that signs the list: kith device list NAME shows which.");
+    online_close(online);
+    return code;
+}

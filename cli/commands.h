@@ -46,6 +46,8 @@ int cmd_device_request(struct cli *cli);
 int cmd_device_link(struct cli *cli);
 int cmd_device_accept(struct cli *cli);
 int cmd_device_remove(struct cli *cli);
+/** DELETE /COLLECTION/ID; says `done`. Gives the exit code. */
+int cli_remove_by_id(struct cli *cli, const char *collection, const char *id, const char *done);
 int cmd_invite_create(struct cli *cli);
 int cmd_invite_list(struct cli *cli);
 int cmd_invite_revoke(struct cli *cli);

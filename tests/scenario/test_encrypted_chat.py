@@ -8,7 +8,7 @@ from pathlib import Path
 from kithd import Kithd
 from test_cli_tour import Person
 
-REFUSED = 3
+REFUSED, NO_ACCOUNT = 3, 4
 
 
 def register(kithd: Kithd, name: str, state: Path, invite: str) -> Person:
@@ -182,3 +182,19 @@ def test_replies_reactions_edits_and_deletions(kithd: Kithd, tmp_path: Path) -> 
     bob.run("react", "ann", "2")
     assert "reactions" not in [m for m in ann.lines("history", "bob") if m["type"] == "message"][0]
     ann.run("react", "bob", "99", "x", code=REFUSED)
+
+
+def test_a_removed_device_is_out_of_the_signed_list_and_reads_nothing_more(kithd: Kithd, tmp_path: Path) -> None:
+    ann, bob = two_people(kithd, tmp_path)
+    ann.run("chat", "create", "bob")
+    laptop = link(bob, "bob", tmp_path / "laptop", kithd.url)
+    ann.run("send", "bob", "for both")
+    assert texts(laptop, "ann") == ["for both"]
+    [account] = laptop.lines("account", "show")
+    assert account["user_id"] == me(bob)
+    [mine] = [d["device_id"] for d in bob.lines("device", "list", "bob") if not d["manager"]]
+    bob.run("device", "remove", mine)
+    assert [d["manager"] for d in ann.lines("device", "list", "bob")] == [True]
+    ann.run("send", "bob", "for one")
+    assert texts(bob, "ann") == ["for both", "for one"]
+    laptop.run("history", "ann", code=NO_ACCOUNT)  # signed out
