@@ -63,9 +63,9 @@ struct effect_node {
 struct pending {
     struct pending *next; /* in the order in which they came */
     struct kith_message message;
-    bool is_fresh;     /* its sender's list was fetched since it came */
-    bool is_own_fresh; /* and the own one */
-    uint8_t bytes[];   /* type, content type, body */
+    uint64_t fetches;            /* that had been started when it came */
+    bool is_fresh, is_own_fresh; /* its sender's list was asked for since then and fetched; the own one was */
+    uint8_t bytes[];             /* type, content type, body */
 };
 
 struct chat_members {
@@ -86,6 +86,7 @@ struct secure {
     bool changed; /* what waits may go on */
     bool working;
     struct kith_fetch fetch;
+    uint64_t fetches; /* started */
     uint32_t failures;
     uint64_t retry_at_ms;
     struct e2e_wants wants; /* of everything that waits */

@@ -90,6 +90,7 @@ static void start_fetch(struct kith_client *client)
     secure->busy = true;
     secure->helped = false;
     secure->fetch = fetch;
+    secure->fetches++;
     effect_add(client, KITH_EFFECT_FETCH, 0, NULL)->fetch = fetch;
 }
 
@@ -136,6 +137,16 @@ static void fetch_failed(struct kith_client *client)
     secure->retry_at_ms = client->now.mono_ms + 1 + coins % cap;
 }
 
+/* What was asked before a message came may have been answered before what it speaks of. */
+static void note_fresh(struct kith_client *client, struct user_id user)
+{
+    for (struct pending *one = client->secure.pending_first; one != NULL; one = one->next) {
+        if (one->fetches == client->secure.fetches) continue;
+        one->is_fresh |= kith_uuid_eq(one->message.sender.id, user.id);
+        one->is_own_fresh |= kith_uuid_eq(client->config.user.id, user.id);
+    }
+}
+
 static void fetch_done(struct kith_client *client)
 {
     struct secure *secure = &client->secure;
@@ -150,10 +161,7 @@ static void fetch_done(struct kith_client *client)
         if (kith_uuid_eq(secure->looks_up.id, fetch->user.id)) secure->looks_up = (struct user_id){0};
         memcpy(want.account_id, fetch->user.id.raw, sizeof want.account_id);
         cool(client, &want, secure->helped ? COOL_MS : COOL_LONG_MS);
-        for (struct pending *one = secure->pending_first; one != NULL; one = one->next) {
-            one->is_fresh |= kith_uuid_eq(one->message.sender.id, fetch->user.id);
-            one->is_own_fresh |= kith_uuid_eq(client->config.user.id, fetch->user.id);
-        }
+        note_fresh(client, fetch->user);
     }
     for (uint32_t i = 0; i < fetch->device_count; i++) {
         want.kind = E2E_WANT_BUNDLE;

@@ -91,7 +91,7 @@ struct pending *secure_pending_add(struct kith_client *client, const struct kith
     uint8_t *bytes;
 
     if (one == NULL) return NULL;
-    *one = (struct pending){.message = *message};
+    *one = (struct pending){.message = *message, .fetches = secure->fetches};
     bytes = one->bytes;
     one->message.type = client_copy_to(&bytes, message->type);
     one->message.content_type = client_copy_to(&bytes, message->content_type);
