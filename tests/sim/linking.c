@@ -221,6 +221,18 @@ static bool is_settled(struct sim_device *device)
     return me.list != NULL && me.list->seq == seq && memcmp(me.list->hash, hash, sizeof hash) == 0;
 }
 
+void linking_note(const struct sim *sim)
+{
+    for (unsigned d = 0; sim->encrypts && d < sim->device_count; d++) {
+        struct sim_device *device = (struct sim_device *)(uintptr_t)&sim->devices[d];
+        bool is_up = device->client != NULL;
+        sim_note(sim, "%s: state %d, leaving %d, removed %d, client settled %d, with the directory's list %d",
+                 device->name, is_up ? (int)e2e_account_state(account_of(device)) : -1, device->linking.is_leaving,
+                 device->linking.is_removed, is_up && kith_client_is_settled(device->client),
+                 is_up && is_settled(device));
+    }
+}
+
 bool linking_is_done(const struct sim *sim)
 {
     for (unsigned d = 0; sim->encrypts && d < sim->device_count; d++) {

@@ -166,6 +166,7 @@ static void not_quiet(struct sim *sim)
     char who[256] = "";
     size_t len = 0;
 
+    linking_note(sim);
     for (unsigned d = 0; d < sim->device_count && len < sizeof who - 48; d++) {
         struct kith_client *client = sim->devices[d].client;
         if (client == NULL || (kith_client_connection(client) == KITH_ONLINE && kith_client_outbox_count(client) == 0))

@@ -242,6 +242,7 @@ bool facts_are_told(const struct sim *sim);
 /* linking.c */
 void linking_start(struct sim *sim);
 void linking_run(struct sim *sim); /* between two steps */
+void linking_note(const struct sim *sim);
 bool linking_is_done(const struct sim *sim);
 /* workload.c, faults.c */
 void workload_start(struct sim *sim);
