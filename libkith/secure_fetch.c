@@ -87,6 +87,7 @@ static void start_fetch(struct kith_client *client)
     } else if (!choose_want(client, &fetch)) {
         return;
     }
+    if (fetch.kind == KITH_FETCH_UPLOAD) secure->upload_due = false; /* what comes up meanwhile is due again */
     secure->busy = true;
     secure->helped = false;
     secure->fetch = fetch;
@@ -132,9 +133,11 @@ static void fetch_failed(struct kith_client *client)
 
     client->config.random(client->config.random_arg, &coins, sizeof coins);
     secure->failures++;
-    /* It may have been refused because another device's list came first: what the server has is looked at again. */
-    if (secure->fetch.kind == KITH_FETCH_UPLOAD) secure->keys_known = false;
     secure->retry_at_ms = client->now.mono_ms + 1 + coins % cap;
+    /* It may have been refused because another device's list came first: what the server has is looked at again. */
+    if (secure->fetch.kind != KITH_FETCH_UPLOAD) return;
+    secure->upload_due = true;
+    secure->keys_known = false;
 }
 
 /* What was asked before a message came may have been answered before what it speaks of. */
@@ -155,7 +158,6 @@ static void fetch_done(struct kith_client *client)
 
     if (fetch->kind != KITH_FETCH_KEYS) secure->failures = 0; /* what failed before it may fail again */
     secure->changed = true;
-    if (fetch->kind == KITH_FETCH_UPLOAD) secure->upload_due = false;
     if (fetch->kind == KITH_FETCH_LISTS) {
         if (kith_uuid_eq(client->config.user.id, fetch->user.id)) secure->own_due = false;
         if (kith_uuid_eq(secure->looks_up.id, fetch->user.id)) secure->looks_up = (struct user_id){0};

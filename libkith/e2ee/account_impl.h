@@ -110,7 +110,7 @@ struct e2e_account {
     struct kith_map heard;            /* struct heard_key: uint64_t sseq    */
     struct kith_map last_resort;      /* 4 + 4 + 32 bytes: nothing          */
     uint64_t rank_next;
-    struct kith_buf upload_list; /* lent by e2e_account_upload() */
+    struct kith_buf upload_list; /* lent by e2e_account_upload(): what the server has when that is over */
 };
 
 /* account_record.c: the forms of the records. No memory ends the process: a lost record would be a lost key. */

@@ -188,7 +188,7 @@ void e2e_account_uploaded(struct e2e_account *account, uint32_t opk_count, uint3
         account_keep_prekey(account, own);
     }
     /* Unless it has become another one meanwhile. */
-    if (account->self.list_unsent &&
+    if (account->self.list_unsent && me != NULL &&
         kith_slice_eq(kith_buf_peek(&account->upload_list), kith_buf_peek(&me->signed_list))) {
         account->self.list_unsent = false;
         account_keep_self(account);
