@@ -91,7 +91,7 @@ static const struct e2e_device_list *as_claimed(const struct e2e_device_list *li
     return copy;
 }
 
-static kith_err accept(struct opening *o, const struct e2e_setup_keys *keys, struct kith_buf *plain)
+static kith_err begin_as_b(struct opening *o, const struct e2e_setup_keys *keys, struct kith_buf *plain)
 {
     struct e2e_account *account = o->account;
     const struct e2e_setup *setup = &o->setup;
@@ -133,7 +133,7 @@ static kith_err take_setup(struct opening *o, struct e2e_wants *wants, struct ki
     keys.spk = &spk->half;
     keys.kem = &o->kem->half;
     keys.opk = o->opk == NULL ? NULL : &o->opk->half;
-    return accept(o, &keys, plain);
+    return begin_as_b(o, &keys, plain);
 }
 
 static kith_err decrypt_with(struct opening *o, struct peer_session *one, struct kith_buf *plain)

@@ -35,10 +35,11 @@ static void own_free(struct prekey_own *own)
 /* Nobody can begin with the key any more, so nothing can be begun with it again. */
 static void forget_uses(struct e2e_account *account, uint32_t kem_id)
 {
-    uint8_t(*gone)[LAST_RESORT_BYTES] = calloc((size_t)account->last_resort.count + 1, sizeof *gone);
     const uint8_t *use = NULL;
+    uint8_t(*gone)[LAST_RESORT_BYTES];
     uint32_t at = 0, count = 0;
 
+    gone = calloc((size_t)account->last_resort.count + 1, sizeof *gone);
     if (gone == NULL) return; /* they stay: more than is needed is remembered */
     while (kith_map_next(&account->last_resort, &at, (const void **)&use, NULL))
         if (kith_get_u32_be(use) == kem_id) memcpy(gone[count++], use, LAST_RESORT_BYTES);
