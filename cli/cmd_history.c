@@ -6,8 +6,6 @@
 #include "cli/store.h"
 #include "wire/json_text.h"
 
-#define SETTLE_MS 5000
-
 void cli_print_message(struct cli *cli, const char *chat_title, const char *sender, const char *type,
                        const char *created_at, struct kith_slice body)
 {
@@ -144,27 +142,11 @@ static void print_entry(struct cli *cli, const struct history *history, const st
 /* Only this device can read it: what came is taken in first, then shown from here. Offline, what there is. */
 static int history_of_device(struct cli *cli, struct chat_id chat)
 {
-    struct cli_answer answer;
-    struct online_view view = {0};
-    struct online *online;
     struct history history;
-    char id[KITH_UUID_TEXT_LEN + 1], path[64];
-    uint64_t after = 0, before = 0, limit = cli->options.all ? INT32_MAX : 50, last;
+    uint64_t after = 0, before = 0, limit = cli->options.all ? INT32_MAX : 50;
+    int code = history_take_in(cli, chat);
 
-    kith_uuid_format(chat.id, id);
-    (void)snprintf(path, sizeof path, "/chats/%s", id);
-    cli_rest(cli, "GET", path, NULL, &answer);
-    last = (uint64_t)json_integer_value(json_object_get(answer.body, "last_seq"));
-    if (answer.status == 200) {
-        online = online_open(cli, &view); /* NULL: another kith is online and takes it in */
-        if (online != NULL) online_settle(online, &chat, last, SETTLE_MS);
-        online_close(online);
-    } else if (answer.status != 0) {
-        int code = cli_check(cli, &answer);
-        cli_answer_free(&answer);
-        return code;
-    }
-    cli_answer_free(&answer);
+    if (code != EXIT_DONE && code != EXIT_AWAY) return code;
     if (cli->options.after != NULL) kith_ignore(kith_slice_to_u64(kith_slice_str(cli->options.after), &after));
     if (cli->options.before != NULL) kith_ignore(kith_slice_to_u64(kith_slice_str(cli->options.before), &before));
     if (cli->options.limit != NULL) kith_ignore(kith_slice_to_u64(kith_slice_str(cli->options.limit), &limit));

@@ -23,6 +23,11 @@ static bool find_meant(struct cli *cli, struct chat_id *chat, struct kith_conten
         return false;
     }
     if (!history_load(cli, *chat, seq - 1, seq + 1, 1, &history)) return false;
+    if (history.count == 0) { /* it may have come meanwhile */
+        history_free(&history);
+        if (history_take_in(cli, *chat) != EXIT_DONE || !history_load(cli, *chat, seq - 1, seq + 1, 1, &history))
+            return false;
+    }
     meant = history_find(&history, seq);
     if (meant == NULL || !meant->has_text || meant->is_deleted) {
         cli_error(cli, "there is no such message here", "They are shown by: kith history CHAT --numbers");

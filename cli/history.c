@@ -4,6 +4,8 @@
 
 #include "cli/store.h"
 
+#define SETTLE_MS 5000
+
 /* Who reacted to what; a person's newest reaction to a message is the one that counts. */
 struct reaction {
     struct msg_id id;
@@ -182,6 +184,30 @@ static bool last_seq(void *arg, const struct kith_message *m)
 {
     *(uint64_t *)arg = m->seq;
     return true;
+}
+
+int history_take_in(struct cli *cli, struct chat_id chat)
+{
+    struct cli_answer answer;
+    struct online_view view = {0};
+    struct online *online;
+    char id[KITH_UUID_TEXT_LEN + 1], path[64];
+    int code = EXIT_DONE;
+
+    kith_uuid_format(chat.id, id);
+    (void)snprintf(path, sizeof path, "/chats/%s", id);
+    cli_rest(cli, "GET", path, NULL, &answer);
+    if (answer.status == 200) {
+        online = online_open(cli, &view); /* NULL: another kith is online and takes it in */
+        if (online != NULL)
+            online_settle(online, &chat, (uint64_t)json_integer_value(json_object_get(answer.body, "last_seq")),
+                          SETTLE_MS);
+        online_close(online);
+    } else {
+        code = answer.status == 0 ? EXIT_AWAY : cli_check(cli, &answer);
+    }
+    cli_answer_free(&answer);
+    return code;
 }
 
 bool history_load(struct cli *cli, struct chat_id chat, uint64_t after, uint64_t before, int limit, struct history *out)

@@ -27,6 +27,8 @@ struct history {
     size_t reacted_count, reacted_cap;
 };
 
+/** Takes in what came, as far as the server can be reached. EXIT_AWAY: it cannot; else said what was wrong. */
+int history_take_in(struct cli *cli, struct chat_id chat);
 /** The newest `limit` before `before` (0: of all) and after `after`. False: no memory. */
 KITH_MUST_USE bool history_load(struct cli *cli, struct chat_id chat, uint64_t after, uint64_t before, int limit,
                                 struct history *out);

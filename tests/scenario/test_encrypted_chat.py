@@ -157,7 +157,6 @@ def test_replies_reactions_edits_and_deletions(kithd: Kithd, tmp_path: Path) -> 
     ann, bob = two_people(kithd, tmp_path)
     ann.run("chat", "create", "bob")
     ann.run("send", "bob", "shall we meet at five?")
-    texts(bob, "ann")
     bob.run("reply", "ann", "2", "at", "six")
     bob.run("react", "ann", "2", "👍")
     texts(ann, "bob")
