@@ -290,6 +290,9 @@ static kith_err list_put(struct account_keys_put *op, struct directory_tx *tx, s
         return list_store(op, tx, user, &row, hash);
     }
     stored = kith_slice_of(row.hash.bytes, row.hash.len);
+    /* Two devices may not know of each other's upload: who would undo an acceptance must look again. */
+    if (!device_list_keeps_accepts(kith_slice_of(row.list.bytes, row.list.len), list))
+        return refuse(op, CODE_CONFLICT, "list");
     if (kith_slice_eq(stored, kith_slice_of(hash, sizeof hash))) {
         if (!kith_slice_eq(kith_slice_of(row.list.bytes, row.list.len), op->signed_list))
             return list_store(op, tx, user, &row, hash);

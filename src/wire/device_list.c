@@ -99,6 +99,7 @@ static kith_err devices_read(struct kith_slice items, struct device_list *out)
         last = number(values[DEVICE_ID]);
         memcpy(device.id.raw, values[DEVICE_SERVER].ptr, sizeof device.id.raw);
         if (is_listed(out, device)) return KITH_E_MALFORMED;
+        out->device_ids[out->device_count] = (uint32_t)last;
         out->devices[out->device_count++] = device;
     }
     return out->device_count > 0 ? KITH_OK : KITH_E_MALFORMED;
@@ -176,9 +177,16 @@ static kith_err accepts_read(struct kith_slice items, struct device_list *out)
         if (err != KITH_OK) return err;
         if (number(values[0]) <= last || out->accept_count == DEVICE_LIST_DEVICES_MAX) return KITH_E_MALFORMED;
         last = number(values[0]);
-        out->accept_count++;
+        out->accepts[out->accept_count++] = (uint32_t)last;
     }
     return KITH_OK;
+}
+
+static bool has_id(const uint32_t *ids, uint32_t count, uint32_t id)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (ids[i] == id) return true;
+    return false;
 }
 
 kith_err device_list_decode(struct kith_slice signed_list, struct device_list *out)
@@ -195,6 +203,18 @@ kith_err device_list_decode(struct kith_slice signed_list, struct device_list *o
     if (err == KITH_OK) err = accepts_read(values[2], &found);
     if (err == KITH_OK) *out = found;
     return err;
+}
+
+bool device_list_keeps_accepts(struct kith_slice before, const struct device_list *next)
+{
+    struct device_list list;
+
+    if (device_list_decode(before, &list) != KITH_OK) return false;
+    for (uint32_t i = 0; i < list.accept_count; i++)
+        if (has_id(next->device_ids, next->device_count, list.accepts[i]) &&
+            !has_id(next->accepts, next->accept_count, list.accepts[i]))
+            return false;
+    return true;
 }
 
 /* ------------------------------------------------------------------------------------------------ prekeys */

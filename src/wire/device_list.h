@@ -27,10 +27,13 @@ struct device_list {
     uint32_t device_count, accept_count;
     struct device_id
         devices[DEVICE_LIST_DEVICES_MAX]; /* the ids that the server gave; in the list's order, each once */
+    uint32_t device_ids[DEVICE_LIST_DEVICES_MAX], accepts[DEVICE_LIST_DEVICES_MAX]; /* the account's, ascending */
 };
 
 /** Of a signed list. *out is written on KITH_OK only. */
 KITH_MUST_USE kith_err device_list_decode(struct kith_slice signed_list, struct device_list *out);
+/** `next` has an acceptance of each device that it lists and that the signed list `before` has one of. */
+bool device_list_keeps_accepts(struct kith_slice before, const struct device_list *next);
 
 #define PREKEY_X25519_BYTES 32
 #define PREKEY_MLKEM_BYTES  1184 /* ML-KEM-768 */

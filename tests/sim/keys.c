@@ -215,6 +215,7 @@ static enum kith_code list_put(struct sim_device *device, struct kith_slice sign
         !list_read(sim, device->user, signed_list, &named, &listed))
         return CODE_BAD_REQUEST;
     e2e_sha256(&list.list, 1, hash);
+    if (person->seq > 0 && !device_list_keeps_accepts(person->lists[person->seq - 1], &list)) return CODE_CONFLICT;
     if (person->seq > 0 && memcmp(hash, person->hash, sizeof hash) == 0) {
         if (kith_slice_eq(person->lists[person->seq - 1], signed_list)) return CODE_OK;
     } else {

@@ -20,6 +20,21 @@ static void test_api_device_lists__follow_each_other(void **state)
     expect_counts(send_list(fx, &ann, 3, second, 1, 4, third), 5, 0, 0);
 }
 
+/* A manager that has not seen an acceptance would undo it with its next list, or with the same one sent late. */
+static void test_api_device_lists__keep_the_acceptances_that_are_there(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann");
+    uint8_t first[32], second[32];
+
+    expect(send_list(fx, &ann, 1, NULL, 2, 3, first), 200, NULL);
+    expect_refused(send_list(fx, &ann, 1, NULL, 1, 3, first), 409, "CONFLICT", "/list");
+    expect_refused(send_list(fx, &ann, 2, first, 1, 3, second), 409, "CONFLICT", "/list");
+    expect_counts(send_list(fx, &ann, 2, first, 1, 1, second), 3, 0, 0); /* of those that are still listed */
+    expect_refused(send_list(fx, &ann, 3, second, 0, 2, first), 409, "CONFLICT", "/list");
+    expect_counts(send_list(fx, &ann, 3, second, 1, 2, first), 4, 0, 0);
+}
+
 static void test_api_device_lists__of_somebody_else_are_refused(void **state)
 {
     struct afx *fx = *state;
@@ -124,6 +139,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(test_api_device_lists__##name, afx_setup_open, afx_teardown)
     const struct CMUnitTest tests[] = {
         TEST(follow_each_other),
+        TEST(keep_the_acceptances_that_are_there),
         TEST(of_somebody_else_are_refused),
         cmocka_unit_test(test_api_device_lists__a_new_one_is_known_to_the_chats_when_it_is_answered),
         TEST(one_is_not_answered_before_the_chats_know),

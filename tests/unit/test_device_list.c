@@ -70,6 +70,25 @@ static void test_device_list__says_whose_it_is_and_what_it_follows(void **state)
     kith_buf_deinit(&bytes);
 }
 
+static void test_device_list__next_keeps_the_acceptances_of_whom_it_lists(void **state)
+{
+    static const struct {
+        uint32_t devices, accepts;
+        bool keeps;
+    } next[] = {{3, 2, true}, {3, 3, true}, {3, 1, false}, {3, 0, false}, {1, 1, true}, {1, 0, false}};
+    struct kith_buf before = list_of(5, some_hash, 3, 2);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof next / sizeof next[0]; i++) {
+        struct kith_buf bytes = list_of(6, some_hash, next[i].devices, next[i].accepts);
+        struct device_list list;
+        assert_int_equal(device_list_decode(kith_buf_peek(&bytes), &list), KITH_OK);
+        assert_int_equal(device_list_keeps_accepts(kith_buf_peek(&before), &list), next[i].keeps);
+        kith_buf_deinit(&bytes);
+    }
+    kith_buf_deinit(&before);
+}
+
 static void test_device_list__only_the_first_follows_nothing(void **state)
 {
     (void)state;
@@ -249,6 +268,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_device_list__says_whose_it_is_and_what_it_follows),
+        cmocka_unit_test(test_device_list__next_keeps_the_acceptances_of_whom_it_lists),
         cmocka_unit_test(test_device_list__only_the_first_follows_nothing),
         cmocka_unit_test(test_device_list__refuses_every_prefix_and_anything_after),
         cmocka_unit_test(test_device_list__one_changed_bit_is_another_list_or_none),
