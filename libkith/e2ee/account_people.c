@@ -126,28 +126,47 @@ static kith_err identity_changed(struct e2e_account *account, struct person *per
     return KITH_OK;
 }
 
+static kith_err accept_add(struct person *me, const struct e2e_acceptance *accept)
+{
+    struct e2e_device_list *list = malloc(sizeof *list);
+    struct kith_buf with;
+    kith_err err = list == NULL ? KITH_E_NOMEM : KITH_OK;
+
+    kith_buf_init(&with, E2E_SIGNED_LIST_BYTES_MAX);
+    if (err == KITH_OK) err = e2e_device_list_add_acceptance(kith_buf_peek(&me->signed_list), accept, &with);
+    if (err == KITH_OK) err = e2e_device_list_read(kith_buf_peek(&with), me->account_id, list);
+    if (err == KITH_OK) err = account_person_pin(me, list, kith_buf_peek(&with));
+    kith_buf_deinit(&with);
+    free(list);
+    return err;
+}
+
 /* A manager that had not seen this device's acceptance signed a list without it: it is added again. */
 static void accept_again(struct e2e_account *account, struct person *me)
 {
     struct e2e_acceptance ours = {.device_id = account->self.device_id};
-    struct e2e_device_list *list = malloc(sizeof *list);
-    struct kith_buf with_ours;
-    kith_err err = list == NULL ? KITH_E_NOMEM : KITH_OK;
+    kith_err err = e2e_device_accept(account->self.dsk_secret, me->list, account_own_device(account), ours.signature);
 
-    kith_buf_init(&with_ours, E2E_SIGNED_LIST_BYTES_MAX);
-    if (err == KITH_OK)
-        err = e2e_device_accept(account->self.dsk_secret, me->list, account_own_device(account), ours.signature);
-    if (err == KITH_OK) err = e2e_device_list_add_acceptance(kith_buf_peek(&me->signed_list), &ours, &with_ours);
-    if (err == KITH_OK) err = e2e_device_list_read(kith_buf_peek(&with_ours), me->account_id, list);
-    if (err == KITH_OK) err = account_person_pin(me, list, kith_buf_peek(&with_ours));
-    if (err == KITH_OK) { /* else when the list is fetched next */
-        memcpy(account->self.acceptance, ours.signature, sizeof ours.signature);
-        account->self.list_unsent = true;
-        account_keep_person(account, me);
-        account_keep_self(account);
+    if (err == KITH_OK) err = accept_add(me, &ours);
+    if (err != KITH_OK) return; /* when the list is fetched next */
+    memcpy(account->self.acceptance, ours.signature, sizeof ours.signature);
+    account->self.list_unsent = true;
+    account_keep_person(account, me);
+    account_keep_self(account);
+}
+
+/* The server has an older list than ours, which is still to be uploaded, with acceptances that came after we signed. */
+static void accepts_gather(struct person *me, struct kith_slice older)
+{
+    struct e2e_acceptance accept;
+
+    for (uint32_t i = 0; i < me->list->device_count; i++) {
+        accept.device_id = me->list->devices[i].device_id;
+        if (e2e_device_acceptance(kith_buf_peek(&me->signed_list), accept.device_id, accept.signature) == KITH_OK ||
+            e2e_device_acceptance(older, accept.device_id, accept.signature) != KITH_OK)
+            continue;
+        kith_ignore(accept_add(me, &accept)); /* without it the upload is refused, and this is tried again */
     }
-    kith_buf_deinit(&with_ours);
-    free(list);
 }
 
 /* Whether this device still belongs to its account, and everybody can see that it wants to. */
@@ -180,7 +199,9 @@ static kith_err take_list(struct e2e_account *account, struct person *person, ui
         if (is_own(account, person)) return KITH_E_DENIED;
         return identity_changed(account, person, now_ms, list, signed_list);
     case E2E_LIST_GAP: return KITH_E_NOTFOUND;
-    case E2E_LIST_STALE: return KITH_OK; /* ignored: what is pinned is newer */
+    case E2E_LIST_STALE: /* ignored: what is pinned is newer */
+        if (is_own(account, person) && account->self.list_unsent) accepts_gather(person, signed_list);
+        return KITH_OK;
     case E2E_LIST_FORK: return account_person_forked(account, person);
     case E2E_LIST_ROLLBACK:
     case E2E_LIST_REUSED: return KITH_E_CONFLICT;

@@ -209,7 +209,7 @@ void linking_start(struct sim *sim)
     loop_timer_start(sim->director, &sim->links_devices, 0);
 }
 
-/* The same list everywhere: the person's, the directory's. */
+/* What the manager signed last is with the directory. Another device learns of it when it is told or writes. */
 static bool is_settled(struct sim_device *device)
 {
     struct e2e_person me;
@@ -217,6 +217,7 @@ static bool is_settled(struct sim_device *device)
     uint64_t seq = keys_newest(device->sim, device->user, hash);
 
     if (!is_ready(device) || !kith_client_is_settled(device->client)) return false;
+    if (!device->is_first) return true;
     me = e2e_account_person(account_of(device), device->sim->users[device->user].id.raw);
     return me.list != NULL && me.list->seq == seq && memcmp(me.list->hash, hash, sizeof hash) == 0;
 }
