@@ -14,7 +14,7 @@ int cmd_account_passphrase(struct cli *cli)
     err = store_set_passphrase(cli->store, removes ? NULL : fresh, &error);
     sodium_memzero(fresh, sizeof fresh);
     if (err != KITH_OK) {
-        cli_error(cli, error.what, "What is kept here opens as before.");
+        cli_error(cli, error.what, *error.hint == '\0' ? NULL : error.hint);
         return EXIT_FAILED;
     }
     if (cli->options.json)

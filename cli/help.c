@@ -68,8 +68,8 @@ static void print_short(void)
                        commands[i].arguments);
         printf("  %-28s %.49s\n", words, commands[i].help);
     }
-    printf("\nEvery command takes --json, --state DIR and --passphrase-file FILE. More: kith help COMMAND, kith help "
-           "--man\n");
+    printf("\nEvery command takes --json, --state DIR and --passphrase-file FILE.\n"
+           "More: kith help COMMAND, kith help --man\n");
 }
 
 static void print_man(void)

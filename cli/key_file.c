@@ -101,15 +101,17 @@ static void overwrite(int fd)
 kith_err key_file_replace(const char *folder, struct kith_slice bytes)
 {
     char before[PATH_BYTES], path[PATH_BYTES];
-    int old;
+    int old, reason;
     bool ok;
 
     path_of(folder, NAME_BEFORE, before);
     path_of(folder, NAME, path);
     old = open(path, O_WRONLY | O_CLOEXEC);
     ok = write_file(before, bytes) && rename(before, path) == 0 && sync_folder(folder);
+    reason = errno;
     if (ok && old >= 0) overwrite(old);
     if (old >= 0) (void)close(old);
+    errno = reason;
     return ok ? KITH_OK : KITH_E_IO;
 }
 

@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "cli/commands.h"
@@ -233,6 +234,7 @@ int main(int argc, char **argv)
 
     (void)setlocale(LC_ALL, "");
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0}); /* a core file would hold the keys, in a folder of anybody's */
     if (sodium_init() < 0) return EXIT_FAILED;
     if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
         return cmd_help((cli.argc = 0, &cli));

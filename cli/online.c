@@ -296,7 +296,8 @@ struct online *online_open(struct cli *cli, const struct online_view *view)
     online->poll.fire = poll_fire;
     online->client = kith_client_new(&config);
     if (online->client == NULL || store_load(cli->store, online->client) != KITH_OK) {
-        cli_error(cli, "the state's records cannot be read", "They may be of a newer kith.");
+        cli_error(cli, "the state's records cannot be read",
+                  "They are damaged, or of a newer kith. To begin anew, move the state folder away and sign in again.");
         exit(EXIT_FAILED);
     }
     online->fetcher = fetcher_new(cli, online->client, fetched, online);

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 
@@ -12,6 +13,8 @@
  */
 #define SCHEMA      1
 #define SCHEMA_TEXT "1"
+
+#define PASSPHRASE_HINT "A passphrase takes 64 MiB for a moment."
 
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS vault(name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;"
@@ -76,7 +79,7 @@ static kith_err key_of_file(struct store *store, struct kith_slice file, bool (*
     case KITH_E_DENIED:
         return fail(store, error, err, "that is not the passphrase of the state in ", "", "Nothing was changed.");
     case KITH_E_UNSUPPORTED: return fail(store, error, err, "", "/key is of a newer kith", "Use that one.");
-    case KITH_E_NOMEM: return fail(store, error, err, "out of memory, in ", "", "A passphrase takes 64 MiB.");
+    case KITH_E_NOMEM: return fail(store, error, err, "out of memory, in ", "", PASSPHRASE_HINT);
     default: return fail(store, error, err, "", "/key is damaged", anew);
     }
 }
@@ -95,7 +98,7 @@ static kith_err key_read(struct store *store, bool (*ask)(void *arg, char out[st
     else if (err == KITH_E_TOOBIG)
         err = fail(store, error, err, "", "/key is damaged", anew);
     else if (err != KITH_E_NOTFOUND)
-        err = fail(store, error, err, "", "/key cannot be read", "");
+        err = fail(store, error, err, "", "/key cannot be read", strerror(errno));
     kith_buf_wipe(&file);
     return err;
 }
@@ -110,13 +113,17 @@ static kith_err key_write(struct store *store, const char *passphrase, struct st
         err = vault_key_write(store->key, &file);
     else
         err = vault_key_wrap(store->key, kith_slice_str(passphrase), E2E_PASSPHRASE_COST, &store_random, &file);
-    if (err == KITH_OK) err = key_file_replace(store->folder, kith_buf_peek(&file));
-    kith_buf_wipe(&file);
-    if (err == KITH_OK) {
-        store->has_passphrase = passphrase != NULL;
-        return KITH_OK;
+    if (err != KITH_OK) {
+        kith_buf_wipe(&file);
+        return fail(store, error, err, "out of memory, in ", "", PASSPHRASE_HINT);
     }
-    return fail(store, error, err, "", "/key cannot be written", "");
+    err = key_file_replace(store->folder, kith_buf_peek(&file));
+    if (err != KITH_OK)
+        err = fail(store, error, err, "", "/key cannot be written", strerror(errno));
+    else
+        store->has_passphrase = passphrase != NULL;
+    kith_buf_wipe(&file);
+    return err;
 }
 
 /* ---- the check */

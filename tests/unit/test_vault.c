@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "libkith/crypto/secret.h"
 #include "libkith/kith.h"
 #include "libkith/vault.h"
 
@@ -273,6 +274,48 @@ static void test_vault__holds_its_maxima(void **state)
     free(value);
 }
 
+static void assert_hex(struct kith_slice bytes, const char *hex)
+{
+    char text[512];
+
+    assert_true(E2E_CT_HEX_BYTES(bytes.len) < sizeof text);
+    e2e_ct_hex_encode(bytes, text);
+    text[E2E_CT_HEX_BYTES(bytes.len)] = '\0';
+    assert_string_equal(text, hex);
+}
+
+/* The answers are tests/model/vault.py's. */
+static void test_vault__keys_names_and_values_are_as_known(void **state)
+{
+    uint8_t key[VAULT_KEY_BYTES], nonce[E2E_AEAD_NONCE_BYTES], record[KITH_RECORD_MESSAGE_KEY_BYTES] = {'M'};
+    struct vault_name name;
+    struct vault vault;
+    struct kith_buf out;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof key; i++) key[i] = (uint8_t)i;
+    for (size_t i = 0; i < sizeof nonce; i++) nonce[i] = (uint8_t)(0x80 + i);
+    for (size_t i = 0; i < 16; i++) record[1 + i] = (uint8_t)(0x40 + i);
+    record[24] = 7;
+    vault_init(&vault, key);
+    assert_hex(kith_slice_of(vault.seal_key, E2E_KEY_BYTES),
+               "716505f8a04df9352dded72398f8b4ac723f603de2b04d65f030556d291f114e");
+    assert_hex(kith_slice_of(vault.name_key, E2E_KEY_BYTES),
+               "6a4d4cc023366d80f13e52ef77a84aaa2ec4f1b2bcc636c1f8245f81b2c514f5");
+    vault_name(&vault, kith_slice_str("S"), &name);
+    assert_hex(vault_name_slice(&name), "2e3e16b2e14cac2e3ce54662e813eddbfb2b403393d313b3a4b80c99469bad779c");
+    kith_buf_init(&out, 1000);
+    assert_int_equal(
+        vault_seal_from(&vault, nonce, kith_slice_of(record, sizeof record), kith_slice_str("a value"), &name, &out),
+        KITH_OK);
+    assert_hex(vault_name_slice(&name),
+               "4d368690d733ef45dec82fb79d89f989a7c7a2e759fc4d4b0100291e14568885f90000000000000007");
+    assert_hex(kith_buf_peek(&out),
+               "01808182838485868788898a8b8c8d8e8f9091929394959697c9776ebc4d40ce8bbe0312691d59b03a7"
+               "229983981e82e0dadcf0d2bbe5d3e1e959a1343aa4fbf767e84faddeae00545ae66");
+    kith_buf_deinit(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +327,7 @@ int main(void)
         cmocka_unit_test(test_vault__equal_records_are_sealed_differently_and_found_alike),
         cmocka_unit_test(test_vault__a_range_holds_one_chats_messages_in_order),
         cmocka_unit_test(test_vault__holds_its_maxima),
+        cmocka_unit_test(test_vault__keys_names_and_values_are_as_known),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "libkith/crypto/secret.h"
 #include "libkith/crypto/tlv.h"
 #include "libkith/vault_key.h"
 
@@ -163,6 +164,33 @@ static void test_vault_key__holds_the_maxima_of_passphrase_and_cost(void **state
     kith_buf_deinit(&file);
 }
 
+static void fill_ascending(void *arg, void *out, size_t len)
+{
+    (void)arg;
+    for (size_t i = 0; i < len; i++) ((uint8_t *)out)[i] = (uint8_t)i;
+}
+
+/* The answer is tests/model/vault.py's. */
+static void test_vault_key__a_wrapped_file_is_as_known(void **state)
+{
+    static const struct e2e_random ascending = {.fill = fill_ascending};
+    uint8_t key[VAULT_KEY_BYTES];
+    char text[2 * VAULT_FILE_BYTES_MAX + 1];
+    struct kith_buf file;
+
+    (void)state;
+    fill_ascending(NULL, key, sizeof key);
+    kith_buf_init(&file, VAULT_FILE_BYTES_MAX);
+    assert_int_equal(vault_key_wrap(key, kith_slice_str("a passphrase"), QUICK, &ascending, &file), KITH_OK);
+    e2e_ct_hex_encode(kith_buf_peek(&file), text);
+    text[E2E_CT_HEX_BYTES(kith_buf_len(&file))] = '\0';
+    assert_string_equal(text,
+                        "00010000000101000300000010000102030405060708090a0b0c0d0e0f00040000000400000001000500000004"
+                        "00000008000600000018101112131415161718191a1b1c1d1e1f20212223242526270007000000309e7b3a0949"
+                        "7be6cd5c165c6f8a38b98295ae8236d0978ea7e09441c796cf671a4134659510bc46e2cd15a23db957a100");
+    kith_buf_deinit(&file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +199,7 @@ int main(void)
         cmocka_unit_test(test_vault_key__refuses_every_flipped_bit_and_every_short_form),
         cmocka_unit_test(test_vault_key__refuses_what_is_both_and_what_is_newer),
         cmocka_unit_test(test_vault_key__holds_the_maxima_of_passphrase_and_cost),
+        cmocka_unit_test(test_vault_key__a_wrapped_file_is_as_known),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
