@@ -1,7 +1,5 @@
 #include "libkith/e2ee/ratchet.h"
 
-#include <assert.h>
-
 #include "libkith/crypto/secret.h"
 #include "libkith/e2ee/chain.h"
 #include "libkith/e2ee/kept_keys.h"
@@ -210,7 +208,6 @@ kith_err e2e_session_encrypt(const struct e2e_random *random, struct e2e_session
     uint8_t mk[E2E_KEY_BYTES];
     kith_err err;
 
-    assert(plain.len > 0);
     if (plain.len > E2E_MESSAGE_PLAIN_MAX || next.ns == UINT32_MAX || next.unanswered == UINT32_MAX) {
         err = KITH_E_TOOBIG;
         goto done;

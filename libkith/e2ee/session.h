@@ -83,7 +83,7 @@ KITH_MUST_USE kith_err e2e_session_accept(const struct e2e_random *random, const
                                           struct kith_buf *out);
 
 /**
- * Appends the message of one plaintext, 1..E2E_MESSAGE_PLAIN_MAX bytes; an empty one is our own mistake. Draws the nonce.
+ * Appends the message of one plaintext, 0..E2E_MESSAGE_PLAIN_MAX bytes. Draws the nonce.
  * KITH_E_TOOBIG  it is longer, or out's maximum; or all numbers of the chain were sent      KITH_E_NOMEM
  */
 KITH_MUST_USE kith_err e2e_session_encrypt(const struct e2e_random *random, struct e2e_session *session,
