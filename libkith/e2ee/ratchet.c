@@ -70,6 +70,9 @@ static kith_err find_way(const struct e2e_session *session, const struct e2e_hea
         return jumps_too_far(session->nr, header->n) ? KITH_E_TOOBIG : KITH_OK;
     }
     if (found == E2E_KEPT_GONE) return KITH_E_CONFLICT;
+    /* A begins with B's prekey as B's ratchet key; a message under it is none of B's. */
+    if (session->recv_chains == 0 && memcmp(session->their_pub, header->ratchet_pub, sizeof header->ratchet_pub) == 0)
+        return KITH_E_DENIED;
     path->way = WAY_NEW_CHAIN;
     if (session->recv_chains > 0 && jumps_too_far(session->nr, header->pn)) return KITH_E_TOOBIG;
     if (session->recv_chains == UINT32_MAX) return KITH_E_TOOBIG;
