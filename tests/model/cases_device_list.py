@@ -115,15 +115,21 @@ def replaced() -> list[Case]:
 
 def devices_again() -> list[Case]:
     seven, nine = ALICE.device(7), ALICE.device(9)
-    lists = chain(ALICE, {"devices": [seven, nine]}, {"devices": [seven], "removed": [9]}, {"devices": [seven]})
-    back = ALICE.fields([seven, nine], seq=3, prev_hash=hash_of(lists[1]))
-    later = ALICE.fields([seven, nine], seq=4, prev_hash=hash_of(lists[2]))
+    eight = ALICE.device(8)
+    lists = chain(
+        ALICE,
+        {"devices": [seven, nine]},
+        {"devices": [seven], "removed": [9]},
+        {"devices": [eight], "removed": [7, 9]},
+    )
+    third = {"seq": 3, "prev_hash": hash_of(lists[1])}
     case = Case("a removed device does not come back")
     read(case, ALICE, ALICE.signed(lists[0]))
     read(case, ALICE, ALICE.signed(lists[1]))
-    read(case, ALICE, ALICE.signed(back), "REFUSED")
-    read(case, ALICE, ALICE.signed(lists[2]), note="removed is not repeated")
-    read(case, ALICE, ALICE.signed(later), "REFUSED", "and is remembered")
+    read(case, ALICE, ALICE.signed(ALICE.fields([seven, nine], **third)), "REFUSED", "it is back")
+    read(case, ALICE, ALICE.signed(ALICE.fields([seven], **third)), "REFUSED", "it is forgotten, and could be back one list later")
+    read(case, ALICE, ALICE.signed(ALICE.fields([seven], removed=[8], **third)), "REFUSED", "forgotten for another")
+    read(case, ALICE, ALICE.signed(lists[2]), note="removed is cumulative")
 
     keys = Case("a device keeps its keys")
     read(keys, ALICE, ALICE.signed(lists[0]))
@@ -131,11 +137,10 @@ def devices_again() -> list[Case]:
         changed = ALICE.device(9, **{name: ALICE.device(10)[name]})
         fields = ALICE.fields([seven, changed], seq=2, prev_hash=hash_of(lists[0]))
         read(keys, ALICE, ALICE.signed(fields), "REFUSED", f"another {name}")
-    gone, again = chain(ALICE, {"devices": [seven, nine]}, {"devices": [seven]})[1:], ALICE.device(9, dsk_pub=ALICE.device(10)["dsk_pub"])
-    read(keys, ALICE, ALICE.signed(gone[0]), note="not listed, but not removed")
-    third = {"seq": 3, "prev_hash": hash_of(gone[0])}
-    read(keys, ALICE, ALICE.signed(ALICE.fields([seven, again], **third)), "REFUSED", "back with another key")
-    read(keys, ALICE, ALICE.signed(ALICE.fields([seven, nine], **third)), note="back as it was")
+    second = {"seq": 2, "prev_hash": hash_of(lists[0])}
+    read(keys, ALICE, ALICE.signed(ALICE.fields([seven], **second)), "REFUSED", "neither listed nor removed any more")
+    moved = ALICE.device(9, server_device=bytes(16), added_at=NOW, manager=1)
+    read(keys, ALICE, ALICE.signed(ALICE.fields([seven, moved], **second)), note="all else may change")
     return [case, keys]
 
 
@@ -269,6 +274,10 @@ def refused_signed(first: dict[str, Any], plain: bytes, accepts: dict[int, bytes
     many = [tlv.encode(device_list.ACCEPT, {"device_id": number, "signature": bytes(64)}) for number in range(1, 34)]
     found.append(("33 acceptances", with_field(good, 3, tlv.list_encode(many))))
     other = tlv.encode(device_list.ACCEPT, {"device_id": 8, "signature": accepts[7]})
+    nobody = tlv.encode(device_list.ACCEPT, {"device_id": 0, "signature": accepts[7]})
+    found.append(("an acceptance of device 0", with_field(good, 3, tlv.list_encode([nobody, accept]))))
+    room = device_list.SIGNED_MAX - len(good) - tlv.HEAD
+    found.append(("a signed list of 28,673 bytes", with_field(good, 0x8000, bytes(room + 1))))
     found.append(("acceptances not ascending", with_field(good, 3, tlv.list_encode([other, accept]))))
     found.append(("signed by the root key", with_field(good, 2, primitives.sign(ALICE.ark_seed, "devlist", plain))))
     found.append(("signed under another label", with_field(good, 2, primitives.sign(ALICE.aik_seed, "root", plain))))
@@ -300,7 +309,10 @@ def bounds() -> list[Case]:
     ):
         cases.append(single(name, "read_list", account_id=ALICE.account_id, signed=ALICE.signed(fields), now=NOW))
     first = ALICE.fields([ALICE.device(7)])
-    item = with_field(tlv.encode(device_list.DEVICE, ALICE.device(7)), 0xFFFF, b"")
+    good = ALICE.signed(first)
+    whole = with_field(good, 0x8000, bytes(device_list.SIGNED_MAX - len(good) - tlv.HEAD))
+    cases.append(single("a signed list of 28,672 bytes", "read_list", account_id=ALICE.account_id, signed=whole, now=NOW))
+    item = with_field(tlv.encode(device_list.DEVICE, ALICE.device(7)), 0xFFFF, bytes(20_000))
     plain = with_field(device_list.list_encode(first), 11, tlv.list_encode([item]))
     signed = ALICE.sign_raw(with_field(plain, 0x8000, b"new"), ALICE.acceptances(first))
     stepped = with_field(signed, 0x8001, b"new too")

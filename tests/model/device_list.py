@@ -8,6 +8,7 @@ from .refused import Refused, require
 
 DAY_MS = 24 * 3600 * 1000
 VALID_MS_MAX = 30 * DAY_MS
+SIGNED_MAX = 28_672
 
 CERTIFICATE = [
     tlv.fixed(1, "account_id", 16),
@@ -108,8 +109,6 @@ class Pin:
     """What a reader keeps of an account."""
 
     signed: SignedList
-    keys: dict[int, tuple[bytes, bytes]]  # of every device that was ever listed
-    removed: frozenset[int]
     in_time: frozenset[int]  # listed in a list that had not expired when it was read
 
     @property
@@ -197,7 +196,8 @@ def list_keys_check(found: DeviceList) -> None:
 def accepted(found: DeviceList, items: list[bytes] | None) -> frozenset[int]:
     """An acceptance that does not hold is as good as none; the list stands without it."""
     accepts = [tlv.decode(ACCEPT, item) for item in items or []]
-    require(ascending(tuple(accept["device_id"] for accept in accepts)), "acceptances do not ascend")
+    ids = tuple(accept["device_id"] for accept in accepts)
+    require(ascending(ids) and 0 not in ids, "acceptances do not ascend, or one is of device 0")
     valid: set[int] = set()
     for accept in accepts:
         device = found.device(accept["device_id"])
@@ -214,6 +214,7 @@ def accepted(found: DeviceList, items: list[bytes] | None) -> frozenset[int]:
 
 def signed_decode(account_id: bytes, data: bytes) -> SignedList:
     """A signed list of this account, by itself: decoded, certified, signed, and by the rules."""
+    require(len(data) <= SIGNED_MAX, "a signed list too long", "TOOBIG")
     values = tlv.decode(SIGNED_LIST, data)
     found = list_decode(values["list"])
     require(found.account_id == account_id, "a list of another account", "DENIED")
@@ -243,10 +244,18 @@ def follow(pin: Pin, found: DeviceList) -> None:
         raise Refused("GAP", "the lists between are missing")
     if found.seq == pinned.seq + 1 and found.prev_hash != pinned.hash:
         raise Refused("FORK", "it follows another list than ours")
-    for device in found.devices:
-        require(device.device_id not in pin.removed, "a device that was removed before", "DENIED")
-        before = pin.keys.get(device.device_id, device.keys)
-        require(before == device.keys, "a device with other keys than before", "DENIED")
+    devices_check(pinned, found)
+
+
+def devices_check(pinned: DeviceList, found: DeviceList) -> None:
+    """What was removed stays removed, and what was listed stays, with its keys, or is removed: so no other memory is needed."""
+    require(set(pinned.removed) <= set(found.removed), "a device that was removed is back, or forgotten", "DENIED")
+    for device in pinned.devices:
+        now = found.device(device.device_id)
+        if now is None:
+            require(device.device_id in found.removed, "a device that is neither listed nor removed any more", "DENIED")
+        else:
+            require(now.keys == device.keys, "a device with other keys than before", "DENIED")
 
 
 def read(pin: Pin | None, account_id: bytes, data: bytes, now: int) -> Pin:
@@ -255,12 +264,10 @@ def read(pin: Pin | None, account_id: bytes, data: bytes, now: int) -> Pin:
     found = signed.list
     if pin is not None:
         follow(pin, found)
-    old = pin or Pin(signed, {}, frozenset(), frozenset())
+    old = pin or Pin(signed, frozenset())
     listed = frozenset(device.device_id for device in found.devices)
     return replace(
         old,
         signed=signed,
-        keys={**old.keys, **{device.device_id: device.keys for device in found.devices}},
-        removed=old.removed | set(found.removed),
         in_time=old.in_time if found.expired(now) else old.in_time | listed,
     )
