@@ -101,6 +101,7 @@ def wrong_padding() -> list[Case]:
 
 def broken_rules() -> list[Case]:
     shorter = {
+        "device_id 0": {**FULL, "device_id": 0},
         "sseq 0": {**without(FULL, "prev"), "sseq": 0},
         "sseq 0 with prev": {**FULL, "sseq": 0},
         "prev with sseq 1": {**FULL, "sseq": 1},
@@ -111,7 +112,10 @@ def broken_rules() -> list[Case]:
         "group_hash without its epoch": without(FULL, "group_epoch"),
         "dest in a message to another account": {**FULL, "dest": OTHER},
     }
-    found = [single(name, "read_payload", "REFUSED", payload=payload.encode(values), **EXPECTED) for name, values in shorter.items()]
+    found = [
+        single(name, "read_payload", "REFUSED", payload=payload.encode(values), **{**EXPECTED, "device_id": values["device_id"]})
+        for name, values in shorter.items()
+    ]
     data = payload.encode(FULL)
     for name in EXPECTED:
         if name == "reader":

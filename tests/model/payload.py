@@ -10,6 +10,7 @@ PAD = 160
 PAD_UNTIL = 4096
 BODY_HASH_TAG_LAST = 15
 PREV_BYTES = 16
+PAYLOAD_MAX = 147_456
 
 PAYLOAD = [
     tlv.string(1, "content_type", 1, 64),
@@ -67,6 +68,7 @@ def encode(values: dict[str, Any]) -> bytes:
 
 
 def decode(data: bytes, expected: Expected) -> dict[str, Any]:
+    require(len(data) <= PAYLOAD_MAX, "a payload too long", "TOOBIG")
     values = tlv.decode(PAYLOAD, data)
     rules_check(values)
     hashed = b"".join(tlv.put(tag, value) for tag, value in tlv.fields(data) if tag <= BODY_HASH_TAG_LAST)
@@ -80,6 +82,7 @@ def decode(data: bytes, expected: Expected) -> dict[str, Any]:
 
 def rules_check(values: dict[str, Any]) -> None:
     require(values["sseq"] >= 1, "sseq is from 1")
+    require(values["device_id"] != 0, "device_id is not 0")
     require((values["prev"] is None) == (values["sseq"] == 1), "prev is missing with sseq 1, and only there")
     require((values["peer_list_seq"] is None) == (values["peer_list_hash"] is None), "the peer's list: both or neither")
     require((values["group_epoch"] is None) == (values["group_hash"] is None), "the group's state: both or neither")
