@@ -14,6 +14,7 @@ from .state import State
 
 SOURCE = "docs/wire/e2ee.md, 'The Double Ratchet'"
 START = NOW + 3000
+HEADER = 4 * tlv.HEAD + 32 + 4 + 4 + 1
 
 
 # ---------------------------------------------------------------------------------------------- states to begin with
@@ -189,17 +190,30 @@ def old_keys() -> list[Case]:
     messages = [encrypt(case, "a", f"m {number}") for number in range(4)]
     decrypt(case, "b", messages[3], new=True, now=START)
     decrypt(case, "b", messages[0], new=False, now=START + 14 * DAY_MS - 1, note="the last millisecond; the others stay")
-    decrypt(case, "b", messages[1], False, "REPEATED", "ended; and still in the state, since nothing was decrypted", START + 14 * DAY_MS)
-    encrypt(case, "b", "drops nothing", now=START + 14 * DAY_MS)
-    later = encrypt(case, "a", "later", now=START + 14 * DAY_MS)
-    decrypt(case, "b", later, new=False, now=START + 14 * DAY_MS, note="and now they go")
+    decrypt(case, "b", messages[1], False, "REPEATED", "ended; and still in the state, since no step succeeded", START + 14 * DAY_MS)
+    case.do("encrypt", note="and now they go", session="b", plaintext=b"sent", coins=coin("they go", 24), now=START + 14 * DAY_MS)
     decrypt(case, "b", messages[2], False, "REPEATED", "gone", START)
+
+    read = case_of("kept keys that have ended go when a message is decrypted")
+    messages = [encrypt(read, "a", f"m {number}") for number in range(3)]
+    decrypt(read, "b", messages[1], new=True, now=START)
+    decrypt(read, "b", messages[2], new=False, now=START + 14 * DAY_MS)
+
+    old = case_of("of an old chain there are only keys that have ended")
+    messages = [encrypt(old, "a", f"m {number}") for number in range(3)]
+    decrypt(old, "b", messages[2], new=True, now=START)
+    decrypt(old, "a", encrypt(old, "b", "turn"), new=True)
+    decrypt(old, "b", encrypt(old, "a", "next chain"), new=True)
+    decrypt(old, "b", messages[0], False, "REPEATED", "its key has ended, and is still in the state", START + 14 * DAY_MS)
+    decrypt(old, "b", messages[2], False, "REPEATED", "others of its chain are", START + 14 * DAY_MS)
+    encrypt(old, "b", "they go", now=START + 14 * DAY_MS)
+    decrypt(old, "b", messages[0], True, "REFUSED", "nothing is known of its chain any more", START + 14 * DAY_MS)
 
     back = case_of("a clock that goes back ends nothing")
     messages = [encrypt(back, "a", f"m {number}") for number in range(2)]
     decrypt(back, "b", messages[1], new=True, now=START)
     decrypt(back, "b", messages[0], new=False, now=START - 60 * DAY_MS)
-    return [case, back]
+    return [case, read, old, back]
 
 
 def old_chains() -> list[Case]:
@@ -266,6 +280,7 @@ def broken_messages() -> list[Case]:
         ("flags 2", {"flags": 2}),
         ("flags 0x81", {"flags": 0x81}),
         ("field 5", {"raw": tlv.put(5, b"pq")}),
+        ("1,025 bytes", {"raw": tlv.put(0x8000, bytes(1025 - HEADER - tlv.HEAD))}),
         ("ratchet_pub zero", {"ratchet_pub": bytes(32)}),
         ("ratchet_pub one", {"ratchet_pub": b"\x01" + bytes(31)}),
         ("ratchet_pub not canonical", {"ratchet_pub": (2**255 - 10).to_bytes(32, "little")}),
@@ -287,9 +302,11 @@ def taken_all_the_same() -> list[Case]:
     a, b = settled()
     case = case_of("fields to step over")
     decrypt(case, "b", forged(a, raw=tlv.put(0x8000, b"new")), new=True, note="in the header, and authenticated with it")
+    most = case_of("a header of 1,024 bytes")
+    decrypt(most, "b", forged(a, raw=tlv.put(0x8000, bytes(1024 - HEADER - tlv.HEAD))), new=True)
     outer = case_of("a field to step over beside the header")
     decrypt(outer, "b", with_field(encrypt(outer, "a", "good"), 0x8000, b"new"), new=True)
-    found += [case, outer]
+    found += [case, most, outer]
     after_a, near = ratchet.encrypt(a, b"near", Coins(coin("near", 24)), START)
     after_b, _ = ratchet.decrypt(b, near, Coins(coin("near too", 32)), START)
     _, turn = ratchet.encrypt(after_b, b"turn", Coins(coin("turn", 24)), START)
@@ -308,6 +325,9 @@ def before_the_answer() -> list[Case]:
     spk = primitives.dh_public(BOB.prekey_secret("spk", B, SPK))
     assert spk == begun.their_pub
     decrypt(case, "a", forged(other, ratchet_pub=spk), False, "REFUSED", "B's prekey as its ratchet key")
+    root_key, chain = ratchet.root_step(begun.root_key, begun.our_secret, spk)
+    by_prekey = replace(other, root_key=root_key, send_chain=chain, ns=0)
+    decrypt(case, "a", forged(by_prekey, ratchet_pub=spk), True, "REFUSED", "the same, sealed as one would have to")
     decrypt(case, "a", message, True, "REFUSED", "its own first message")
     decrypt(case, "b", message, False, "REPEATED", "B has it")
     answer = encrypt(case, "b", "answer")
@@ -321,12 +341,18 @@ def before_the_answer() -> list[Case]:
 def states() -> list[Case]:
     """What is no state. It comes from a device's own store, but a store can be damaged too."""
     begun, other, _ = first_states()
-    kept = state.Kept(begun.our_secret, 3, bytes(32), START, 1)
-    full = replace(other, kept=(kept,), setup=begun.setup, needs_step=1)
+    assert other.their_pub is not None
+    kept = state.Kept(other.their_pub, 3, bytes(32), START, 1)
+    full = replace(other, kept=(kept,), nr=5, needs_step=1)
     case = Case("states that are refused")
-    case.do("load", session="s", state=full.encode(), note="one with everything in it")
+    case.do("load", session="s", state=begun.encode(), note="one with a set-up")
+    case.do("load", session="s", state=full.encode(), note="one with everything else in it")
     for name, raw in broken(state.STATE, full.encode()):
-        case.do("load", "REFUSED", name, session="s", state=raw)
+        if not name.startswith("setup"):
+            case.do("load", "REFUSED", name, session="s", state=raw)
+    for name, raw in broken(state.STATE, begun.encode()):
+        if name.startswith("setup"):
+            case.do("load", "REFUSED", name, session="s", state=raw)
     case.do("load", "REFUSED", "needs_step 0", session="s", state=with_field(full.encode(), 18, b"\x00"))
     for name, raw in broken(state.KEPT, tlv.encode(state.KEPT, vars(kept))):
         packed = with_field(full.encode(), 10, tlv.list_encode([raw]))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from . import primitives, tlv
+from . import primitives, setup, tlv
 from .coins import Coins
 from .refused import Refused, require
 from .state import KEPT_MAX, SETUP_MAX, Kept, State
@@ -15,6 +15,7 @@ KEPT_MS = 14 * DAY_MS
 KEPT_CHAINS = 5
 UNANSWERED_MAX = 200
 UNANSWERED_MS = 7 * DAY_MS
+HEADER_MAX = 1024
 SEALED_MAX = 262_144
 TAG = 16
 NEED_STEP = 0x01
@@ -29,7 +30,7 @@ HEADER = [
 MESSAGE = [
     tlv.number(1, "version", tlv.U8),
     tlv.string(2, "setup", 1, SETUP_MAX, optional=True),
-    tlv.string(3, "header", 1, SETUP_MAX),
+    tlv.string(3, "header", 1, HEADER_MAX),
     tlv.fixed(4, "nonce", 24),
     tlv.fixed(5, "commitment", 32),
     tlv.string(6, "sealed", TAG, SEALED_MAX),
@@ -59,6 +60,7 @@ def message_decode(data: bytes) -> Message:
     require(values.pop("version") == VERSION, "another version", "UNSUPPORTED")
     header = Header(values["header"], **tlv.decode(HEADER, values["header"]))
     require(header.flags & ~NEED_STEP == 0, "a flag that does not exist")
+    require(header.n < N_MAX, "a number that is never sent")
     primitives.dh_check(header.ratchet_pub)
     return Message(**{**values, "header": header})
 
@@ -98,6 +100,7 @@ def encrypt(state: State, plaintext: bytes, coins: Coins, now: int) -> tuple[Sta
     assert state.send_chain is not None
     require(len(plaintext) + TAG <= SEALED_MAX, "a plaintext too long", "TOOBIG")
     require(state.ns < N_MAX, "a chain that has no more numbers", "TOOBIG")
+    state = drop_ended(state, now)
     header = tlv.encode(
         HEADER,
         {
@@ -169,8 +172,8 @@ def receive_step(state: State, header: Header, now: int) -> State:
     )
 
 
-def take_kept(state: State, header: Header) -> tuple[State, bytes] | None:
-    for kept in state.kept:
+def take_kept(state: State, header: Header, now: int) -> tuple[State, bytes] | None:
+    for kept in drop_ended(state, now).kept:
         if (kept.ratchet_pub, kept.n) == (header.ratchet_pub, header.n):
             return replace(state, kept=tuple(other for other in state.kept if other is not kept)), kept.mk
     return None
@@ -185,6 +188,7 @@ def advance(state: State, header: Header, now: int) -> tuple[State, bytes]:
         old = any(kept.ratchet_pub == header.ratchet_pub for kept in state.kept)
         require(not old, "a number of an old chain that was used or given up", "REPEATED")
     steps_check(state, header)
+    state = drop_ended(state, now)
     if header.ratchet_pub != state.their_pub:
         state = receive_step(state, header, now)
     state = keep_until(state, header.n, now)
@@ -202,9 +206,10 @@ def unseal(mk: bytes, transcript: bytes, message: Message) -> bytes:
 def decrypt(state: State, data: bytes, coins: Coins, now: int) -> tuple[State, bytes]:
     """The state after the message, and its plaintext. Coins are drawn only when it holds, and only for a new ratchet key."""
     message = message_decode(data)
+    if message.setup is not None:
+        require(setup.decode(message.setup)["ek_pub"] == state.ek_pub, "a set-up of another session", "DENIED")
     chains_before = state.recv_chains
-    state = drop_ended(state, now)
-    state, mk = take_kept(state, message.header) or advance(state, message.header, now)
+    state, mk = take_kept(state, message.header, now) or advance(state, message.header, now)
     plaintext = unseal(mk, state.transcript, message)
     if state.recv_chains != chains_before:
         state = send_step(state, coins)
