@@ -6,10 +6,11 @@ from .run import Run, shown
 
 
 class Case:
-    """A case: its steps share pins, sessions and private keys."""
+    """A case: its steps share pins, sessions and private keys. `suite` is said of one that is not of the suite that all know."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, suite: int | None = None) -> None:
         self.name = name
+        self.suite = suite
         self.steps: list[dict[str, Any]] = []
         self.run = Run()
 

@@ -87,7 +87,7 @@ def accept(
 
 def begun(name: str, suite: bytes = b"\x02", last: bool = False, opk: bool = True) -> tuple[Case, bytes]:
     """A case in which A has begun and encrypted a first message, and B has its private keys at hand."""
-    case = Case(name)
+    case = Case(name, suite=None if max(suite) == session.SUITE else max(suite))
     lists(case, alice=suite, bob=suite)
     case.do("begin", **begin_args(ALICE, BOB, "a", last, opk, kem=max(suite) == session.SUITE))
     first = encrypt(case, "a", "first")
@@ -141,7 +141,7 @@ def suites() -> list[Case]:
     accept(case, "b", with_setup(first, {1: b"\x03"}), "REFUSED", "one that A has not")
     accept(case, "b", first)
 
-    down = Case("nothing above suite 0x01 in common")
+    down = Case("nothing above suite 0x01 in common", suite=session.SUITE_CLASSIC)
     lists(down, alice=b"\x01\x02", bob=b"\x01")
     down.do("begin", "REFUSED", "a bundle for the higher one", **begin_args(ALICE, BOB, "a"))
     down.do("begin", **begin_args(ALICE, BOB, "a", kem=False))
@@ -289,6 +289,45 @@ def refused_setups() -> list[Case]:
     return [case]
 
 
+def known_session() -> list[Case]:
+    """Of a session that is there already the set-up is decoded, and ek_pub compared; T proves the rest."""
+    case, first = begun("set-ups of a session that is there already")
+    second = encrypt(case, "a", "second")
+    accept(case, "b", first)
+    for name, changed in (
+        ("another ek_pub", {11: primitives.dh_public(coin("another ek", 32))}),
+        ("suite 3", {1: b"\x03"}),
+        ("kem_is_last 2", {10: b"\x02"}),
+        ("device_a 0", {2: bytes(4)}),
+        ("list_seq_b 0", {5: bytes(8)}),
+        ("without ct", {12: None}),
+        ("an unknown field below 0x8000", {13: b"new"}),
+    ):
+        decrypt(case, "b", with_setup(second, changed), False, "REFUSED", name)
+    with_other = with_setup(first, {11: primitives.dh_public(coin("another ek", 32))})
+    decrypt(case, "b", with_other, False, "REFUSED", "a repeat, and of another set-up: that is looked at first")
+    ids: dict[int, bytes | None] = {2: b"\xff" * 4, 4: bytes(32), 6: bytes(32), 7: b"\xff" * 4, 8: None}
+    for name, changed in (("ct", {12: bytes(1088)}), ("ids and hashes", ids)):
+        third = encrypt(case, "a", f"other {name}")
+        decrypt(case, "b", with_setup(third, changed), new=False, note=f"other {name}: not compared")
+    decrypt(case, "b", with_field(second, 2, None), new=False, note="nor need there be one")
+    return [case]
+
+
+def zeros() -> list[Case]:
+    """Both sides would agree on every key: only the rule stands in the way."""
+    case, first = begun("no id and no seq in a set-up is 0")
+    for row in session.SETUP:
+        if row.tag in (2, 3, 5, 7, 8, 9):
+            accept(case, "b", with_setup(first, {row.tag: bytes(row.most)}), "REFUSED", row.name)
+    longest = tlv.fields(first)
+    room = 4096 - len(dict(longest)[2]) - tlv.HEAD
+    over = with_setup(first, {0x8000: bytes(room + 1)})
+    accept(case, "b", over, "REFUSED", "a set-up of 4,097 bytes")
+    accept(case, "b", with_setup(first, {0x8000: bytes(room)}), note="of 4,096, with a field to step over")
+    return [case]
+
+
 def forged_begin(suite: int, suites: bytes, kem_is_last: Any = False) -> bytes:
     """A first message of an A that keeps no rule, but computes everything from what it sends."""
     pins = {}
@@ -315,16 +354,47 @@ def forged_by_a() -> list[Case]:
     return [case]
 
 
-def lists_in_setup() -> list[Case]:
+def bound_lists() -> list[Case]:
     """B knows another list, of either side, than the one that A has bound."""
     found = []
     for account, device, other in ((ALICE, A, 8), (BOB, B, 22)):
-        case, first = begun(f"{account.name}'s list is not the one that was bound")
         old = account.fields([account.device(device)])
         new = account.fields([account.device(device), account.device(other)], seq=2, prev_hash=hash_of(old))
-        case.do("read_list", account_id=account.account_id, signed=account.signed(new), now=NOW)
-        accept(case, "b", first, "REFUSED")
+        known = {"account_id": account.account_id, "signed": account.signed(new), "now": NOW}
+        case, first = begun(f"{account.name}'s list is older in the set-up than the one that B has")
+        case.do("read_list", **known)
+        accept(case, "b", first)
+        decrypt(case, "a", encrypt(case, "b", "answer"), new=True)
         found.append(case)
+
+        newer = Case("A knows a newer list")
+        lists(newer)
+        newer.do("read_list", **known)
+        newer.do("begin", **begin_args(ALICE, BOB, "a"))
+        ahead = encrypt(newer, "a", "first")
+        case, _ = begun(f"{account.name}'s list is newer in the set-up than the one that B has")
+        accept(case, "b", ahead, "REFUSED", "it is to be fetched first")
+        case.do("read_list", **known)
+        accept(case, "b", ahead)
+        found.append(case)
+
+        fork = account.fields([account.device(device)], issued_at=NOW + 1)
+        other_case = Case(f"{account.name}'s list is another of the same seq in the set-up")
+        for one, number in ((ALICE, A), (BOB, B)):
+            fields = fork if one is account else one.fields([one.device(number)])
+            other_case.do("read_list", account_id=one.account_id, signed=one.signed(fields), now=NOW)
+        other_case.do("secrets", secrets="bob", **secrets_args(BOB, B))
+        accept(other_case, "b", first, "REFUSED")
+        found.append(other_case)
+    gone, late = begun("A's device was removed in a list that is newer than the one in the set-up")
+    old = ALICE.fields([ALICE.device(A)])
+    new = ALICE.fields([ALICE.device(8)], seq=2, prev_hash=hash_of(old), removed=[A])
+    gone.do("read_list", account_id=ALICE.account_id, signed=ALICE.signed(new), now=NOW)
+    accept(gone, "b", late, "REFUSED")
+    return [*found, gone]
+
+
+def lists_in_setup() -> list[Case]:
     case = Case("a device without its acceptance")
     fields = ALICE.fields([ALICE.device(A)])
     case.do("read_list", account_id=ALICE.account_id, signed=ALICE.signed(fields), now=NOW)
@@ -348,7 +418,7 @@ def lists_in_setup() -> list[Case]:
     args = {**begin_args(ALICE, BOB, "a", opk=False), **keys, "them_device": 22}
     expired.do("begin", "REFUSED", **{**args, "now": late})
     expired.do("begin", note="a millisecond before", **{**args, "now": late - 1})
-    return [*found, case, expired]
+    return [case, expired]
 
 
 def refused_bundles() -> list[Case]:
@@ -392,5 +462,5 @@ def missing_secrets() -> list[Case]:
 
 def cases() -> list[Case]:
     works = (talks, other_first, suites, used_up, failed_keeps, both_begin, anew)
-    refuses = (refused_setups, forged_by_a, lists_in_setup, refused_bundles, missing_secrets)
+    refuses = (refused_setups, zeros, known_session, forged_by_a, bound_lists, lists_in_setup, refused_bundles, missing_secrets)
     return [case for part in works + refuses for case in part()]

@@ -16,7 +16,8 @@ FILES = ["device_list", "prekey", "session", "ratchet", "payload"]
 
 def case_text(case: Case) -> str:
     steps = ",\n".join("      " + json.dumps(step, ensure_ascii=False) for step in case.steps)
-    return f'    {{"name": {json.dumps(case.name, ensure_ascii=False)}, "steps": [\n{steps}\n    ]}}'
+    suite = "" if case.suite is None else f'"suite": {case.suite}, '
+    return f'    {{"name": {json.dumps(case.name, ensure_ascii=False)}, {suite}"steps": [\n{steps}\n    ]}}'
 
 
 def file_text(source: str, cases: list[Case]) -> str:

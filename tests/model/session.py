@@ -3,14 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import prekey, primitives, ratchet, tlv
+from . import prekey, primitives, ratchet, setup as setups, tlv
 from .coins import Coins
 from .device_list import Device, DeviceList, Pin
 from .prekey import Prekey
 from .refused import Refused, require
+from .setup import SETUP, SUITE, SUITE_CLASSIC
 from .state import State
 
-SUITE_CLASSIC, SUITE = 0x01, 0x02  # the first is for tests only
 DAY_MS = 24 * 3600 * 1000
 SILENT_MS = 30 * DAY_MS
 
@@ -40,21 +40,6 @@ TRANSCRIPT = [
     tlv.fixed(23, "ek_pub", 32),
     tlv.fixed(24, "ct_hash", 32, optional=True),
 ]
-# The fields of ML-KEM may be missing in the tables of this file, but only as their suite says (kem_fields_check).
-SETUP = [
-    tlv.number(1, "suite", tlv.U8),
-    tlv.number(2, "device_a", tlv.U32),
-    tlv.number(3, "list_seq_a", tlv.U64),
-    tlv.fixed(4, "list_hash_a", 32),
-    tlv.number(5, "list_seq_b", tlv.U64),
-    tlv.fixed(6, "list_hash_b", 32),
-    tlv.number(7, "spk_id", tlv.U32),
-    tlv.number(8, "opk_id", tlv.U32, optional=True),
-    tlv.number(9, "kem_id", tlv.U32, optional=True),
-    tlv.number(10, "kem_is_last", tlv.U8, optional=True),
-    tlv.fixed(11, "ek_pub", 32),
-    tlv.fixed(12, "ct", primitives.KEM_CIPHERTEXT, optional=True),
-]
 
 
 @dataclass(frozen=True)
@@ -69,15 +54,13 @@ class Party:
         return prekey.Owner(self.list.account_id, self.device.device_id, self.device.dsk_pub)
 
     def side(self, name: str) -> dict[str, int | bytes]:
-        """Its seven fields of the transcript; `name` is a or b."""
+        """Who it is, in the transcript; `name` is a or b."""
         return {
             f"account_{name}": self.list.account_id,
             f"device_{name}": self.device.device_id,
             f"ark_{name}": self.list.ark_pub,
             f"dsk_{name}": self.device.dsk_pub,
             f"ddh_{name}": self.device.ddh_pub,
-            f"list_seq_{name}": self.list.seq,
-            f"list_hash_{name}": self.list.hash,
         }
 
 
@@ -150,6 +133,7 @@ def transcript(a: Party, b: Party, setup: dict[str, Any], spk_pub: bytes, opk_pu
         **{name: setup[name] for name in ("suite", "spk_id", "opk_id", "kem_id", "kem_is_last", "ek_pub")},
         **a.side("a"),
         **b.side("b"),
+        **{name: setup[name] for name in ("list_seq_a", "list_hash_a", "list_seq_b", "list_hash_b")},
         "spk_pub": spk_pub,
         "opk_pub": opk_pub,
         "kem_pub_hash": primitives.sha256(kem_pub) if kem and kem_pub is not None else None,
@@ -215,22 +199,20 @@ def begin_in(suite: int, us: Party, ddh_secret: bytes, them: Party, bundle: Bund
 
 
 # ---------------------------------------------------------------------------------------------- B
-def kem_fields_check(setup: dict[str, Any]) -> None:
-    wanted = setup["suite"] == SUITE
-    for name in ("kem_id", "kem_is_last", "ct"):
-        require((setup[name] is not None) == wanted, f"{name} is not as the suite says")
-    require(setup["kem_is_last"] in (None, 0, 1), "kem_is_last is 0 or 1")
+def list_check(seq: int, hash: bytes, known: DeviceList) -> None:
+    """A list that the set-up names, beside the one that we have: an older one is what there was when A wrote."""
+    require(seq <= known.seq, "a newer list, to be fetched first", "DENIED")
+    require(seq < known.seq or hash == known.hash, "another list of the same seq", "DENIED")
 
 
 def setup_check(us: Party, their_pin: Pin, data: bytes) -> tuple[dict[str, Any], Party]:
     """The set-up, and the device that sent it, when it is about the lists that we have verified."""
-    setup = tlv.decode(SETUP, data)
+    setup = setups.decode(data)
     theirs = their_pin.signed.list
     require(setup["suite"] == suite_of(us.list, theirs), "not the highest suite in common", "DENIED")
-    kem_fields_check(setup)
     primitives.dh_check(setup["ek_pub"])
-    require((setup["list_seq_a"], setup["list_hash_a"]) == (theirs.seq, theirs.hash), "a list of theirs that we have not", "DENIED")
-    require((setup["list_seq_b"], setup["list_hash_b"]) == (us.list.seq, us.list.hash), "no list of ours", "DENIED")
+    list_check(setup["list_seq_a"], setup["list_hash_a"], theirs)
+    list_check(setup["list_seq_b"], setup["list_hash_b"], us.list)
     return setup, party(their_pin, setup["device_a"])
 
 
