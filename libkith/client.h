@@ -181,6 +181,8 @@ struct outbox_entry *outbox_add(struct kith_client *client, const struct outbox_
 struct msg_id client_msg_id(struct kith_client *client);
 struct outbox_entry *outbox_find(const struct kith_client *client, struct msg_id id);
 void outbox_entry_free(struct outbox_entry *entry);
+/** An empty message that only turns the ratchet, unless something of this chat is about to go out anyway. */
+void outbox_step(struct kith_client *client, struct chat_id chat);
 /** Refused here, for good. */
 void outbox_give_up(struct kith_client *client, struct outbox_entry *entry, enum kith_code code, bool is_unknown);
 

@@ -2,6 +2,7 @@
 
 #include "base/mutant.h"
 #include "libkith/client.h"
+#include "libkith/content.h"
 #include "wire/bodies.h"
 #include "wire/json_text.h"
 
@@ -302,6 +303,24 @@ uint64_t outbox_next_ms(const struct kith_client *client)
         if ((entry->in_flight || at > client->now.mono_ms) && at < next) next = at;
     }
     return next;
+}
+
+void outbox_step(struct kith_client *client, struct chat_id chat)
+{
+    struct outbox_entry head = {
+        .chat = chat, .state = KITH_OUTBOX_QUEUED, .encrypted = true, .created_ms = client->now.wall_ms};
+    struct outbox_entry *entry;
+
+    for (entry = client->outbox_first; entry != NULL; entry = entry->next)
+        if (kith_uuid_eq(entry->chat.id, chat.id) && entry->state == KITH_OUTBOX_QUEUED) return;
+    if (client->outbox_count >= KITH_OUTBOX_ENTRIES_MAX) return;
+    head.id = client_msg_id(client);
+    head.order = client->order_next++;
+    entry = outbox_add(client, &head, kith_content_type(KITH_CONTENT_STEP), (struct kith_slice){0});
+    if (entry == NULL) return; /* the sender asks again with its next message */
+    record_put_state(client);
+    record_put_outbox(client, entry);
+    client->secure.changed = true;
 }
 
 kith_err kith_client_send(struct kith_client *client, struct kith_time now, const struct kith_send *send,

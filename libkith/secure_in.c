@@ -71,6 +71,7 @@ static bool open_and_show(struct kith_client *client, struct kith_message *messa
         message->content_type = opened.payload.content_type;
         message->body = opened.payload.body;
         inbox_show(client, message);
+        if (opened.wants_step) outbox_step(client, message->chat);
     }
     kith_buf_wipe(&plain);
     return err != KITH_E_AGAIN && err != KITH_E_NOMEM;

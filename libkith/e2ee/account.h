@@ -168,6 +168,7 @@ struct e2e_envelope { /* as the server says it */
 struct e2e_opened {
     struct e2e_payload payload; /* its slices are lent from `plain` */
     uint64_t missed;            /* messages of that device in that thread that never came */
+    bool wants_step;            /* the sender's ratchet waits for an answer, whatever it says */
 };
 /**
  * Opens it, into `plain`; what it says of itself must be what the envelope says.

@@ -301,6 +301,7 @@ static kith_err open_all(struct opening *o, struct e2e_wants *wants, struct kith
         return err;
     }
     account_keep_session(o->account, o->peer, o->used);
+    out->wants_step = e2e_session_facts(o->used->session).needs_step;
     note_heard(o, out);
     note_lists(o, &out->payload);
     return KITH_OK;

@@ -197,3 +197,20 @@ def test_a_removed_device_is_out_of_the_signed_list_and_reads_nothing_more(kithd
     ann.run("send", "bob", "for one")
     assert texts(bob, "ann") == ["for both", "for one"]
     laptop.run("history", "ann", code=NO_ACCOUNT)  # signed out
+
+
+def test_a_one_sided_chat_is_answered_for_the_ratchets_sake(kithd: Kithd, tmp_path: Path) -> None:
+    ann, bob = two_people(kithd, tmp_path)
+    ann.run("chat", "create", "bob")
+    ann.run("send", "bob", "one")
+    kithd.kill9()
+    for _ in range(200):
+        ann.run("send", "bob", "one more", "--timeout", "0", code=75)
+    kithd.start()
+    ann.run("send", "bob", "the last", "--timeout", "60")
+    assert len(texts(bob, "ann")) == 50
+    bob.run("send", "ann", "enough")
+    shown = ann.lines("history", "bob", "--all")
+    assert [m["content"] for m in shown if m["type"] == "message"] == ["one", *["one more"] * 200, "the last", "enough"]
+    # The answer without content is numbered like any message, and shown to nobody: 1 is the beginning of the chat.
+    assert shown[-1]["seq"] == 1 + 202 + 1 + 1
