@@ -81,9 +81,10 @@ struct secure {
     bool own_due;                /* the server's own list is another than the one that is known: fetched first */
     bool upload_due;
     bool upload_has_list;
-    bool busy;    /* a fetch is out */
-    bool helped;  /* and brought something new */
-    bool changed; /* what waits may go on */
+    uint64_t upload_ms; /* the wall's time for which it was made ready */
+    bool busy;          /* a fetch is out */
+    bool helped;        /* and brought something new */
+    bool changed;       /* what waits may go on */
     bool working;
     struct kith_fetch fetch;
     uint64_t fetches; /* started */

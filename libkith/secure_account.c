@@ -67,7 +67,7 @@ void kith_client_keys(struct kith_client *client, bool has_list, uint64_t list_s
 
 bool kith_client_upload(struct kith_client *client, struct e2e_upload *out)
 {
-    bool is_any = e2e_account_upload(client->secure.account, client->now.wall_ms, out);
+    bool is_any = e2e_account_upload(client->secure.account, client->secure.upload_ms, out);
 
     client->secure.upload_has_list = is_any && out->list.len > 0;
     return is_any;

@@ -1,3 +1,5 @@
+#include <stdlib.h>
+
 #include "libkith/client.h"
 
 /* What is missing, asked of the server one at a time through the host; what was asked for just now is not asked again. */
@@ -67,6 +69,21 @@ static bool choose_want(struct kith_client *client, struct kith_fetch *fetch)
     return found;
 }
 
+/* What is to be uploaded is made now, so that its private halves are durable before anybody else may have the public ones. */
+static bool prepare_upload(struct kith_client *client)
+{
+    struct secure *secure = &client->secure;
+    struct e2e_upload *upload = malloc(sizeof *upload);
+    bool is_any;
+
+    if (upload == NULL) return false; /* still due */
+    secure->upload_ms = client->now.wall_ms;
+    is_any = e2e_account_upload(secure->account, secure->upload_ms, upload);
+    free(upload);
+    secure->upload_due = false; /* what comes up meanwhile is due again */
+    return is_any;
+}
+
 static void start_fetch(struct kith_client *client)
 {
     struct secure *secure = &client->secure;
@@ -77,7 +94,7 @@ static void start_fetch(struct kith_client *client)
         fetch.kind = KITH_FETCH_KEYS;
     } else if (secure->own_due) {
         fetch_list(client, client->config.user, &fetch);
-    } else if (secure->upload_due) {
+    } else if (secure->upload_due && prepare_upload(client)) {
         fetch.kind = KITH_FETCH_UPLOAD;
     } else if (!kith_uuid_is_nil(secure->wants_members.id)) {
         fetch.kind = KITH_FETCH_MEMBERS;
@@ -87,7 +104,6 @@ static void start_fetch(struct kith_client *client)
     } else if (!choose_want(client, &fetch)) {
         return;
     }
-    if (fetch.kind == KITH_FETCH_UPLOAD) secure->upload_due = false; /* what comes up meanwhile is due again */
     secure->busy = true;
     secure->helped = false;
     secure->fetch = fetch;
