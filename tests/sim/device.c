@@ -99,6 +99,10 @@ static void show(struct sim_device *device, const struct kith_effect *effect)
 {
     switch (effect->kind) {
     case KITH_EFFECT_MESSAGE: sealed_shown(device, &effect->message); break;
+    case KITH_EFFECT_STATE:
+        sim_note(device->sim, "%s: connection %d, %s", device->name, (int)effect->connection,
+                 kith_code_name(effect->code));
+        break;
     case KITH_EFFECT_FETCH: fetch_start(device, &effect->fetch); break;
     case KITH_EFFECT_SENT: oracle_acked(device, effect->chat, effect->id, effect->seq); break;
     case KITH_EFFECT_RECEIPT:

@@ -100,14 +100,24 @@ bool facts_are_told(const struct sim *sim)
     return true;
 }
 
+/* What was asked with the device's name may still be done: until it is known, the device must not begin elsewhere. */
+static bool is_asked(const struct sim *sim, const struct sim_device *device)
+{
+    for (const struct fact *fact = sim->facts->all; fact != NULL; fact = fact->next)
+        if (fact->generation == sim->server.generation && kith_uuid_eq(fact->cmd.device.id, device->id.id) &&
+            sim->facts->chats[fact->chat][fact->user].asking == fact)
+            return true;
+    return false;
+}
+
 /* The login is answered: all chats know, or it was late, or its server is no more; the last two without naming the device. */
 void facts_logins_end(struct sim *sim)
 {
     for (unsigned d = 0; d < sim->device_count; d++) {
         struct sim_linking *linking = &sim->devices[d].linking;
         if (linking->login_until_ms == 0) continue;
-        if (!knows(sim, sim->devices[d].user) && linking->login_until_ms > sim_now_ms(sim) &&
-            linking->login_generation == sim->server.generation)
+        if (!knows(sim, sim->devices[d].user) && linking->login_generation == sim->server.generation &&
+            (linking->login_until_ms > sim_now_ms(sim) || is_asked(sim, &sim->devices[d])))
             continue;
         linking->login_until_ms = 0;
         device_start(&sim->devices[d]);
