@@ -35,7 +35,7 @@ int cmd_chat_list(struct cli *cli)
         printf("%.8s  %s%-24s%s %zu people", json_string_value(json_object_get(chat, "chat_id")), cli_bold(cli),
                cli_chat_title(cli, chat), cli_plain(cli), json_array_size(json_object_get(chat, "members")));
         if (last > read) printf("  %lld unread", last - read);
-        if (json_is_true(json_object_get(chat, "encrypted"))) printf("  encrypted");
+        printf("  %s", json_is_true(json_object_get(chat, "encrypted")) ? "encrypted" : "NOT encrypted");
         if (json_is_integer(json_object_get(chat, "left_seq"))) printf("  you left");
         (void)putchar('\n');
     }
@@ -166,7 +166,8 @@ int cmd_chat_show(struct cli *cli)
     else if (code == EXIT_DONE) {
         printf("%s%s%s\n%s, %lld events, %s\n", cli_bold(cli), cli_chat_title(cli, answer.body), cli_plain(cli), id,
                json_integer_value(json_object_get(answer.body, "last_seq")),
-               json_is_true(json_object_get(answer.body, "encrypted")) ? "encrypted" : "not encrypted");
+               json_is_true(json_object_get(answer.body, "encrypted")) ? "encrypted"
+                                                                       : "NOT encrypted: the server can read it");
         json_array_foreach(json_object_get(answer.body, "members"), i, member)
             printf("  %-24s %-7s delivered %lld, read %lld\n",
                    cli_user_name(cli, json_string_value(json_object_get(member, "user_id"))),

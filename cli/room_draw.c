@@ -134,7 +134,7 @@ void room_draw(struct room *room)
 
     attron(A_REVERSE);
     mvhline(0, 0, ' ', COLS);
-    mvprintw(0, 1, "%.*s", COLS / 2, room->title);
+    mvprintw(0, 1, "%.*s%s", COLS / 2, room->title, room->encrypted ? "" : " (the server can read this)");
     mvprintw(0, COLS - (int)strlen(state_text(room)) - 1, "%s", state_text(room));
     attroff(A_REVERSE);
     draw_messages(room);
