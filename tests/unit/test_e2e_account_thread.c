@@ -305,6 +305,50 @@ static void test_e2e_account_thread__a_body_of_the_maximum_and_one_more(void **s
     town_free(two.town);
 }
 
+/* Too long for all copies together: the sessions have stepped, and the place is not taken. */
+static void test_e2e_account_thread__copies_for_all_devices_have_a_maximum(void **state)
+{
+    struct two two = two_new(14);
+    static uint8_t body[100 * 1024];
+    struct e2e_seal seal = town_seal_of(&two.chat, two.chat.id, "", two.town->now_ms);
+    struct sealed sealed;
+    struct kith_buf out;
+
+    (void)state;
+    (void)town_link(two.bob);
+    (void)town_link(two.bob);
+    memset(body, 'b', sizeof body);
+    kith_buf_init(&out, KITH_MESSAGE_BYTES_MAX);
+    seal.body = kith_slice_of(body, sizeof body);
+    assert_int_equal(town_seal(two.ann, &seal, &out), KITH_E_TOOBIG);
+    assert_int_equal(kith_buf_len(&out), 0);
+    sealed = seal_one(&two, "short");
+    assert_int_equal(open_at(two.bob, &sealed).payload.sseq, 1);
+    town_free(two.town);
+}
+
+/* In a chat of three nobody's list is the other's, and a copy for own devices says no one whom it was written to. */
+static void test_e2e_account_thread__a_chat_of_three(void **state)
+{
+    struct two two = two_new(15);
+    struct town_device *tablet = town_link(two.ann), *carol = town_join(two.town);
+    const struct town_person *people[] = {two.ann->person, two.bob->person, carol->person};
+    struct town_device *to[] = {tablet, two.bob, carol};
+    struct town_mail *mail;
+
+    (void)state;
+    two.chat = town_chat_of(two.town, people, 3);
+    mail = town_send(two.ann, &two.chat, "to both");
+    for (int i = 0; i < 3; i++) {
+        struct e2e_opened opened;
+        struct kith_buf plain;
+        assert_int_equal(town_open_envelope(to[i], town_envelope(mail, to[i]), &plain, &opened), KITH_OK);
+        assert_false(opened.payload.has_peer_list || opened.payload.has_dest);
+        kith_buf_wipe(&plain);
+    }
+    town_free(two.town);
+}
+
 /* More devices than fit into the wants: the rest is asked for next. */
 static void test_e2e_account_thread__more_wants_than_fit_come_later(void **state)
 {
@@ -444,6 +488,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_e2e_account_thread__a_sender_that_no_list_has_is_looked_up_once),
         cmocka_unit_test(test_e2e_account_thread__a_set_up_may_name_two_newer_lists),
         cmocka_unit_test(test_e2e_account_thread__a_body_of_the_maximum_and_one_more),
+        cmocka_unit_test(test_e2e_account_thread__copies_for_all_devices_have_a_maximum),
+        cmocka_unit_test(test_e2e_account_thread__a_chat_of_three),
         cmocka_unit_test(test_e2e_account_thread__more_wants_than_fit_come_later),
         cmocka_unit_test(test_e2e_account_thread__private_prekeys_have_a_maximum),
         cmocka_unit_test(test_e2e_account_thread__only_what_was_offered_has_been_uploaded),

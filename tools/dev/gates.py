@@ -116,7 +116,7 @@ def program_item(name, preset, program, arguments, seconds, keys, env=None):
 # ---------------------------------------------------------------------------------------------- kinds of tests
 def cmocka_items(preset):
     items = []
-    for label in ("unit", "conformance"):
+    for label in ("unit", "conformance", "malicious"):
         for path in glob(f"tests/{label}/test_*.c"):
             keys = {path.stem, path.stem.removeprefix("test_"), str(path.relative_to(ROOT))} | vectors_read_by(path)
             items.append(program_item(f"{preset} {path.stem}", preset, path.stem, [], UNIT_SECONDS, keys))

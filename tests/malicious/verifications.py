@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+"""Takes each verification in libkith/e2ee/*.c out in turn, and runs the tests of kith/1: which are missed by none of them?
+
+    python3 tests/malicious/verifications.py [--only FILE[:LINE]] [--list] [--work DIR] [--write]
+
+A site is an `if` that returns, sets an error, leaves a loop or jumps, which is made never to; or a result `cond ? KITH_OK : error`, which is
+made KITH_OK. The tree is copied, its e2ee folder compiled to a shared library with one site changed, and the test programs run against
+it, until one fails. --write puts the table into verifications.md, with the reasons that tests/malicious/verifications.txt gives for those
+that no test can notice. It is no part of ./dev test: it takes about 20 minutes.
+"""
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+# By the file that a site is in; those that notice most are first. An argument is a cmocka filter.
+WHOLE = ["malicious/test_malicious_lists", "malicious/test_malicious_identity", "malicious/test_malicious_setup", "unit/test_e2e_account_thread",
+         "unit/test_e2e_account_link", "malicious/test_malicious_messages", "unit/test_e2e_account", "unit/test_e2e_account_cut *again_and_again"]
+PARTS = ["unit/test_e2e_device_list_pinned", "unit/test_e2e_payload", "unit/test_e2e_session_state", "unit/test_e2e_device_list", "unit/test_e2e_session",
+         "unit/test_e2e_session_order", "unit/test_e2e_prekey", "unit/test_e2e_memory"]
+TEST_SECONDS = 90
+FLAGS = ["-std=c17", "-D_GNU_SOURCE", '-DKITH_VERSION="0"', "-O1", "-g", "-fPIC", "-w"]
+ACTS = re.compile(r"\breturn\b|\berr = |\bgoto\b|\bcontinue\b|\bbreak\b|= false\b|= true\b")
+RESULT = re.compile(r"return ([^;?]*?) \? (KITH_OK : [^;]+|KITH_E_\w+ : KITH_OK);", re.S)
+
+
+@dataclass
+class Site:
+    file: str
+    line: int
+    start: int  # of what is replaced
+    end: int
+    text: str
+    instead: str
+    noticed: str = ""
+    why: str = field(default="")
+
+    @property
+    def name(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+def closing(text: str, at: int) -> int:
+    depth = 0
+    for i in range(at, len(text)):
+        depth += {"(": 1, ")": -1}.get(text[i], 0)
+        if depth == 0:
+            return i
+    raise ValueError("no closing parenthesis")
+
+
+def sites_of(path: Path) -> list[Site]:
+    text = path.read_text()
+    blank = re.sub(r"/\*.*?\*/", lambda m: re.sub(r"[^\n]", " ", m[0]), text, flags=re.S)
+    found: list[Site] = []
+    for match in re.finditer(r"\bif \(", blank):
+        opens = match.end() - 1
+        closes = closing(blank, opens)
+        body = blank[closes + 1:blank.index(";", closes)]
+        if not ACTS.search(body):
+            continue
+        shown = " ".join(blank[match.start():closes + 1].split()) + " " + " ".join(body.split()) + ";"
+        found.append(Site(path.name, text.count("\n", 0, match.start()) + 1, opens, closes + 1, shown, f"(0 && {text[opens:closes + 1]})"))
+    for match in RESULT.finditer(blank):
+        found.append(Site(path.name, text.count("\n", 0, match.start()) + 1, match.start(), match.end(), " ".join(match[0].split()),
+                          "return KITH_OK;"))
+    return sorted(found, key=lambda site: site.start)
+
+
+class Workshop:
+    """A copy of the tree, everything in it compiled once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        deps = (ROOT / "build/deps.cmake").read_text()
+        sodium = re.search(r"KITH_LIBSODIUM_DIR ([^)]+)\)", deps)
+        assert sodium is not None, "run ./dev build once"
+        self.sodium = Path(sodium[1])
+        self.tree = folder / "tree"
+        self.objects = folder / "objects"
+        for part in ("src", "libkith", "tests"):
+            shutil.copytree(ROOT / part, self.tree / part, ignore=shutil.ignore_patterns("node_modules", "__pycache__", "corpus"))
+        self.objects.mkdir()
+        self.include = ["-I" + str(self.tree / "src"), "-I" + str(self.tree), "-I" + str(self.sodium / "include")]
+
+    def compile(self, source: Path, target: Path, extra: list[str]) -> bool:
+        command = ["gcc", *FLAGS, *extra, *self.include, "-c", str(source), "-o", str(target)]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    def build(self) -> None:
+        sources = [*self.tree.glob("libkith/e2ee/*.c"), *self.tree.glob("libkith/crypto/*.c"), *self.tree.glob("src/base/*.c"),
+                   self.tree / "src/wire/bodies.c"]
+        for source in sources:
+            assert self.compile(source, self.objects / (source.stem + ".o"), []), source
+        assert self.link()
+        shared = [*self.tree.glob("tests/e2e/*.c"), self.tree / "tests/malicious/forge.c", self.tree / "tests/malicious/trio.c"]
+        for test in PARTS + WHOLE:
+            source = self.tree / "tests" / (test.split()[0] + ".c")
+            command = ["gcc", *FLAGS, f'-DKITH_TESTS_DIR="{self.tree}/tests"', f'-DKITH_ROOT_DIR="{self.tree}"', *self.include,
+                       str(source), *map(str, shared), "-o", str(self.folder / source.stem), "-L" + str(self.folder), "-le2e", "-lcmocka",
+                       "-Wl,-rpath," + str(self.folder), "-Wl,--export-dynamic"]
+            subprocess.run(command, check=True)
+
+    def link(self) -> bool:
+        command = ["gcc", "-shared", *map(str, self.objects.glob("*.o")), "-o", str(self.folder / "libe2e.so"),
+                   str(self.sodium / "lib/libsodium.a"), "-lpthread"]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    def failing(self, tests: list[str]) -> str:
+        for test in tests:
+            name, *arguments = test.split()
+            program = self.folder / Path(name).name
+            try:
+                run = subprocess.run([str(program), *arguments], capture_output=True, timeout=TEST_SECONDS, check=False, text=True)
+            except subprocess.TimeoutExpired:
+                return f"{program.name} hangs"
+            if run.returncode != 0:
+                said = run.stdout + run.stderr
+                failed = re.findall(r"\[  FAILED  \] (test_\w+)", said) or re.findall(r"\[ RUN      \] (test_\w+)", said)[-1:]
+                return failed[0] if failed else program.name
+        return ""
+
+    def change(self, site: Site) -> str:
+        """What notices that the site is gone; "": nothing."""
+        source = self.tree / "libkith/e2ee" / site.file
+        whole = source.read_text()
+        target = self.objects / (source.stem + ".o")
+        kept = target.read_bytes()
+        source.write_text(whole[:site.start] + site.instead + whole[site.end:])
+        try:
+            if not self.compile(source, target, []) or not self.link():
+                return "does not compile"
+            return self.failing(WHOLE if site.file.startswith("account") else PARTS + WHOLE)
+        finally:
+            source.write_text(whole)
+            target.write_bytes(kept)
+
+
+def reasons() -> dict[tuple[str, str], str]:
+    """file, the site's text, why nothing notices: three lines each."""
+    path = HERE / "verifications.txt"
+    lines = [line for line in path.read_text().splitlines() if line] if path.exists() else []
+    return {(lines[i], lines[i + 1]): lines[i + 2] for i in range(0, len(lines) - 2, 3)}
+
+
+def table(sites: list[Site]) -> str:
+    known = reasons()
+    missed = [s for s in sites if not s.noticed]
+    out = ["# Verifications taken out, one at a time", "",
+           "Written by `verifications.py`; what it does is said there. Reasons are those of `verifications.txt`.", "",
+           f"{len(sites)} sites, {len(sites) - len(missed)} noticed, {len(missed)} not.", "", "## Not noticed", "",
+           "| site | verification | why |", "|---|---|---|"]
+    cell = lambda text: "`" + text.replace("|", "\\|") + "`"  # noqa: E731
+    out += [f"| {s.name} | {cell(s.text)} | {known.get((s.file, s.text), '**open**')} |" for s in missed]
+    out += ["", "## Noticed", "", "| site | verification | by |", "|---|---|---|"]
+    out += [f"| {s.name} | {cell(s.text)} | {s.noticed} |" for s in sites if s.noticed]
+    return "\n".join(out) + "\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--only", help="FILE or FILE:LINE, as in the table; may be a prefix")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--work", type=Path)
+    options = parser.parse_args()
+    sites = [site for path in sorted((ROOT / "libkith/e2ee").glob("*.c")) for site in sites_of(path)
+             if not options.only or site.name.startswith(options.only)]
+    if options.list:
+        print("\n".join(f"{site.name}: {site.text}" for site in sites))
+        return 0
+    with tempfile.TemporaryDirectory(dir=options.work) as folder:
+        shop = Workshop(Path(folder))
+        shop.build()
+        if failing := shop.failing(PARTS + WHOLE):
+            print(f"{failing} fails with nothing changed")
+            return 1
+        began = time.monotonic()
+        for number, site in enumerate(sites, 1):
+            site.noticed = shop.change(site)
+            print(f"{number}/{len(sites)} {time.monotonic() - began:.0f} s {site.name} {site.noticed or 'NOT NOTICED ' + site.text}", flush=True)
+    if options.write:
+        (HERE / "verifications.md").write_text(table(sites))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
