@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "base/mutant.h"
 #include "libkith/client.h"
 
 /*
@@ -117,7 +118,7 @@ void record_put_outbox(struct kith_client *client, const struct outbox_entry *en
     must(kith_buf_append_u64_be(&value, entry->expires_ms));
     put_slice(&value, kith_slice_of(entry->bytes, entry->content_type_len));
     put_slice(&value, kith_slice_of(entry->bytes + entry->content_type_len, entry->body_len));
-    put_slice(&value, kith_buf_peek(&entry->sealed));
+    put_slice(&value, kith_mutant(SEALED_NOT_KEPT) ? (struct kith_slice){0} : kith_buf_peek(&entry->sealed));
     put_value(client, key_of('O', NULL, &entry->order), &value);
 }
 

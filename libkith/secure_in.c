@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "base/mutant.h"
 #include "libkith/client.h"
 
 /* Events of the stream: opened and shown, in the order of their chat. */
@@ -113,7 +114,7 @@ void secure_event(struct kith_client *client, struct kith_message *message)
     }
     if (!waits(client, message->chat) && open_and_show(client, message, NULL)) return;
     if (secure_pending_add(client, message) == NULL) abort(); /* it is about to be acknowledged: as effects.c */
-    record_put_pending(client, message);
+    if (!kith_mutant(PENDING_NOT_KEPT)) record_put_pending(client, message);
 }
 
 /* In the order in which they came; the first of a chat that must wait holds up the others of it. */
@@ -126,7 +127,7 @@ void secure_open_pending(struct kith_client *client)
         bool is_held = false;
         for (struct pending *before = client->secure.pending_first; before != one && !is_held; before = before->next)
             is_held = kith_uuid_eq(before->message.chat.id, one->message.chat.id);
-        if (is_held || !open_and_show(client, &one->message, one)) {
+        if ((is_held && !kith_mutant(PENDING_UNORDERED)) || !open_and_show(client, &one->message, one)) {
             at = &one->next;
             continue;
         }

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "base/mutant.h"
 #include "libkith/crypto/secret.h"
 #include "libkith/e2ee/account_impl.h"
 
@@ -220,10 +221,10 @@ static kith_err take_made(struct opening *o)
         account_peer_prefer(account, o->peer, ours);
         account_keep_session(account, o->peer, ours);
     }
-    if (o->opk != NULL) account_prekey_forget(account, o->opk);
+    if (o->opk != NULL && !kith_mutant(ONE_TIME_KEY_STAYS)) account_prekey_forget(account, o->opk);
     if (o->setup.kem_is_last)
         account_keep_last_resort(account, use);
-    else
+    else if (!kith_mutant(ONE_TIME_KEY_STAYS))
         account_prekey_forget(account, o->kem);
     return KITH_OK;
 }

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "base/mutant.h"
 #include "libkith/crypto/secret.h"
 #include "libkith/e2ee/account_impl.h"
 
@@ -190,7 +191,8 @@ void e2e_account_uploaded(struct e2e_account *account, uint32_t opk_count, uint3
     }
     /* Unless it has become another one meanwhile. */
     if (account->self.list_unsent && me != NULL &&
-        kith_slice_eq(kith_buf_peek(&account->upload_list), kith_buf_peek(&me->signed_list))) {
+        (kith_slice_eq(kith_buf_peek(&account->upload_list), kith_buf_peek(&me->signed_list)) ||
+         kith_mutant(LIST_FORGOTTEN))) {
         account->self.list_unsent = false;
         account_keep_self(account);
     }

@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/mutant.h"
 #include "libkith/crypto/secret.h"
 #include "libkith/e2ee/account_impl.h"
 #include "wire/bodies.h"
@@ -163,7 +164,7 @@ static kith_err encrypt_to(struct sealing *s, const struct person *person, const
     if (one == NULL || is_misnamed(s, person, device) || is_sealed_for(s, device)) return KITH_OK; /* passed over */
     err = e2e_session_encrypt(&s->account->config.random, one->session, kith_buf_peek(plain), s->now_ms, &s->ciphers);
     if (err != KITH_OK) return err;
-    account_keep_session(s->account, peer, one);
+    if (!kith_mutant(SESSION_NOT_KEPT)) account_keep_session(s->account, peer, one);
     memcpy(s->items[s->item_count].device.id.raw, device->server_device, E2E_SERVER_DEVICE_BYTES);
     s->items[s->item_count].at = at;
     s->items[s->item_count++].len = kith_buf_len(&s->ciphers) - at;

@@ -28,7 +28,16 @@
     X(OUTBOX_FORGETS, "the client drops a message from its outbox when it is written, not when it is acknowledged") \
     X(MAIL_STAYS, "an item of a mailbox is not deleted when it was acknowledged")                                   \
     X(MAIL_ACK_GREEDY, "an acknowledgement deletes one item of a mailbox more than it names")                       \
-    X(CLIENT_NO_DEDUP, "the client shows a redelivered message again")
+    X(CLIENT_NO_DEDUP, "the client shows a redelivered message again")                                              \
+    /* from here on in what encrypts: looked for in runs that do */                                                 \
+    X(SESSION_NOT_KEPT, "a ciphertext leaves before its session is kept")                                           \
+    X(SEALED_NOT_KEPT, "a message is sealed again after a crash, under the id that is on the wire")                 \
+    X(ONE_TIME_KEY_STAYS, "a one-time key is not deleted when it was used")                                         \
+    X(PENDING_NOT_KEPT, "a message that cannot be opened yet is acknowledged and not kept")                         \
+    X(PENDING_UNORDERED, "what can be opened overtakes what cannot")                                                \
+    X(PREKEYS_LATE, "prekeys are uploaded before their private halves are kept")                                    \
+    X(LIST_FORGOTTEN, "a list that was signed while another was uploaded counts as uploaded")                       \
+    X(STALE_LIST_NAMED, "a message names the newest list and is sealed for the devices of one before")
 
 #define KITH_MUTANT_ENUM(name, text) KITH_MUTANT_##name,
 enum kith_mutant_id { KITH_MUTANT_NONE = 0, KITH_MUTANT_LIST(KITH_MUTANT_ENUM) KITH_MUTANT_COUNT };

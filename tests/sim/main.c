@@ -103,7 +103,9 @@ static void shape(struct sim *sim)
         kith_prng_bytes(prng, sim->chats[c].id.raw, 16);
         sim->chat_is_group[c] = kith_prng_chance(prng, 1, sim->encrypts ? 4 : 2);
     }
-    if (sim->encrypts) sim->one_time_keys = (uint32_t)kith_prng_between(prng, 1, 4);
+    if (!sim->encrypts) return;
+    sim->one_time_keys = (uint32_t)kith_prng_between(prng, 1, 4);
+    sim->claims_max = (uint32_t)kith_prng_between(prng, 1, 6);
 }
 
 /* Between two steps: a machine whose power failed in the middle of an operation is down; a dead one comes back. */
@@ -339,6 +341,7 @@ static int run_mutants(uint64_t seeds_max)
         struct result result = {0};
         uint64_t seed = 1;
         kith_mutant_on = mutant;
+        all_encrypt = mutant >= KITH_MUTANT_SESSION_NOT_KEPT;
         for (; seed <= seeds_max; seed++) {
             run_apart(seed, &result);
             if (result.failed) break;

@@ -11,6 +11,9 @@
 struct version {
     uint32_t devices; /* by number */
     uint64_t lists[SIM_USERS_MAX];
+    struct {
+        uint32_t opk, kem; /* of the set-up in that device's ciphertext; 0: none */
+    } once[SIM_DEVICES_MAX];
 };
 
 struct sim_sealed {
@@ -70,6 +73,8 @@ static void sealed_message(struct sim_device *device, struct msg_id id, struct k
     struct bodies bodies;
     struct bodies_list list;
     struct bodies_item item;
+    struct e2e_setup setup;
+    bool is_new = true;
 
     if (bodies_decode(body, &bodies) != KITH_OK) {
         sim_fail(sim, "%s sends a message into an encrypted chat that is no bodies", device->name);
@@ -81,17 +86,21 @@ static void sealed_message(struct sim_device *device, struct msg_id id, struct k
     }
     while (bodies_next_item(&bodies.items, &item) == KITH_OK) {
         unsigned number = sim_device_number(sim, item.device.id.raw);
-        if (number < SIM_DEVICES_MAX) version.devices |= 1u << number;
+        if (number == SIM_DEVICES_MAX) continue;
+        version.devices |= 1u << number;
+        if (e2e_message_setup(item.ciphertext, &setup) != KITH_OK) continue;
+        version.once[number].opk = setup.opk_id;
+        version.once[number].kem = setup.kem_is_last ? 0 : setup.kem_id;
     }
     if (kith_map_add(&sim->sealed->versions, &id, (void **)&known) == KITH_OK)
         sim->counters.sealed++;
     else if (memcmp(known->lists, version.lists, sizeof version.lists) != 0)
         sim->counters.sealed_again++;
     else
-        return; /* the same again */
+        is_new = false; /* the same bytes, or sealed again for a server that did not know these lists yet */
     *known = version;
     sim_note(sim, "%s seals for devices %" PRIx32, device->name, version.devices);
-    check_devices(device, &version);
+    if (is_new) check_devices(device, &version);
 }
 
 void sealed_frame(struct sim_device *device, struct kith_slice bytes)
@@ -142,6 +151,16 @@ void sealed_shown(struct sim_device *device, const struct kith_message *message)
              from < SIM_DEVICES_MAX ? sim->devices[from].name : "nobody", kith_err_name(message->unreadable));
 }
 
+/* The private half of a one-time key goes in the step that keeps what was opened with it (libkith/e2ee/account_impl.h). */
+static void check_gone(struct sim_device *device, enum e2e_prekey_kind kind, uint32_t id)
+{
+    uint8_t key[7] = {E2E_RECORD_KEY, 'P', (uint8_t)kind};
+
+    kith_put_u32_be(key + 3, id);
+    if (id != 0 && kith_ordered_find(&device->records, kith_slice_of(key, sizeof key)) != NULL)
+        sim_fail(device->sim, "E2E one-time: %s still has a key that it opened a message with", device->name);
+}
+
 void sealed_applied(struct sim_device *device, const struct kith_message *message)
 {
     struct sim *sim = device->sim;
@@ -157,6 +176,8 @@ void sealed_applied(struct sim_device *device, const struct kith_message *messag
     if (message->is_open && from != device->number) {
         sim->counters.opened++;
         keys_heard(device, from);
+        check_gone(device, E2E_PREKEY_OPK, version->once[device->number].opk);
+        check_gone(device, E2E_PREKEY_KEM_OT, version->once[device->number].kem);
         if ((version->devices & 1u << device->number) == 0)
             sim_fail(sim, "E2E leak: %s opened what was not sealed for it", device->name);
     }

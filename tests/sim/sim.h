@@ -164,6 +164,7 @@ struct sim_server {
 struct sim {
     uint64_t seed;
     uint32_t one_time_keys; /* of each kind, of each device */
+    uint32_t claims_max;    /* bundles of one device for one person at once */
     struct sim_world *world;
     struct kith_prng prng; /* workload and faults */
     struct loop *director; /* where the harness itself runs */
