@@ -104,9 +104,15 @@ static void key(struct room *room, int kind, wint_t c)
     }
 }
 
+static void leave_screen(void)
+{
+    if (!isendwin()) (void)endwin();
+}
+
 static void screen_run(struct room *room)
 {
     (void)initscr();
+    (void)atexit(leave_screen); /* whatever ends the process: see store_begin() */
     (void)raw();
     (void)noecho();
     (void)keypad(stdscr, TRUE);

@@ -274,6 +274,7 @@ static void poll_fire(struct loop_timer *timer)
 {
     struct online *online = (struct online *)((char *)timer - offsetof(struct online, poll));
 
+    store_end_if_forgotten(online->cli->store); /* with the next account's tokens it would speak for the one before */
     take_waiting(online);
     loop_timer_start(online->cli->loop, &online->poll, ONLINE_POLL_MS);
 }

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/cli.h"
 #include "cli/store_impl.h"
 #include "libkith/crypto/secret.h"
 
@@ -82,6 +83,7 @@ kith_err store_open(const char *path, bool (*ask)(void *arg, char out[static 102
     kith_buf_init(&store->sealed, STORE_ROOM_BYTES_MAX);
     kith_buf_init(&store->opened, STORE_ROOM_BYTES_MAX);
     kith_buf_init(&store->send, STORE_ROOM_BYTES_MAX);
+    kith_buf_init(&store->check, STORE_ROOM_BYTES_MAX);
     folder_name(path, store->folder);
     err = folder_make(store->folder, error);
     if (err == KITH_OK) err = files_open(store, error);
@@ -107,6 +109,7 @@ void store_close(struct store *store)
     (void)sqlite3_close(store->db);
     if (store->lock_fd >= 0) (void)close(store->lock_fd);
     kith_buf_deinit(&store->sealed);
+    kith_buf_deinit(&store->check);
     kith_buf_wipe(&store->opened);
     kith_buf_wipe(&store->send);
     e2e_wipe(store, sizeof *store);
@@ -129,12 +132,40 @@ sqlite3_stmt *store_prepare(struct store *store, const char *sql)
     return statement;
 }
 
+void store_control(struct store *store, const char *sql)
+{
+    if (sqlite3_exec(store->db, sql, NULL, NULL, NULL) != SQLITE_OK) give_up(store, "written");
+}
+
+void store_end_if_forgotten(struct store *store)
+{
+    if (store_is_same(store)) return;
+    /* Whoever signs in here next must not find what was of this account. */
+    fprintf(stderr, "kith: this device was signed out meanwhile; nothing more is kept\n");
+    exit(EXIT_NO_ACCOUNT);
+}
+
+void store_begin(struct store *store)
+{
+    store_control(store, "BEGIN IMMEDIATE");
+    store_end_if_forgotten(store);
+}
+
+kith_err store_commit(struct store *store)
+{
+    return sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK ? KITH_OK : KITH_E_IO;
+}
+
 void store_run(struct store *store, sqlite3_stmt *statement)
 {
-    int code = sqlite3_step(statement);
+    bool is_alone = sqlite3_get_autocommit(store->db) != 0;
+    int code;
 
+    if (is_alone) store_begin(store);
+    code = sqlite3_step(statement);
     (void)sqlite3_finalize(statement);
     if (code != SQLITE_DONE && code != SQLITE_ROW) give_up(store, "written");
+    if (is_alone && store_commit(store) != KITH_OK) give_up(store, "written");
 }
 
 bool store_step(struct store *store, sqlite3_stmt *statement)
@@ -238,8 +269,10 @@ void store_set(struct store *store, const char *key, const char *value)
 
 void store_forget(struct store *store)
 {
-    (void)sqlite3_exec(store->db, "BEGIN; DELETE FROM account; DELETE FROM records; DELETE FROM sends; COMMIT; VACUUM;",
-                       NULL, NULL, NULL);
+    store_begin(store);
+    store_control(store, "DELETE FROM account; DELETE FROM records; DELETE FROM sends; DELETE FROM vault;");
+    if (store_check_renew(store) != KITH_OK || store_commit(store) != KITH_OK) give_up(store, "written");
+    store_control(store, "VACUUM");
 }
 
 /* ---- one at a time */
@@ -254,14 +287,4 @@ void store_unlock(struct store *store)
 {
     if (store->locked) (void)flock(store->lock_fd, LOCK_UN);
     store->locked = false;
-}
-
-void store_begin(struct store *store)
-{
-    store_run(store, store_prepare(store, "BEGIN IMMEDIATE"));
-}
-
-kith_err store_commit(struct store *store)
-{
-    return sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK ? KITH_OK : KITH_E_IO;
 }

@@ -35,6 +35,8 @@ const char *store_get(struct store *store, const char *key);
 void store_set(struct store *store, const char *key, const char *value);
 /** Forgets the account, all records and all sends. The key stays. */
 void store_forget(struct store *store);
+/** Ends the process, saying why, when another one has forgotten the state since it was opened. Every write does so too. */
+void store_end_if_forgotten(struct store *store);
 
 /** False: another process has it. */
 bool store_lock(struct store *store);

@@ -24,6 +24,7 @@ struct store {
     bool locked, has_passphrase;
     uint8_t key[VAULT_KEY_BYTES];
     struct vault vault;
+    struct kith_buf check;  /* as it is stored: another one, or none, and this state was forgotten meanwhile */
     struct kith_buf sealed; /* of the statement that is being made */
     struct kith_buf opened; /* of the value that is being read */
     struct kith_buf send;   /* what is lent of a row */
@@ -35,7 +36,9 @@ extern const struct e2e_random store_random;
 
 /* A prepared statement of ours is right, or the program is not; what can fail is the disk: that ends the process. */
 sqlite3_stmt *store_prepare(struct store *store, const char *sql);
-/** Steps to the end and finalises. */
+/** BEGIN and its like, without a look at whether the state is the same. */
+void store_control(struct store *store, const char *sql);
+/** A write, a transaction of its own unless one is under way: steps to the end and finalises. */
 void store_run(struct store *store, sqlite3_stmt *statement);
 /** Steps; true: there is a row. Any other end but the last ends the process. */
 bool store_step(struct store *store, sqlite3_stmt *statement);
@@ -54,5 +57,9 @@ struct kith_slice store_open_column(struct store *store, sqlite3_stmt *statement
 /** Makes what is missing in a new state, and unlocks: store->key and store->vault are there then. */
 KITH_MUST_USE kith_err store_unseal(struct store *store, bool (*ask)(void *arg, char out[static 1025]), void *arg,
                                     struct store_error *error);
+/** A new check, stored and remembered: of a state that begins, or begins anew. */
+KITH_MUST_USE kith_err store_check_renew(struct store *store);
+/** Whether the state is the one that was opened: in a transaction, it stays so. */
+bool store_is_same(struct store *store);
 
 #endif

@@ -128,27 +128,48 @@ static kith_err key_write(struct store *store, const char *passphrase, struct st
 
 /* ---- the check */
 
-static kith_err check_write(struct store *store)
+/* The stored form of the check; empty: there is none. */
+static kith_err check_stored(struct store *store, struct kith_buf *out)
+{
+    sqlite3_stmt *statement = store_prepare(store, "SELECT value FROM vault WHERE name='check'");
+    kith_err err = KITH_OK;
+
+    kith_buf_reset(out);
+    if (store_step(store, statement)) err = kith_buf_append(out, store_column(statement, 0));
+    (void)sqlite3_finalize(statement);
+    return err;
+}
+
+kith_err store_check_renew(struct store *store)
 {
     sqlite3_stmt *statement = store_prepare(store, "INSERT INTO vault(name, value) VALUES('check', ?1)");
     kith_err err = store_bind_sealed(store, statement, 0, kith_slice_str("k"), 1, (struct kith_slice){0});
 
     store_run(store, statement);
-    return err;
+    return err == KITH_OK ? check_stored(store, &store->check) : err;
+}
+
+bool store_is_same(struct store *store)
+{
+    struct kith_buf now;
+    bool is_same;
+
+    kith_buf_init(&now, STORE_ROOM_BYTES_MAX);
+    is_same = check_stored(store, &now) == KITH_OK && kith_slice_eq(kith_buf_peek(&now), kith_buf_peek(&store->check));
+    kith_buf_deinit(&now);
+    return is_same;
 }
 
 static kith_err check_read(struct store *store, struct store_error *error)
 {
-    sqlite3_stmt *statement = store_prepare(store, "SELECT value FROM vault WHERE name='check'");
     struct kith_slice key = {0}, value = {0};
     struct vault_name name;
-    kith_err err = KITH_E_DENIED;
+    kith_err err = check_stored(store, &store->check);
 
     vault_name(&store->vault, kith_slice_str("k"), &name);
-    if (store_step(store, statement))
-        err = vault_open(&store->vault, vault_name_slice(&name), store_column(statement, 0), &store->opened, &key,
+    if (err == KITH_OK)
+        err = vault_open(&store->vault, vault_name_slice(&name), kith_buf_peek(&store->check), &store->opened, &key,
                          &value);
-    (void)sqlite3_finalize(statement);
     if (err == KITH_OK) return KITH_OK;
     return fail(store, error, err, "", "/key is not the key of the state beside it", anew);
 }
@@ -161,7 +182,7 @@ static kith_err begin_state(struct store *store, bool (*ask)(void *arg, char out
 {
     kith_err err = KITH_OK;
 
-    store_begin(store);
+    store_control(store, "BEGIN IMMEDIATE");
     if (!has_check(store)) {
         err = key_read(store, ask, arg, error);
         if (err == KITH_E_NOTFOUND) {
@@ -171,7 +192,7 @@ static kith_err begin_state(struct store *store, bool (*ask)(void *arg, char out
         }
         if (err == KITH_OK && sqlite3_exec(store->db, schema, NULL, NULL, NULL) != SQLITE_OK)
             err = fail(store, error, KITH_E_IO, "the state in ", " cannot be written", "");
-        if (err == KITH_OK) err = check_write(store);
+        if (err == KITH_OK) err = store_check_renew(store);
     }
     if (err != KITH_OK)
         (void)sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
@@ -184,7 +205,7 @@ static kith_err begin_state(struct store *store, bool (*ask)(void *arg, char out
 static void drop_leftover(struct store *store)
 {
     if (!key_file_has_leftover(store->folder)) return;
-    store_begin(store);
+    store_control(store, "BEGIN IMMEDIATE");
     key_file_drop_leftover(store->folder);
     kith_ignore(store_commit(store)); /* it changed nothing */
 }

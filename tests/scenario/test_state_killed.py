@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 from keeper import PASSPHRASE, Keeper, keepers
@@ -52,6 +54,23 @@ def test_a_new_state_is_there_or_not_when_its_making_is_killed(tmp_path: Path) -
             person.run("outbox", "list", code=NO_ACCOUNT)
             person.run("outbox", "list", code=NO_ACCOUNT)
     assert kills > 30
+
+
+def test_a_kith_that_runs_on_keeps_nothing_after_the_sign_out(kithd: Kithd, tmp_path: Path) -> None:
+    first, second = keepers(kithd, tmp_path, "ann", "bob")
+    first.run("send", "bob", "one")
+    key = (first.state / "key").read_bytes()
+    tail = first.start("tail")
+    second.run("send", "ann", "two")
+    time.sleep(0.5)
+    first.run("account", "logout")
+    assert tail.wait(30) == NO_ACCOUNT
+    with closing(sqlite3.connect(first.state / "state.sqlite")) as database:
+        counts = [database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("account", "records", "sends")]
+    assert counts == [0, 0, 0]
+    assert (first.state / "key").read_bytes() == key
+    first.run("account", "login", "--server", kithd.url, "bob")
+    assert first.lines("account", "show")[0]["name"] == "bob"
 
 
 def test_killed_senders_lose_nothing_and_send_nothing_twice(kithd: Kithd, tmp_path: Path) -> None:
