@@ -24,6 +24,7 @@ struct online {
     struct loop_timer tick, poll;
     int64_t taking; /* the row whose record the next PERSIST stores; 0: none */
     struct msg_id taking_id;
+    enum send_state taking_to; /* what it is then */
 };
 
 #define ONLINE_POLL_MS    200
@@ -134,7 +135,7 @@ static void persist(struct online *online, struct kith_slice records)
     struct store *store = online->cli->store;
 
     store_begin(store);
-    if (online->taking != 0) store_send_mark(store, online->taking, online->taking_id, SEND_QUEUED);
+    if (online->taking != 0) store_send_mark(store, online->taking, online->taking_id, online->taking_to);
     if (store_persist(store, records) != KITH_OK || store_commit(store) != KITH_OK) {
         /* What cannot be written down must not be sent or shown as if it were. */
         fprintf(stderr, "kith: the state cannot be written; stopped before anything was lost\n");
@@ -235,6 +236,7 @@ static void take_waiting(struct online *online)
                                  .content_type = kith_slice_str(row.content_type),
                                  .body = row.body};
         online->taking = row.row;
+        online->taking_to = SEND_QUEUED;
         if (kith_client_send(online->client, now(), &send, &online->taking_id) != KITH_OK) {
             online->taking = 0;
             return; /* the outbox is full: later */
@@ -246,8 +248,16 @@ static void take_waiting(struct online *online)
         kith_err err = drop ? kith_client_outbox_drop(online->client, id)
                             : kith_client_outbox_retry(online->client, now(), id, &id);
         if (err == KITH_E_AGAIN) return; /* on the wire right now */
-        store_send_mark(store, wanted, id, drop ? SEND_DROPPED : SEND_QUEUED);
+        if (err == KITH_E_NOTFOUND) {    /* answered meanwhile */
+            store_send_want(store, wanted, NULL);
+            continue;
+        }
+        online->taking = wanted;
+        online->taking_id = id;
+        online->taking_to = drop ? SEND_DROPPED : SEND_QUEUED;
         online_run_effects(online);
+        if (online->taking != 0) store_send_mark(store, wanted, id, online->taking_to); /* nothing had to be stored */
+        online->taking = 0;
     }
 }
 
@@ -259,6 +269,7 @@ kith_err online_send(struct online *online, const struct kith_send *send, struct
 
     (void)snprintf(row.content_type, sizeof row.content_type, "%.*s", (int)send->content_type.len,
                    (const char *)send->content_type.ptr);
+    online->taking_to = SEND_QUEUED;
     err = store_send_add(online->cli->store, &row, &online->taking);
     if (err == KITH_OK) err = kith_client_send(online->client, now(), send, &online->taking_id);
     if (err != KITH_OK) {
@@ -268,6 +279,47 @@ kith_err online_send(struct online *online, const struct kith_send *send, struct
     *out = online->taking_id;
     online_run_effects(online);
     return KITH_OK;
+}
+
+/* ---- what a kith that was killed had stored in its records and not yet in the rows */
+
+static int id_cmp(const void *a, const void *b)
+{
+    const struct kith_outbox_entry *one = a, *two = b;
+
+    return kith_uuid_cmp(one->id.id, two->id.id);
+}
+
+static bool queued_id(void *arg, const struct send_row *send)
+{
+    if (send->state == SEND_QUEUED && kith_buf_append(arg, kith_slice_of(send->id.id.raw, 16)) != KITH_OK) return false;
+    return true;
+}
+
+/* A row that is queued has an entry in the outbox until it is answered: one without was, and only its number is not known. */
+static void settle_rows(struct online *online)
+{
+    size_t count = kith_client_outbox_count(online->client);
+    struct kith_outbox_entry *entries = calloc(count + 1, sizeof *entries), wanted = {0};
+    struct kith_buf ids;
+    struct kith_slice left;
+
+    if (entries == NULL) return;
+    kith_buf_init(&ids, 16u << 20);
+    store_send_each(online->cli->store, queued_id, &ids);
+    left = kith_buf_peek(&ids);
+    for (size_t i = 0; i < count && left.len > 0; i++)
+        kith_ignore(kith_client_outbox_at(online->client, i, &entries[i])); /* it is below the count */
+    qsort(entries, count, sizeof *entries, id_cmp);
+    while (kith_eat_copy(&left, wanted.id.id.raw, 16) == KITH_OK) {
+        const struct kith_outbox_entry *entry = bsearch(&wanted, entries, count, sizeof *entries, id_cmp);
+        if (entry == NULL)
+            store_send_result(online->cli->store, wanted.id, SEND_SENT, 0, CODE_OK);
+        else if (entry->state != KITH_OUTBOX_QUEUED)
+            store_send_result(online->cli->store, wanted.id, SEND_FAILED, 0, entry->code);
+    }
+    kith_buf_deinit(&ids);
+    free(entries);
 }
 
 static void poll_fire(struct loop_timer *timer)
@@ -301,6 +353,7 @@ struct online *online_open(struct cli *cli, const struct online_view *view)
                   "They are damaged, or of a newer kith. To begin anew, move the state folder away and sign in again.");
         exit(EXIT_FAILED);
     }
+    settle_rows(online);
     online->fetcher = fetcher_new(cli, online->client, fetched, online);
     if (online->fetcher == NULL) exit(EXIT_FAILED);
     kith_client_token(online->client, now(), kith_slice_str(store_get(cli->store, "access_token")));

@@ -49,7 +49,7 @@ struct send_row {
     struct chat_id chat;
     struct msg_id id; /* nil while SEND_WAITING */
     enum send_state state;
-    uint64_t seq, created_ms;
+    uint64_t seq, created_ms; /* seq 0: not known, the kith that heard it was killed */
     enum kith_code code;
     bool encrypted;
     char content_type[64];
@@ -67,7 +67,7 @@ KITH_MUST_USE kith_err store_send_next(struct store *store, struct send_row *out
 void store_send_mark(struct store *store, int64_t row, struct msg_id id, enum send_state state);
 void store_send_result(struct store *store, struct msg_id id, enum send_state state, uint64_t seq, enum kith_code code);
 /** Wanted by `outbox retry|drop` of a process that is not online: carried out by the one that is. */
-void store_send_want(struct store *store, int64_t row, const char *what);
+void store_send_want(struct store *store, int64_t row, const char *what); /* NULL: nothing any more */
 KITH_MUST_USE kith_err store_send_wanted(struct store *store, int64_t *row, struct msg_id *id, char what[static 8]);
 
 /** libkith's records: one durable transaction. */

@@ -73,6 +73,22 @@ def test_a_kith_that_runs_on_keeps_nothing_after_the_sign_out(kithd: Kithd, tmp_
     assert first.lines("account", "show")[0]["name"] == "bob"
 
 
+def test_a_sender_killed_at_each_write_lets_the_next_one_finish(kithd: Kithd, tmp_path: Path) -> None:
+    """The number came, and the row does not have it yet; or the row has it and nobody was told; or anything before."""
+    first, second = keepers(kithd, tmp_path, "ann", "bob")
+    first.run("send", "bob", "0")
+    for call in ("pwrite64", "fdatasync"):
+        for nth in range(1, 70):
+            if not first.killed_at(call, nth, "send", "bob", f"{call} {nth}"):
+                break
+            first.run("outbox", "list")
+    first.run("send", "bob", "end")
+    assert first.lines("outbox", "list") == []
+    got = texts(second, "ann")
+    assert got == texts(first, "bob")
+    assert len(got) == len(set(got)) > 10 and got[-1] == "end"
+
+
 def test_killed_senders_lose_nothing_and_send_nothing_twice(kithd: Kithd, tmp_path: Path) -> None:
     first, second = keepers(kithd, tmp_path, "ann", "bob", PASSPHRASE)
     first.run("send", "bob", "begin")
