@@ -1,4 +1,3 @@
-#include "base/mutant.h"
 #include "libkith/client.h"
 
 /* Between the client and its account of kith/1: where the account's records go, and what the host brings it. */
@@ -80,7 +79,7 @@ void kith_client_uploaded(struct kith_client *client, uint64_t list_seq, uint32_
 
     e2e_account_uploaded(secure->account, opk_count, kem_ot_count);
     /* Only with a list is the answer's number that of ours; else another device may have changed it meanwhile. */
-    if (secure->upload_has_list || kith_mutant(STALE_LIST_NAMED))
+    if (secure->upload_has_list)
         e2e_account_own_seq(secure->account, list_seq);
     else if (e2e_account_person(secure->account, client->config.user.id.raw).list_seq != list_seq)
         secure->own_due = true;

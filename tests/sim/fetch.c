@@ -20,9 +20,13 @@ struct fetch_call {
     struct keys_bundle bundles[KITH_FETCH_DEVICES_MAX];
 };
 
-static uint64_t delay_ms(struct sim *sim)
+/* An upload is large; while it is under way its person may well do the next thing. */
+static uint64_t delay_ms(const struct fetch_call *call)
 {
-    return kith_prng_below(&sim->prng, kith_prng_chance(&sim->prng, 1, 10) ? 3000 : 40);
+    struct sim *sim = call->device->sim;
+    uint64_t one_in = call->fetch.kind == KITH_FETCH_UPLOAD ? 2 : 10;
+
+    return kith_prng_below(&sim->prng, kith_prng_chance(&sim->prng, 1, one_in) ? 3000 : 40);
 }
 
 /* ------------------------------------------------------------------------------------------------ the work */
@@ -138,7 +142,7 @@ static void call_fire(struct loop_timer *timer)
     sim_note(sim, "%s asks for keys, kind %d: %s%s", call->device->name, (int)call->fetch.kind,
              call->ok ? "done" : "refused, or the server is away", loses ? ", and the answer is lost" : "");
     if (loses) call->ok = false;
-    loop_timer_start(call->device->loop, &call->timer, delay_ms(sim));
+    loop_timer_start(call->device->loop, &call->timer, delay_ms(call));
 }
 
 static void upload_copy(struct sim *sim, struct e2e_upload *upload)
@@ -170,5 +174,5 @@ void fetch_start(struct sim_device *device, const struct kith_fetch *fetch)
         call->is_done = call->ok = call->is_empty;
         upload_copy(sim, &call->upload);
     }
-    loop_timer_start(device->loop, &call->timer, call->is_done ? 0 : delay_ms(sim));
+    loop_timer_start(device->loop, &call->timer, call->is_done ? 0 : delay_ms(call));
 }

@@ -14,6 +14,8 @@
 #define HEAL_MS_MAX 600000 /* and at most so long to become quiet */
 #define STEPS_MAX   4000000
 #define SETTLE_MS   5000
+/* Devices that waited for each other's keys have more to catch up with, and one that was cut off may come last. */
+#define SETTLE_ENCRYPTS_MS 20000
 
 static const struct {
     const char *name, *text;
@@ -144,7 +146,7 @@ static void tend_server(struct sim *sim)
 
 static bool step_until(struct sim *sim, uint64_t end_ms, bool until_quiet)
 {
-    uint64_t quiet_since = 0;
+    uint64_t quiet_since = 0, settle_ms = sim->encrypts ? SETTLE_ENCRYPTS_MS : SETTLE_MS;
 
     while (!sim->failed && sim_now_ms(sim) < end_ms && sim_world_steps(sim->world) < STEPS_MAX) {
         if (!sim_world_step(sim->world)) sim_world_run_until(sim->world, sim_now_ms(sim) + 1);
@@ -156,7 +158,7 @@ static bool step_until(struct sim *sim, uint64_t end_ms, bool until_quiet)
             quiet_since = 0;
         else if (quiet_since == 0)
             quiet_since = sim_now_ms(sim);
-        else if (sim_now_ms(sim) > quiet_since + SETTLE_MS)
+        else if (sim_now_ms(sim) > quiet_since + settle_ms)
             return true;
     }
     return false;
@@ -333,13 +335,14 @@ static int run_one(uint64_t seed, bool trace)
 }
 
 #ifdef KITH_MUTANTS
-static int run_mutants(uint64_t seeds_max)
+static int run_mutants(uint64_t seeds_max, const char *only)
 {
     int missed = 0;
 
     for (int mutant = 1; mutant < KITH_MUTANT_COUNT; mutant++) {
         struct result result = {0};
         uint64_t seed = 1;
+        if (only != NULL && strcmp(only, mutant_rows[mutant].name) != 0) continue;
         kith_mutant_on = mutant;
         all_encrypt = mutant >= KITH_MUTANT_SESSION_NOT_KEPT;
         for (; seed <= seeds_max; seed++) {
@@ -372,6 +375,7 @@ static uint64_t number_of(const char *text)
 int main(int argc, char **argv)
 {
     uint64_t seeds = 100, seed = 0, first = 1;
+    const char *only = NULL;
     bool one = false, trace = false, mutants = false;
 
     for (int i = 1; i < argc; i++) {
@@ -383,24 +387,28 @@ int main(int argc, char **argv)
             seed = number_of(argv[++i]), one = true;
         else if (strcmp(argv[i], "--trace") == 0)
             trace = true;
+        else if (strcmp(argv[i], "--mutant") == 0 && i + 1 < argc)
+            only = argv[++i], mutants = true;
         else if (strcmp(argv[i], "--encrypted") == 0)
             all_encrypt = true;
         else if (strcmp(argv[i], "--mutants") == 0)
             mutants = true;
         else {
-            fprintf(stderr, "usage: kith-sim [--seeds N [--first S]] | --seed S [--trace] | --mutants [--seeds N], "
+            fprintf(stderr, "usage: kith-sim [--seeds N [--first S]] | --seed S [--trace] | --mutants [--seeds N] | "
+                            "--mutant NAME [--seeds N], "
                             "each with [--encrypted]\n");
             return 2;
         }
     }
     if (mutants) {
 #ifdef KITH_MUTANTS
-        return run_mutants(seeds);
+        return run_mutants(seeds, only);
 #else
         fprintf(stderr, "kith-sim: this build has no planted bugs; use ./dev sim --mutants\n");
         return 2;
 #endif
     }
     (void)mutant_rows;
+    (void)only;
     return one ? run_one(seed, trace) : run_many(first, seeds, true);
 }
