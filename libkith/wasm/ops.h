@@ -5,7 +5,7 @@
 #include "libkith/crypto/random.h"
 
 /**
- * The primitives as operations, bytes in and bytes out: what the WebAssembly module exports, and what test vectors run
+ * The primitives, and what is made of them, as operations, bytes in and bytes out: what the WebAssembly module exports, and what test vectors run
  * through, natively and there, so that both run the same code on the same bytes.
  *
  * An operation takes arguments and appends its result, the values named behind `->` one after the other. Numbers are 4
@@ -55,7 +55,39 @@
     X(tlv_decode, 2, "fields encoding -> values; fields: tag u16, least u32, most u32, optional u8, each") \
     X(tlv_items, 1, "list -> count of its items")
 
-#define KITH_OP_ARGS_MAX 5
+/**
+ * Lists, prekeys, sessions and payloads (ops_e2ee.c). Here a time or a seq is 8 bytes, and what may be missing is empty. An
+ * `end` is an account's id and its signed list, one behind the other. A session is its encoded state: an operation takes it
+ * and gives the next, after its length, and whoever calls keeps the one or, on an error, the other.
+ */
+/* X(name, count of arguments, what) */
+#define KITH_E2EE_OPS(X)                                                                                              \
+    X(certify, 4, "ark_seed account_id aik_pub aik_counter -> signature")                                             \
+    X(device_accept, 7, "dsk_seed account_id ark_pub aik_pub device_id server_device ddh_pub -> signature")           \
+    X(list_sign, 3, "aik_seed list accepts -> signed list; the latter two as they are encoded in it")                 \
+    X(list_read, 3,                                                                                                   \
+      "account_id signed pinned -> step u8; of one that may be pinned: seq hash expires_at, and of each "             \
+      "device its id and is_accepted u8")                                                                             \
+    X(prekey_new, 5, "label account_id device_id dsk_seed expires_at -> secret prekey, of the host's random")         \
+    X(prekey_read, 6, "label account_id device_id dsk_pub prekey now -> id expires_at public")                        \
+    X(message_setup, 1, "message -> device_a spk_id opk_id kem_id kem_is_last u8 ek_pub")                             \
+    X(session_begin, 10, "end device_id ddh_secret end device_id spk kem kem_is_last opk now -> state")               \
+    X(session_accept, 9, "end device_id ddh_secret end spk kem opk message now -> count state plain; private halves") \
+    X(session_encrypt, 3, "state plain now -> count state message")                                                   \
+    X(session_decrypt, 3, "state message now -> count state plain")                                                   \
+    X(session_encode, 1, "state -> state, as it is written again")                                                    \
+    X(session_facts, 1, "state -> transcript created_at heard_at needs_step u8 is_answered u8")                       \
+    X(payload_encode, 1, "fields 1 to 15 and 17, encoded -> payload")                                                 \
+    X(payload_decode, 1, "payload -> its fields but the padding, encoded")                                            \
+    X(padded_length, 1, "count -> count")
+
+#define X(name, count, what)                                                                                \
+    KITH_MUST_USE kith_err kith_e2ee_##name(const struct e2e_random *random, const struct kith_slice *args, \
+                                            struct kith_buf *out);
+KITH_E2EE_OPS(X)
+#undef X
+
+#define KITH_OP_ARGS_MAX 10
 
 struct kith_op {
     const char *name;

@@ -6,6 +6,7 @@ export const root = new URL('../../', import.meta.url);
 const errNames = new Map(
     Object.entries({
         NOMEM: 0x101, FULL: 0x102, MALFORMED: 0x200, DENIED: 0x201, TOOBIG: 0x202, UNSUPPORTED: 0x203, DAMAGED: 0x303, NOTFOUND: 0x400,
+        CONFLICT: 0x401,
     }).map(([name, code]) => [code, name]),
 );
 

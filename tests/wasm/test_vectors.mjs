@@ -20,7 +20,7 @@ function chain(vector) {
     return { out: secret };
 }
 
-// Those of kith1_* are steps of a protocol, not calls of one primitive (tests/vectors/README.md).
+// Those of kith1_* are steps of a protocol, not calls of one primitive: test_kith1.mjs.
 const files = readdirSync(folder).filter((name) => name.endsWith('.json') && !name.startsWith('kith1_'));
 assert.equal(files.length, 12);
 for (const name of files) {
