@@ -3,7 +3,7 @@
     cd tests && KITH_KITH1=PROGRAM KITH_WASM=MODULE KITH_NODE=NODE python -m model.differential SEED [COUNT]
 
 KITH_KITH1 is the built test_e2e_kith1; without it, or without KITH_WASM, that side is left out. Printed is the first step that
-comes out otherwise, in the shortest case that still has it, which stays in a file beside its seed.
+comes out otherwise, in the shortest case that still has it, which is left in the folder KITH_FINDINGS, or among temporary files.
 """
 
 import os
@@ -99,7 +99,7 @@ def batch_differs(side: Side, path: Path, cases: list[Case]) -> Case | None:
 
 
 def report(side: Side, case: Case, folder: Path) -> None:
-    path = Path(tempfile.gettempdir()) / f"kith1-{side.name}-{case.name}.json"
+    path = Path(os.environ.get("KITH_FINDINGS", tempfile.gettempdir())) / f"kith1-{side.name}-{case.name}.json"
     short = shrunk(case, lambda one: side.complaint(written(folder, "shrinking", [one])) is not None)
     path.write_text(make_vectors.file_text("tests/model/differential.py", [short]), encoding="utf-8")
     print(f"{side.name} differs from the model: {case.name}, {len(case.steps)} steps, shrunk to {len(short.steps)}: {path}")

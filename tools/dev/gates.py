@@ -19,6 +19,7 @@ PYTEST_SECONDS = 900
 FUZZ_SECONDS = 5
 FUZZ_RUNS = 300000
 SIM_SEEDS = 300
+DIFFERENTIAL_CASES = 100
 
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1",
@@ -159,6 +160,29 @@ def wasm_items():
     return [Item("wasm", action, keys=keys)] if paths else []
 
 
+def differential_items():
+    """Cases by chance: the model of the protocol, the native C and the WebAssembly module say the same. Builds a module of its own."""
+    program = "test_e2e_kith1"
+
+    def action(folder):
+        if not is_built("debug", program):
+            return Result(False, f"{program} was not built: see build debug")
+        module = folder / "kith.wasm"
+        result = run(["tools/dev/wasm.sh", os.environ["KITH_LIBSODIUM_WASM_DIR"], module], folder, 300)
+        if result.failed:
+            return result
+        findings = BUILD / "findings"
+        findings.mkdir(parents=True, exist_ok=True)
+        env = {"PYTHONPATH": str(ROOT / "tests"), "PYTHONDONTWRITEBYTECODE": "1", "KITH_KITH1": str(BUILD / "debug/bin" / program),
+               "KITH_WASM": str(module), "KITH_FINDINGS": str(findings)}
+        result = run([sys.executable, "-m", "model.differential", "1", DIFFERENTIAL_CASES], folder, 600, env)
+        result.note = "".join(re.findall(r"\d+ cases, \d+ steps", result.output))
+        return result
+    if not (ROOT / "tests/model/differential.py").exists():
+        return []
+    return [Item("differential", action, after=["build debug"], keys={"differential"}, preset="debug", program=program)]
+
+
 def read_tap(result):
     passed, failed = (sum(int(n) for n in re.findall(rf"^# {word} (\d+)", result.output, re.M)) for word in ("pass", "fail"))
     if result.failed and not failed or not passed:
@@ -283,7 +307,7 @@ def candidates(mode, names):
     items += pytest_items(names, "debug" if names else "asan")
     if has_main("tests/sim"):
         items.append(sim_item())
-    items += wasm_items() + secrets_items() + fuzz_items() + threaded_items()
+    items += wasm_items() + differential_items() + secrets_items() + fuzz_items() + threaded_items()
     items.append(lint[2])
     return items
 
