@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { runCase } from './kith1.mjs';
 import { readModule } from './module.mjs';
 
-const module = readModule();
+const module = new WebAssembly.Module(readModule());
 const { cases } = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 const complaints = cases.map((one) => runCase(one, module)).filter((complaint) => complaint !== undefined);
 for (const complaint of complaints) console.error(complaint);

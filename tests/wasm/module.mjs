@@ -50,7 +50,7 @@ export function countingRandom(bytes) {
 export class Core {
     constructor(bytes = readModule(), random = countingRandom) {
         const imports = { kith: { random: (at, len) => random(new Uint8Array(this.exports.memory.buffer, at, len)) } };
-        this.exports = new WebAssembly.Instance(new WebAssembly.Module(bytes), imports).exports;
+        this.exports = new WebAssembly.Instance(bytes instanceof WebAssembly.Module ? bytes : new WebAssembly.Module(bytes), imports).exports;
         this.exports._initialize();
     }
 
