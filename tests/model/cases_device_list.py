@@ -224,6 +224,14 @@ def broken_rules() -> list[tuple[str, dict[str, Any]]]:
     return [(name, ALICE.fields(devices, **rest)) for name, devices, rest in changed]
 
 
+def nobody() -> list[Case]:
+    """Its acceptance would be refused by itself."""
+    fields = ALICE.fields([ALICE.device(0), ALICE.device(7)])
+    case = Case("device id 0, and no acceptance of it")
+    read(case, ALICE, ALICE.signed(fields, {7: ALICE.acceptances(fields)[7]}), "REFUSED")
+    return [case]
+
+
 def key_of_two_kinds() -> list[Case]:
     """A signing key's bytes can be an agreement key's as well, when their highest bit is not set."""
     even = next(number for number in range(7, 99) if ALICE.device(number)["dsk_pub"][31] < 0x80)
@@ -323,5 +331,5 @@ def bounds() -> list[Case]:
 
 
 def cases() -> list[Case]:
-    parts = (made, followed, replaced, devices_again, expired, acceptances, bounds, refused, key_of_two_kinds, same_aik_and_ark)
+    parts = (made, followed, replaced, devices_again, expired, acceptances, bounds, refused, nobody, key_of_two_kinds, same_aik_and_ark)
     return [case for part in parts for case in part()]

@@ -320,12 +320,14 @@ def zeros() -> list[Case]:
     for row in session.SETUP:
         if row.tag in (2, 3, 5, 7, 8, 9):
             accept(case, "b", with_setup(first, {row.tag: bytes(row.most)}), "REFUSED", row.name)
-    longest = tlv.fields(first)
-    room = 4096 - len(dict(longest)[2]) - tlv.HEAD
+    room = 4096 - len(dict(tlv.fields(first))[2]) - tlv.HEAD
     over = with_setup(first, {0x8000: bytes(room + 1)})
     accept(case, "b", over, "REFUSED", "a set-up of 4,097 bytes")
     accept(case, "b", with_setup(first, {0x8000: bytes(room)}), note="of 4,096, with a field to step over")
-    return [case]
+    none, bare = begun("no one-time prekey is said in one way", opk=False)
+    accept(none, "b", with_setup(bare, {8: bytes(4)}), "REFUSED", "opk_id 0")
+    accept(none, "b", bare, note="no opk_id")
+    return [case, none]
 
 
 def forged_begin(suite: int, suites: bytes, kem_is_last: Any = False) -> bytes:
