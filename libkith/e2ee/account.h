@@ -30,9 +30,9 @@ struct e2e_account_config {
 #define E2E_RECORD_KEY           'E' /* the first byte of every record's key */
 #define E2E_RECORD_KEY_BYTES_MAX 64
 #define E2E_PEOPLE_MAX           20000
-#define E2E_PREKEYS_MAX          100               /* of each one-time kind, on the server */
-#define E2E_PREKEYS_LOW(max)     (((max) + 1) / 2) /* fewer are left there: filled up */
-#define E2E_PREKEYS_KEPT_MAX     1024              /* private halves */
+#define E2E_PREKEYS_MAX          100  /* of each one-time kind, on the server */
+#define E2E_PREKEYS_LOW          50   /* fewer are left there: filled up; when fewer are kept there, half of them */
+#define E2E_PREKEYS_KEPT_MAX     1024 /* private halves */
 #define E2E_ARCHIVED_MAX         5
 #define E2E_MEMBERS_MAX          64 /* of a chat whose messages go pairwise */
 

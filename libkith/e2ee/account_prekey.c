@@ -106,7 +106,7 @@ static void fill(struct e2e_account *account, uint64_t now_ms, enum e2e_prekey_k
 {
     uint32_t have = left == UINT32_MAX ? 0 : left, max = account->config.one_time_keys;
 
-    if (left != UINT32_MAX && have >= E2E_PREKEYS_LOW(max)) return;
+    if (left != UINT32_MAX && have >= (max == E2E_PREKEYS_MAX ? E2E_PREKEYS_LOW : (max + 1) / 2)) return;
     have += count_unsent(account, kind);
     /* Whoever takes them all, time and again, leaves us without one-time keys, and not without any. */
     while (have < max && account->prekey_count < E2E_PREKEYS_KEPT_MAX &&
