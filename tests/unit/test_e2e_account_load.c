@@ -1,0 +1,189 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "tests/e2e/town.h"
+
+/* Records as they come back from a store that may be damaged: what is no record is refused. */
+
+/* One of each kind: 'I' READY and LINKING, 'P', 'X', 'L', 'S', 'T', 'H'. */
+struct stores {
+    struct town *town;
+    struct town_device *ann, *fresh;
+};
+
+static struct stores stores_new(void)
+{
+    struct stores stores = {.town = town_new(1)};
+    struct town_device *bob;
+    struct town_chat chat;
+    struct kith_buf request;
+
+    stores.town->has_few_prekeys = true;
+    stores.ann = town_join(stores.town);
+    bob = town_join(stores.town);
+    chat = town_chat_two(stores.ann, bob);
+    (void)town_send(bob, &chat, "hello");
+    assert_int_equal(town_read(stores.ann), 1);
+    (void)town_send(stores.ann, &chat, "hello to you");
+    stores.fresh = town_device_new(stores.ann->person);
+    kith_buf_init(&request, E2E_LINK_BYTES_MAX);
+    assert_int_equal(e2e_account_link_request(stores.fresh->account, stores.town->now_ms, &request), KITH_OK);
+    kith_buf_wipe(&request);
+    return stores;
+}
+
+static void no_keep(void *arg, struct kith_slice key, struct kith_slice value)
+{
+    (void)arg;
+    (void)key;
+    (void)value;
+}
+
+static void no_drop(void *arg, struct kith_slice key)
+{
+    (void)arg;
+    (void)key;
+}
+
+static kith_err load(const struct stores *stores, struct kith_slice key, struct kith_slice value)
+{
+    struct e2e_account_config config = {.random = town_random(stores->town), .keep = no_keep, .drop = no_drop};
+    struct e2e_account *account;
+    kith_err err;
+
+    memcpy(config.account_id, stores->ann->person->id, sizeof config.account_id);
+    memcpy(config.server_device, stores->ann->server_device, sizeof config.server_device);
+    account = e2e_account_new(&config);
+    assert_non_null(account);
+    err = e2e_account_load(account, key, value);
+    e2e_account_free(account);
+    return err;
+}
+
+/* What follows may be missing. */
+static bool ends_behind_a_field(struct kith_slice in)
+{
+    struct e2e_tlv_reader reader = e2e_tlv_reader_of(in);
+    struct kith_slice value = {0};
+    uint16_t tag = 0;
+    kith_err err;
+
+    while ((err = e2e_tlv_next(&reader, &tag, &value)) == KITH_OK) continue;
+    return in.len > 0 && err == KITH_E_NOTFOUND;
+}
+
+static void test_e2e_account_load__every_kind_whole_and_every_prefix(void **state)
+{
+    struct stores stores = stores_new();
+    char kinds[16] = {0};
+    size_t count = 0;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        const struct kith_map *records = i == 0 ? &stores.ann->records : &stores.fresh->records;
+        const uint8_t *key = NULL;
+        const struct kith_buf *value = NULL;
+        uint32_t at = 0;
+        while (kith_map_next(records, &at, (const void **)&key, (void **)&value)) {
+            const struct kith_slice name = kith_slice_of(key + 1, key[0]), bytes = kith_buf_peek(value);
+            uint8_t longer[TOWN_RECORD_KEY + 1] = {0};
+            assert_int_equal(load(&stores, name, bytes), KITH_OK);
+            for (size_t len = 0; len < bytes.len && key[2] != 'X'; len += len < 200 ? 1 : 61)
+                if (!ends_behind_a_field(kith_slice_of(bytes.ptr, len)))
+                    assert_int_not_equal(load(&stores, name, kith_slice_of(bytes.ptr, len)), KITH_OK);
+            memcpy(longer, name.ptr, name.len);
+            assert_int_equal(load(&stores, kith_slice_of(longer, name.len + 1), bytes), KITH_E_MALFORMED);
+            if (name.len > 2)
+                assert_int_equal(load(&stores, kith_slice_of(longer, name.len - 1), bytes), KITH_E_MALFORMED);
+            if (strchr(kinds, key[2]) == NULL) kinds[count++] = (char)key[2];
+        }
+    }
+    assert_int_equal(count, 7);
+    assert_int_equal(load(&stores, kith_slice_str("EZ"), kith_slice_str("")), KITH_E_UNSUPPORTED);
+    assert_int_equal(load(&stores, kith_slice_str("E"), kith_slice_str("")), KITH_E_MALFORMED);
+    assert_int_equal(load(&stores, kith_slice_str("XI"), kith_slice_str("")), KITH_E_MALFORMED);
+    town_free(stores.town);
+}
+
+/* Another value in a field of the record whose key begins with E and `letter`. */
+static kith_err load_changed(const struct stores *stores, const struct town_device *of, uint8_t letter, uint16_t tag,
+                             struct kith_slice put)
+{
+    const uint8_t *key = NULL;
+    const struct kith_buf *record = NULL;
+    struct e2e_tlv_reader reader;
+    struct e2e_tlv_writer writer;
+    struct kith_slice value = {0};
+    struct kith_buf out;
+    uint16_t field = 0;
+    uint32_t at = 0;
+    kith_err err;
+
+    do assert_true(kith_map_next(&of->records, &at, (const void **)&key, (void **)&record));
+    while (key[2] != letter);
+    kith_buf_init(&out, 1 << 20);
+    writer = e2e_tlv_writer_of(&out);
+    reader = e2e_tlv_reader_of(kith_buf_peek(record));
+    while (e2e_tlv_next(&reader, &field, &value) == KITH_OK)
+        e2e_tlv_put_optional(&writer, field, field == tag ? put : value);
+    assert_int_equal(e2e_tlv_finish(&writer), KITH_OK);
+    err = load(stores, kith_slice_of(key + 1, key[0]), kith_buf_peek(&out));
+    kith_buf_wipe(&out);
+    return err;
+}
+
+static void test_e2e_account_load__values_that_cannot_be(void **state)
+{
+    struct stores stores = stores_new();
+    const struct kith_slice high = kith_slice_of("\x7f", 1), none = {0}, three = kith_slice_of("\1\2\3\4\5", 5);
+
+    (void)state;
+    assert_int_equal(load_changed(&stores, stores.ann, 'I', 1, high), KITH_E_MALFORMED); /* state */
+    for (uint16_t tag = 10; tag <= 13; tag++)                                            /* LINKING without its keys */
+        assert_int_equal(load_changed(&stores, stores.fresh, 'I', tag, none), KITH_E_MALFORMED);
+    assert_int_equal(load_changed(&stores, stores.ann, 'L', 1, high), KITH_E_MALFORMED);  /* trust */
+    assert_int_equal(load_changed(&stores, stores.ann, 'L', 5, three), KITH_E_MALFORMED); /* known devices */
+    assert_int_not_equal(load_changed(&stores, stores.ann, 'L', 4, three), KITH_OK);      /* the list */
+    assert_int_not_equal(load_changed(&stores, stores.ann, 'S', 2, three), KITH_OK);      /* the session */
+    town_free(stores.town);
+}
+
+/* A prekey's kind is in its key, and says how long its secret is. */
+static void test_e2e_account_load__prekeys_of_no_kind(void **state)
+{
+    struct stores stores = stores_new();
+    const uint8_t *key = NULL;
+    const struct kith_buf *value = NULL;
+    uint32_t at = 0;
+
+    (void)state;
+    while (kith_map_next(&stores.ann->records, &at, (const void **)&key, (void **)&value)) {
+        uint8_t other[TOWN_RECORD_KEY];
+        if (key[2] != 'P') continue;
+        memcpy(other, key, sizeof other);
+        for (uint8_t kind = 0; kind < 8; kind++) {
+            const bool same = kind > 0 && kind < 5 &&
+                              e2e_prekey_is_kem((enum e2e_prekey_kind)kind) == e2e_prekey_is_kem(key[3]);
+            other[3] = kind;
+            assert_int_equal(load(&stores, kith_slice_of(other + 1, other[0]), kith_buf_peek(value)),
+                             same ? KITH_OK : KITH_E_MALFORMED);
+        }
+    }
+    town_free(stores.town);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_e2e_account_load__every_kind_whole_and_every_prefix),
+        cmocka_unit_test(test_e2e_account_load__values_that_cannot_be),
+        cmocka_unit_test(test_e2e_account_load__prekeys_of_no_kind),
+    };
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
