@@ -413,6 +413,39 @@ static void test_malicious__e2e_12_one_that_fails_uses_nothing_up(void **state)
     town_free(town);
 }
 
+/* What cannot be remembered is not begun, since it could come again; one-time keys need no remembering. */
+static void test_malicious__e2e_12_uses_of_a_last_resort_have_a_maximum(void **state)
+{
+    struct town *town = town_new(12002);
+    struct town_device *ann, *bob;
+    struct town_chat chat;
+    struct town_mail *mail;
+    const uint32_t maximum = 65536;
+    const uint8_t value[] = {0, 1, 0, 0, 0, 1, 1};
+    uint8_t key[2 + 4 + 4 + E2E_DH_BYTES] = {E2E_RECORD_KEY, 'X'};
+
+    (void)state;
+    town->has_few_prekeys = true;
+    ann = town_join(town);
+    bob = town_join(town);
+    chat = town_chat_two(ann, bob);
+    mail = town_send(bob, &chat, "one too many");
+    for (uint32_t i = 0; i <= maximum; i++) {
+        if (i == maximum - 1) continue;
+        kith_put_u32_be(key + 10, i);
+        assert_int_equal(
+            e2e_account_load(ann->account, kith_slice_of(key, sizeof key), kith_slice_of(value, sizeof value)),
+            KITH_OK);
+    }
+    kith_put_u32_be(key + 10, maximum + 1);
+    assert_int_equal(e2e_account_load(ann->account, kith_slice_of(key, sizeof key), kith_slice_of(value, sizeof value)),
+                     KITH_E_FULL);
+    assert_int_equal(town_open(ann, mail, NULL), KITH_E_DENIED);
+    town_restart(ann); /* of what was made up there is nothing */
+    assert_int_equal(town_open(ann, mail, NULL), KITH_OK);
+    town_free(town);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -427,6 +460,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_malicious__e2e_10_no_suite_below_what_both_have),
         cmocka_unit_test(test_malicious__e2e_12_a_first_message_opens_once),
         cmocka_unit_test(test_malicious__e2e_12_one_that_fails_uses_nothing_up),
+        cmocka_unit_test(test_malicious__e2e_12_uses_of_a_last_resort_have_a_maximum),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
