@@ -5,7 +5,7 @@ from typing import Any
 
 from . import primitives, ratchet, session, state, tlv
 from .cases import Case
-from .cases_session import A, ALICE, B, BOB, KEM_OT, OPK, SPK, decrypt, encrypt
+from .session_steps import A, ALICE, B, BOB, KEM_OT, OPK, SPK, decrypt, encrypt
 from .coins import Coins
 from .device_list import read
 from .fixtures import DAY_MS, NOW, broken, coin, with_field

@@ -14,7 +14,7 @@ from typing import Any
 from . import make_vectors, ratchet, random_parts
 from .cases import Case
 from .cases_ratchet import first_states, forward, settled
-from .cases_session import A, ALICE, B, BOB, begin_args, lists, secrets_args
+from .session_steps import A, ALICE, B, BOB, begin_args, lists, secrets_args
 from .coins import Coins
 from .fixtures import DAY_MS, NOW
 from .random_parts import damage

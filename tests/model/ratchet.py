@@ -5,7 +5,7 @@ from typing import Any
 
 from . import primitives, setup, tlv
 from .coins import Coins
-from .refused import Refused, require
+from .refused import require
 from .state import KEPT_MAX, SETUP_MAX, Kept, State
 
 DAY_MS = 24 * 3600 * 1000

@@ -15,7 +15,7 @@ from doubleratchet.aead import AuthenticationFailedException
 from doubleratchet.diffie_hellman_ratchet import DoSProtectionException, DuplicateMessageException
 
 from . import cases_ratchet, primitives, ratchet, tlv
-from .cases_session import B, BOB, SPK
+from .session_steps import B, BOB, SPK
 from .coins import Coins
 from .fixtures import NOW, coin
 from .refused import Refused
