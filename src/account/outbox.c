@@ -135,9 +135,24 @@ static void waiter_wake_late(struct outbox_job *job)
     waiter_wake(job);
 }
 
+/*
+ * A login of a new device: what is being asked right now says that the device has been seen by nobody yet. So the waiter goes
+ * when that is answered, and what is asked after it is asked without the device.
+ */
 static void patience_fire(struct loop_timer *timer)
 {
-    waiter_wake_late((struct outbox_job *)((char *)timer - offsetof(struct outbox_job, patience)));
+    struct outbox_job *job = (struct outbox_job *)((char *)timer - offsetof(struct outbox_job, patience));
+
+    if (job->outbox->working && job->outbox->first == job && !kith_uuid_is_nil(job->record.object) &&
+        job->record.kind == OUTBOX_FACTS)
+        job->is_impatient = true;
+    else
+        waiter_wake_late(job);
+}
+
+void outbox_page_told(struct outbox *outbox)
+{
+    if (outbox->first->is_impatient) waiter_wake_late(outbox->first);
 }
 
 /* ------------------------------------------------------------------------------------------------ the queue */

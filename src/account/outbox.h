@@ -27,6 +27,7 @@ struct outbox_job {
                                     pass; UNAVAILABLE: that, or the reason */
     bool has_result;               /* OUTBOX_DIRECT: the waiter gets CREATED, OK or NOT_FOUND */
     struct account_call *waiter;   /* NULL: nobody */
+    bool is_impatient;             /* it goes when what is being asked is answered */
     struct outbox *outbox;
     struct outbox_job *next;
     struct loop_task task;

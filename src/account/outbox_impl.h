@@ -75,5 +75,7 @@ void outbox_work_done(struct outbox *outbox, enum kith_code failure);
 struct accounts *outbox_accounts(const struct outbox *outbox);
 /** Somebody still waits for the row in work: what the row makes true, nobody has seen yet. */
 bool outbox_is_awaited(const struct outbox *outbox);
+/** All that was asked is answered, and more is to come: who has waited for too long waits no more. */
+void outbox_page_told(struct outbox *outbox);
 
 #endif

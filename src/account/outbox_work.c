@@ -204,6 +204,7 @@ static void facts_ask(struct outbox_work *work, struct chat_id chat)
 
 static void facts_told(struct outbox_work *work)
 {
+    outbox_page_told(work->outbox);
     if (work->scan.more)
         facts_page(work);
     else
