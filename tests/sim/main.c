@@ -374,7 +374,7 @@ static uint64_t number_of(const char *text)
 
 int main(int argc, char **argv)
 {
-    uint64_t seeds = 100, seed = 0, first = 1;
+    uint64_t seeds = 0, seed = 0, first = 1;
     const char *only = NULL;
     bool one = false, trace = false, mutants = false;
 
@@ -400,6 +400,7 @@ int main(int argc, char **argv)
             return 2;
         }
     }
+    if (seeds == 0) seeds = mutants ? 300 : 100;
     if (mutants) {
 #ifdef KITH_MUTANTS
         return run_mutants(seeds, only);
