@@ -226,6 +226,31 @@ static void test_malicious__e2e_03_a_list_that_is_held_back_stops_the_talk(void 
     trio_free(trio);
 }
 
+/* What was heard of is not forgotten when an older message comes after it. */
+static void test_malicious__e2e_03_the_highest_number_that_was_heard_counts(void **state)
+{
+    struct trio *trio = trio_new(3008);
+    const struct town_person *of = trio->ann->person;
+    struct town_mail *third, *fourth;
+    size_t place;
+
+    (void)state;
+    trio_talk(trio);
+    (void)town_link(trio->ann);
+    third = town_send(trio->ann, &trio->chat, "with the third list");
+    (void)town_link(trio->ann);
+    fourth = town_send(trio->ann, &trio->chat, "with the fourth");
+    trio_lie(trio, trio->bob, trio->ann, (struct kith_slice){0});
+    assert_int_equal(town_open(trio->bob, fourth, NULL), KITH_OK);
+    assert_int_equal(town_open(trio->bob, third, NULL), KITH_OK);
+    assert_int_equal(trio_give(trio, trio->bob, trio->ann, kith_buf_peek(&of->lists[2])), KITH_OK);
+    assert_int_equal(town_try_send(trio->bob, &trio->chat, "no", &place), KITH_E_AGAIN);
+    assert_int_equal(trio_give(trio, trio->bob, trio->ann, kith_buf_peek(&of->lists[3])), KITH_OK);
+    trio_lie(trio, NULL, trio->ann, (struct kith_slice){0});
+    (void)town_send(trio->bob, &trio->chat, "at last");
+    trio_free(trio);
+}
+
 /* Two lists of one number: ann's phone and bob see one, the tablet the other. */
 struct fork {
     struct trio *trio;
@@ -475,6 +500,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_malicious__e2e_03_an_old_list_is_ignored),
         cmocka_unit_test(test_malicious__e2e_03_a_list_that_is_held_back_stops_the_talk),
         cmocka_unit_test(test_malicious__e2e_03_a_fork_is_told_on_both_sides_by_one_exchange),
+        cmocka_unit_test(test_malicious__e2e_03_the_highest_number_that_was_heard_counts),
         cmocka_unit_test(test_malicious__e2e_03_a_fork_in_a_set_up),
         cmocka_unit_test(test_malicious__e2e_03_a_fork_that_the_server_shows),
         cmocka_unit_test(test_malicious__e2e_03_a_fork_that_is_only_claimed),

@@ -389,6 +389,39 @@ static void test_malicious__e2e_12_a_first_message_opens_once(void **state)
     }
 }
 
+/* The same when newer sessions have crowded its own out, with no restart in between. */
+static void test_malicious__e2e_12_a_session_that_was_crowded_out(void **state)
+{
+    struct town *town = town_new(12003);
+    struct town_device *ann, *bob;
+    struct town_chat chat;
+    struct town_mail *mail;
+    struct kith_map before;
+
+    (void)state;
+    town->has_few_prekeys = town->is_cloned = true;
+    ann = town_join(town);
+    bob = town_join(town);
+    chat = town_chat_two(ann, bob);
+    before = town_records_copy(bob);
+    mail = town_send(bob, &chat, "the first of many");
+    assert_int_equal(town_open(ann, mail, NULL), KITH_OK);
+    for (int i = 0; i < 1 + E2E_ARCHIVED_MAX; i++) {
+        town_restart_from(bob, &before);
+        assert_int_equal(town_open(ann, town_send(bob, &chat, "of another"), NULL), KITH_OK);
+        assert_int_equal(forge_refused(ann, town_envelope(mail, ann)), KITH_E_CONFLICT);
+    }
+    {
+        const uint8_t *key = NULL;
+        uint32_t at = 0, sessions = 0;
+        while (kith_map_next(&ann->records, &at, (const void **)&key, NULL)) sessions += key[2] == 'S';
+        assert_int_equal(sessions, 1 + E2E_ARCHIVED_MAX);
+    }
+    assert_int_equal(forge_refused(ann, town_envelope(mail, ann)), KITH_E_CONFLICT);
+    town_records_free(&before);
+    town_free(town);
+}
+
 /* Of one base key there are two messages on their way; a second set-up with it is no second session. */
 static void test_malicious__e2e_12_one_that_fails_uses_nothing_up(void **state)
 {
@@ -459,6 +492,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_malicious__e2e_10_a_bundle_whose_parts_are_swapped),
         cmocka_unit_test(test_malicious__e2e_10_no_suite_below_what_both_have),
         cmocka_unit_test(test_malicious__e2e_12_a_first_message_opens_once),
+        cmocka_unit_test(test_malicious__e2e_12_a_session_that_was_crowded_out),
         cmocka_unit_test(test_malicious__e2e_12_one_that_fails_uses_nothing_up),
         cmocka_unit_test(test_malicious__e2e_12_uses_of_a_last_resort_have_a_maximum),
     };

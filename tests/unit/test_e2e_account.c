@@ -63,6 +63,14 @@ static void test_e2e_account__a_device_without_keys_is_closed(void **state)
     }
     assert_int_equal(e2e_account_bundle(tablet->account, town->now_ms, &claimed), KITH_E_CLOSED);
     assert_false(e2e_account_upload(tablet->account, town->now_ms, &upload));
+    e2e_account_uploaded(tablet->account, 0, 0);
+    e2e_account_own_seq(tablet->account, 7);
+    e2e_account_stale(tablet->account, bob->person->id);
+    e2e_account_accepted(tablet->account, mail->thread_id, mail->msg_id);
+    e2e_account_no_bundle(tablet->account, town->now_ms, bob->person->id, bob->server_device);
+    assert_int_equal(e2e_account_verify(tablet->account, bob->person->id, true), KITH_E_NOTFOUND);
+    assert_int_equal(e2e_account_person(tablet->account, bob->person->id).trust, E2E_TRUST_UNKNOWN);
+    assert_int_equal(tablet->writes, 0);
     kith_buf_init(&out, E2E_LINK_BYTES_MAX);
     assert_int_equal(e2e_account_link_approve(tablet->account, town->now_ms, kith_slice_str("x"), &out), KITH_E_CLOSED);
     assert_int_equal(e2e_account_remove_device(tablet->account, town->now_ms, ann->server_device), KITH_E_CLOSED);

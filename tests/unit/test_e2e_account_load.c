@@ -177,12 +177,36 @@ static void test_e2e_account_load__prekeys_of_no_kind(void **state)
     town_free(stores.town);
 }
 
+/* As many people as there may be, and one more. */
+static void test_e2e_account_load__people_have_a_maximum(void **state)
+{
+    struct stores stores = stores_new();
+    struct town_device *carol = town_join(stores.town);
+    const uint8_t value[] = {0, 1, 0, 0, 0, 1, 0, 0, 2, 0, 0, 0, 1, 0, 0, 3, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1};
+    const struct kith_slice list = kith_buf_peek(&carol->person->lists[0]);
+    uint8_t key[2 + E2E_ACCOUNT_ID_BYTES] = {E2E_RECORD_KEY, 'L'};
+
+    (void)state;
+    for (uint32_t i = 0; i < E2E_PEOPLE_MAX - 2; i++) { /* ann and bob are there */
+        kith_put_u32_be(key + 2, i);
+        assert_int_equal(
+            e2e_account_load(stores.ann->account, kith_slice_of(key, sizeof key), kith_slice_of(value, sizeof value)),
+            KITH_OK);
+    }
+    assert_int_equal(e2e_account_list(stores.ann->account, stores.town->now_ms, carol->person->id, 1, list),
+                     KITH_E_FULL);
+    town_restart(stores.ann);
+    assert_int_equal(e2e_account_list(stores.ann->account, stores.town->now_ms, carol->person->id, 1, list), KITH_OK);
+    town_free(stores.town);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_e2e_account_load__every_kind_whole_and_every_prefix),
         cmocka_unit_test(test_e2e_account_load__values_that_cannot_be),
         cmocka_unit_test(test_e2e_account_load__prekeys_of_no_kind),
+        cmocka_unit_test(test_e2e_account_load__people_have_a_maximum),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
