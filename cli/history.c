@@ -13,16 +13,6 @@ struct reaction {
     char text[KITH_REACTION_BYTES_MAX + 1];
 };
 
-static char *copy_of(struct kith_slice text)
-{
-    char *copy = malloc(text.len + 1);
-
-    if (copy == NULL) return NULL;
-    if (text.len > 0) memcpy(copy, text.ptr, text.len);
-    copy[text.len] = '\0';
-    return copy;
-}
-
 static void *grow(void *array, size_t count, size_t *cap, size_t bytes)
 {
     void *grown;
@@ -55,7 +45,7 @@ static struct history_entry *add(struct history *history, const struct kith_mess
                                     .sender = m->sender,
                                     .created_ms = m->created_ms,
                                     .missed = m->missed,
-                                    .text = copy_of(text)};
+                                    .text = cli_text_of(text)};
     (void)snprintf(entry->type, sizeof entry->type, "%.*s", (int)m->type.len, (const char *)m->type.ptr);
     if (entry->text == NULL) abort();
     return entry;
@@ -86,7 +76,7 @@ static void change(struct history *history, const struct kith_message *m, const 
     char *text;
 
     if (entry == NULL || entry->is_deleted || !kith_uuid_eq(m->sender.id, content->author.id)) return;
-    text = copy_of(content->kind == KITH_CONTENT_DELETE ? kith_slice_str("(deleted)") : content->text);
+    text = cli_text_of(content->kind == KITH_CONTENT_DELETE ? kith_slice_str("(deleted)") : content->text);
     if (text == NULL) abort();
     free(entry->text);
     entry->text = text;

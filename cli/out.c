@@ -125,3 +125,13 @@ struct kith_slice cli_message_text(const struct kith_message *message)
         return kith_slice_str("(not for this device: it was not linked then)");
     return message->is_open ? content_text(message) : message->body;
 }
+
+char *cli_text_of(struct kith_slice bytes)
+{
+    char *text = malloc(bytes.len + 1);
+
+    if (text == NULL) return NULL;
+    if (bytes.len > 0) memcpy(text, bytes.ptr, bytes.len);
+    text[bytes.len] = '\0';
+    return text;
+}

@@ -9,7 +9,7 @@
 
 wchar_t *room_wide(struct kith_slice text)
 {
-    char *copy = strndup((const char *)(text.ptr == NULL ? (const uint8_t *)"" : text.ptr), text.len);
+    char *copy = cli_text_of(text);
     wchar_t *out = calloc(text.len + 1, sizeof *out);
 
     if (copy == NULL || out == NULL || mbstowcs(out, copy, text.len) == (size_t)-1) {

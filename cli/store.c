@@ -247,7 +247,7 @@ const char *store_get(struct store *store, const char *key)
     kith_ignore(store_bind_sealed(store, statement, 1, record, 0, (struct kith_slice){0})); /* a name always fits */
     if (store_step(store, statement)) {
         struct kith_slice value = store_open_column(store, statement, 0, record, &store->opened);
-        *slot = strndup(value.len == 0 ? "" : (const char *)value.ptr, value.len);
+        *slot = cli_text_of(value);
     }
     (void)sqlite3_finalize(statement);
     return *slot == NULL ? "" : *slot;
