@@ -79,8 +79,10 @@ def test_a_list_is_ordered_and_the_chats_hear_of_the_next(kithd: Kithd) -> None:
     kithd.start()
     assert devices(kithd, ann, bob)["list"] == accepted
     second = device_list(bob.user_id, [bob.device_id], 2, list_hash(first))
-    assert put(kithd, bob, {"list": text(signed(second))})["list_seq"] == 4
-    assert put(kithd, bob, {"list": text(signed(second))})["list_seq"] == 4  # the same again
+    forgets = refused(put, kithd, bob, {"list": text(signed(second))})  # the acceptance that the first has
+    assert (forgets.status, forgets.code) == (409, "CONFLICT")
+    assert put(kithd, bob, {"list": text(signed(second, 1))})["list_seq"] == 4
+    assert put(kithd, bob, {"list": text(signed(second, 1))})["list_seq"] == 4  # the same again
 
 
 def test_bundles_until_the_last_resort_also_after_a_crash(kithd: Kithd) -> None:
