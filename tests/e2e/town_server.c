@@ -76,9 +76,12 @@ static bool has(const struct town_prekeys *prekeys, struct kith_slice item)
 
 static void put_more(struct town_prekeys *prekeys, const struct kith_slice *items, size_t count)
 {
+    struct kith_buf *grown;
+
     if (count == 0) return;
-    prekeys->items = realloc(prekeys->items, (prekeys->count + count) * sizeof *prekeys->items);
-    town_need(prekeys->items != NULL);
+    grown = realloc(prekeys->items, (prekeys->count + count) * sizeof *grown);
+    town_need(grown != NULL);
+    prekeys->items = grown;
     for (size_t i = 0; i < count; i++) {
         struct kith_buf *place = &prekeys->items[prekeys->count];
         if (has(prekeys, items[i])) continue;
