@@ -90,11 +90,14 @@ static void test_e2e_account_link__a_device_is_linked_and_is_no_manager(void **s
     e2e_link_code(kith_buf_peek(&pair.request), typed);
     assert_memory_equal(shown, typed, sizeof shown);
     for (size_t i = 0; i < sizeof shown; i++) assert_in_range(shown[i], '0', '9');
+    assert_int_equal(town_fetch_list(pair.fresh, pair.fresh->person), KITH_OK); /* it is not listed, and not removed */
+    assert_int_equal(e2e_account_state(pair.fresh->account), E2E_ACCOUNT_LINKING);
     assert_int_equal(approve(&pair, kith_buf_peek(&pair.request)), KITH_OK);
     e2e_link_code(kith_buf_peek(&pair.answer), typed);
     assert_memory_not_equal(shown, typed, sizeof shown);
     town_upload(pair.manager);
-    assert_int_equal(town_fetch_list(pair.fresh, pair.fresh->person), KITH_OK); /* it is in none yet */
+    /* It is listed, and is linked by the answer only. */
+    assert_int_equal(town_fetch_list(pair.fresh, pair.fresh->person), KITH_OK);
     assert_int_equal(e2e_account_state(pair.fresh->account), E2E_ACCOUNT_LINKING);
     town_restart(pair.fresh);
     assert_int_equal(accept(&pair, kith_buf_peek(&pair.answer)), KITH_OK);
