@@ -6,6 +6,18 @@
 
 /* Names of people are asked for once and kept in the state, so that they are there offline too. */
 
+/* A chat that was encrypted once is so for good, whatever the server says later: what we write in it is sealed. */
+static void pin_encryption(struct cli *cli, json_t *chat)
+{
+    char key[64];
+
+    (void)snprintf(key, sizeof key, "encrypted %.36s", json_string_value(json_object_get(chat, "chat_id")));
+    if (*store_get(cli->store, key) != '\0')
+        (void)json_object_set_new(chat, "encrypted", json_true());
+    else if (json_is_true(json_object_get(chat, "encrypted")))
+        store_set(cli->store, key, "1");
+}
+
 json_t *cli_chats(struct cli *cli)
 {
     json_t *all = json_array();
@@ -18,7 +30,11 @@ json_t *cli_chats(struct cli *cli)
         size_t i;
         cli_rest(cli, "GET", path, NULL, &answer);
         if (answer.status != 200) break;
-        json_array_foreach(json_object_get(answer.body, "chats"), i, chat)(void) json_array_append(all, chat);
+        json_array_foreach(json_object_get(answer.body, "chats"), i, chat)
+        {
+            pin_encryption(cli, chat);
+            (void)json_array_append(all, chat);
+        }
         next = json_string_value(json_object_get(answer.body, "next"));
         if (next == NULL) {
             cli_answer_free(&answer);

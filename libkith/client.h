@@ -41,6 +41,7 @@ struct chat_sync {
     uint64_t held_until_ms; /* refused for now: nothing of this chat is sent before */
     uint32_t refusals;      /* in a row, for the back-off */
     bool read_unsent;
+    bool is_encrypted; /* it was once, so it is for good: a server that says otherwise is not believed */
 };
 
 /* Somebody's watermarks in a chat, the highest that came: the record 'R'. */

@@ -127,6 +127,16 @@ static bool is_repeat(struct kith_client *client, const struct chat_sync *sync, 
     return true;
 }
 
+/* What is said in the open in an encrypted chat was said by the server, or by somebody whom it told so: it is not shown. */
+static void pin_encryption(struct chat_sync *sync, struct kith_message *message)
+{
+    sync->is_encrypted |= message->encrypted;
+    if (!sync->is_encrypted || message->encrypted || !kith_slice_is(message->type, "message")) return;
+    message->unreadable = KITH_E_DENIED;
+    message->has_body = false;
+    message->body = (struct kith_slice){0};
+}
+
 /* The stream's promise: per chat ascending without a hole, what is gone is announced as a gap (docs/wire/inbox.md). */
 static void numbered(struct kith_client *client, const struct stomp_frame *frame, struct chat_id chat)
 {
@@ -142,6 +152,7 @@ static void numbered(struct kith_client *client, const struct stomp_frame *frame
         return;
     }
     sync->applied_up_to = message.seq;
+    if (secure_on(client)) pin_encryption(sync, &message);
     record_put_chat(client, sync);
     if (kith_uuid_eq(message.device.id, client->config.device.id)) outbox_accepted(client, message.id, message.seq);
     secure_event(client, &message);

@@ -331,9 +331,12 @@ kith_err kith_client_send(struct kith_client *client, struct kith_time now, cons
                                 .encrypted = send->encrypted,
                                 .created_ms = now.wall_ms,
                                 .expires_ms = send->expires_ms};
+    struct chat_sync *const *sync = kith_map_find(&client->chats, &send->chat);
     struct outbox_entry *entry;
 
     client->now = now;
+    /* Whatever the host was told of the chat since. */
+    if (secure_on(client) && sync != NULL && (*sync)->is_encrypted) head.encrypted = true;
     if (client->outbox_count >= KITH_OUTBOX_ENTRIES_MAX) return KITH_E_FULL;
     if (send->body.len > KITH_MESSAGE_BYTES_MAX || send->content_type.len > KITH_CONTENT_TYPE_BYTES_MAX)
         return KITH_E_TOOBIG;

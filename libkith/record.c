@@ -137,6 +137,7 @@ void record_put_chat(struct kith_client *client, const struct chat_sync *sync)
     must(kith_buf_append_u64_be(&value, sync->applied_up_to));
     must(kith_buf_append_u64_be(&value, sync->read_up_to));
     must(kith_buf_append(&value, kith_slice_of(sync->accepted.id.raw, 16)));
+    must(kith_buf_append_u8(&value, sync->is_encrypted));
     put_value(client, key_of('C', &sync->chat.id, NULL), &value);
 }
 

@@ -77,11 +77,14 @@ static kith_err load_chat(struct kith_client *client, struct chat_id chat, struc
 {
     struct eater e = eater_of(in);
     struct chat_sync read = {.chat = chat}, *sync;
+    uint8_t flags = 0;
 
     eat_u64(&e, &read.applied_up_to);
     eat_u64(&e, &read.read_up_to);
     eat(&e, read.accepted.id.raw, 16);
-    if (finish(&e) != KITH_OK) return KITH_E_MALFORMED;
+    eat(&e, &flags, 1);
+    if (finish(&e) != KITH_OK || flags > 1) return KITH_E_MALFORMED;
+    read.is_encrypted = flags != 0;
     sync = chat_sync_of(client, chat);
     if (sync == NULL) return KITH_E_NOMEM;
     *sync = read;

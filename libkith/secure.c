@@ -67,6 +67,7 @@ bool secure_seal(struct kith_client *client, struct outbox_entry *entry)
 {
     struct secure *secure = &client->secure;
     const struct chat_members *members;
+    struct chat_sync *sync;
     struct e2e_seal seal = {
         .content_type = kith_slice_of(entry->bytes, entry->content_type_len),
         .body = kith_slice_of(entry->bytes + entry->content_type_len, entry->body_len),
@@ -90,7 +91,13 @@ bool secure_seal(struct kith_client *client, struct outbox_entry *entry)
     seal.members = members->users;
     seal.member_count = members->count;
     switch (e2e_account_seal(secure->account, client->now.wall_ms, &seal, &wants, &entry->sealed)) {
-    case KITH_OK: record_put_outbox(client, entry); return true;
+    case KITH_OK:
+        record_put_outbox(client, entry);
+        sync = chat_sync_of(client, entry->chat);
+        if (sync == NULL || sync->is_encrypted) return true;
+        sync->is_encrypted = true;
+        record_put_chat(client, sync);
+        return true;
     case KITH_E_AGAIN: secure_want(secure, &wants); return false;
     case KITH_E_DENIED:
         outbox_give_up(client, entry, CODE_FORBIDDEN, false);

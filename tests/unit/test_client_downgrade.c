@@ -1,0 +1,141 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "base/prng.h"
+#include "libkith/kith.h"
+
+/* A server that says of an encrypted chat that it is none: nothing of it is shown, and nothing goes out in the open. */
+#define CHAT "0198f3c2-0000-4000-8000-00000000c4a7"
+
+struct link {
+    struct kith_prng prng;
+    struct kith_client *client;
+    struct kith_message last; /* without its slices */
+    size_t shown, text_bytes, sends_with_text;
+};
+
+static const struct kith_time now = {.mono_ms = 1000, .wall_ms = 1800000000000};
+
+static void random_of(void *arg, void *out, size_t len)
+{
+    kith_prng_bytes(arg, out, len);
+}
+
+static void run(struct link *link)
+{
+    struct kith_effect e;
+
+    while (kith_client_next(link->client, &e) == KITH_OK) {
+        if (e.kind == KITH_EFFECT_PERSIST) kith_client_persisted(link->client);
+        if (e.kind == KITH_EFFECT_CONNECT) kith_client_connected(link->client, now);
+        if (e.kind == KITH_EFFECT_SEND)
+            link->sends_with_text += memmem(e.bytes.ptr, e.bytes.len, "a secret", 8) != NULL;
+        if (e.kind != KITH_EFFECT_MESSAGE) continue;
+        link->shown++;
+        link->last = e.message;
+        link->text_bytes = e.message.body.len;
+    }
+}
+
+static void say(struct link *link, const char *frame)
+{
+    uint8_t bytes[1024];
+    size_t len = strlen(frame) + 1; /* with its NUL */
+
+    assert_true(len <= sizeof bytes);
+    memcpy(bytes, frame, len);
+    kith_client_bytes(link->client, now, bytes, len);
+    run(link);
+}
+
+static void link_open(struct link *link)
+{
+    struct kith_client_config config = {.encrypts = true, .random = random_of};
+
+    *link = (struct link){0};
+    kith_prng_seed(&link->prng, 1);
+    config.random_arg = &link->prng;
+    config.user.id.raw[0] = 1;
+    config.device.id.raw[0] = 2;
+    link->client = kith_client_new(&config);
+    assert_non_null(link->client);
+    kith_client_token(link->client, now, kith_slice_str("token"));
+    kith_client_start(link->client, now);
+    run(link);
+    kith_client_tick(link->client, now);
+    run(link);
+    say(link, "CONNECTED\nversion:1.2\n\n");
+}
+
+static void event(struct link *link, unsigned seq, const char *type, const char *encrypted, const char *body)
+{
+    char frame[512];
+
+    (void)snprintf(frame, sizeof frame,
+                   "MESSAGE\nsubscription:inbox\nmessage-id:%u\nack:%u\ndestination:/chat/" CHAT
+                   "\nseq:%u\ntype:%s\nencrypted:%s\ncontent-type:text/plain\n\n%s",
+                   seq, seq, seq, type, encrypted, body);
+    say(link, frame);
+}
+
+static void test_client_downgrade__what_is_said_in_the_open_is_not_shown_where_all_is_sealed(void **state)
+{
+    struct link link;
+
+    (void)state;
+    link_open(&link);
+    event(&link, 1, "created", "true", "{}");
+    event(&link, 2, "message", "false", "believe me");
+    assert_int_equal(link.shown, 2);
+    assert_int_equal(link.last.unreadable, KITH_E_DENIED);
+    assert_false(link.last.has_body);
+    assert_int_equal(link.text_bytes, 0);
+    kith_client_free(link.client);
+}
+
+static void test_client_downgrade__a_chat_that_was_never_encrypted_is_shown(void **state)
+{
+    struct link link;
+
+    (void)state;
+    link_open(&link);
+    event(&link, 1, "created", "false", "{}");
+    event(&link, 2, "message", "false", "hello");
+    assert_int_equal(link.last.unreadable, KITH_OK);
+    assert_int_equal(link.text_bytes, 5);
+    kith_client_free(link.client);
+}
+
+static void test_client_downgrade__nothing_goes_out_in_the_open(void **state)
+{
+    struct kith_send send = {
+        .encrypted = false, .content_type = kith_slice_str("text/plain"), .body = kith_slice_str("a secret")};
+    struct link link;
+    struct msg_id id;
+
+    (void)state;
+    link_open(&link);
+    assert_int_equal(kith_uuid_parse(kith_slice_str(CHAT), &send.chat.id), KITH_OK);
+    event(&link, 1, "created", "true", "{}");
+    assert_int_equal(kith_client_send(link.client, now, &send, &id), KITH_OK);
+    run(&link);
+    assert_int_equal(link.sends_with_text, 0);
+    assert_int_equal(kith_client_outbox_count(link.client), 1); /* it waits for keys */
+    kith_client_free(link.client);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_client_downgrade__what_is_said_in_the_open_is_not_shown_where_all_is_sealed),
+        cmocka_unit_test(test_client_downgrade__a_chat_that_was_never_encrypted_is_shown),
+        cmocka_unit_test(test_client_downgrade__nothing_goes_out_in_the_open),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
