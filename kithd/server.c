@@ -71,8 +71,9 @@ static void join(struct serving *serving)
     (void)pthread_join(serving->thread, NULL);
 }
 
-/* Connections first, then the log, then the loops: the log hands over what it has, and for that each loop must run. What
- * was acknowledged is durable already, what was not may still be refused. */
+/* Connections first, then the log, then the loops: the log hands over what it has, and for that each loop must run; and
+ * each loop tells the others what it stored, so none may leave before all have. What was acknowledged is durable
+ * already, what was not may still be refused. */
 static void threads_stop(struct server *server)
 {
     atomic_store(&server->draining, true);
@@ -83,6 +84,8 @@ static void threads_stop(struct server *server)
         (void)pthread_join(server->log_thread, NULL);
     }
     each_thread(server, serving_end);
+    each_thread(server, wait_until_quiet);
+    each_thread(server, serving_leave);
     each_thread(server, join);
 }
 

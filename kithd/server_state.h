@@ -89,8 +89,10 @@ KITH_MUST_USE kith_err serving_open(struct server *server, unsigned index);     
 void serving_start(struct serving *serving); /* arms what waits for the replay; before the thread runs */
 /* Any thread: closes the connections, and posts server->quiet when nothing they began is under way any more. */
 void serving_stop(struct serving *serving);
-void serving_end(
-    struct serving *serving); /* any thread, after the log is closed: ends the loop when its rows are stored */
+/* Any thread, after the log is closed: posts server->quiet when this loop's rows are stored and their news sent. */
+void serving_end(struct serving *serving);
+/* Any thread, after every loop's serving_end(): what the loops posted to each other is served, then this one ends. */
+void serving_leave(struct serving *serving);
 void serving_close(struct serving *serving); /* after the thread ended */
 /* route.c */
 void route_request(void *arg, struct http_exchange *exchange);

@@ -325,7 +325,7 @@ static void end_fire(struct loop_timer *timer)
     struct serving *serving = serving_of_stopping(timer);
 
     if (shard_owner_caught_up(serving->owner) || loop_now_ms(serving->loop) >= serving->stop_deadline_ms)
-        loop_epoll_stop(serving->loop);
+        (void)sem_post(&serving->server->quiet);
     else
         stop_step(serving, end_fire, STOP_POLL_MS);
 }
@@ -341,6 +341,19 @@ static void end_run(struct loop_task *task)
 void serving_end(struct serving *serving)
 {
     serving->stop_task.run = end_run;
+    loop_post(serving->loop, &serving->stop_task);
+}
+
+static void leave_run(struct loop_task *task)
+{
+    struct serving *serving = (struct serving *)((char *)task - offsetof(struct serving, stop_task));
+
+    loop_epoll_stop(serving->loop);
+}
+
+void serving_leave(struct serving *serving)
+{
+    serving->stop_task.run = leave_run;
     loop_post(serving->loop, &serving->stop_task);
 }
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+TEXT_SHOWN = 8000
 START_TIMEOUT_S = 60.0
 
 
@@ -126,6 +127,8 @@ class Kithd:
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(timeout=30)
         self.process = None
+        if code != 0:
+            print(f"kithd ended with {code}:\n{self.text()[-TEXT_SHOWN:]}")  # pytest shows it with the failure.
         return code
 
     def close(self) -> None:
