@@ -207,6 +207,8 @@ struct e2e_account *secure_account_new(struct kith_client *client); /* secure_ac
 kith_err secure_init(struct kith_client *client);
 void secure_deinit(struct kith_client *client);
 bool secure_on(const struct kith_client *client);
+/** The two people of a direct chat, lent until they change; count 0: none of ours, or a group; NULL: not asked yet. */
+const struct chat_members *secure_members_of(const struct kith_client *client, struct chat_id chat);
 /** Whether it may go out: its `sealed` is there, or none is needed. Else what is missing is wanted, or it has failed. */
 bool secure_seal(struct kith_client *client, struct outbox_entry *entry);
 /** STALE_DEVICES: it is sealed anew, for what the server says then. */

@@ -56,7 +56,7 @@ void secure_link(struct kith_client *client)
 
 /* ------------------------------------------------------------------------------------------------ out */
 
-static const struct chat_members *members_of(const struct kith_client *client, struct chat_id chat)
+const struct chat_members *secure_members_of(const struct kith_client *client, struct chat_id chat)
 {
     struct chat_members **found = kith_map_find(&client->secure.members, &chat);
 
@@ -77,7 +77,7 @@ bool secure_seal(struct kith_client *client, struct outbox_entry *entry)
 
     if (secure->account == NULL || !entry->encrypted || kith_buf_len(&entry->sealed) > 0) return true;
     if (e2e_account_state(secure->account) != E2E_ACCOUNT_READY) return false;
-    members = members_of(client, entry->chat);
+    members = secure_members_of(client, entry->chat);
     if (members == NULL) {
         secure->wants_members = entry->chat;
         return false;
@@ -109,7 +109,7 @@ bool secure_seal(struct kith_client *client, struct outbox_entry *entry)
 
 void secure_stale(struct kith_client *client, struct outbox_entry *entry)
 {
-    const struct chat_members *members = members_of(client, entry->chat);
+    const struct chat_members *members = secure_members_of(client, entry->chat);
 
     kith_buf_deinit(&entry->sealed);
     record_put_outbox(client, entry);
@@ -154,7 +154,7 @@ kith_err secure_echo_add(struct kith_client *client, const struct outbox_entry *
 /* Who is in a direct chat cannot change; a server that says so later is not believed. */
 void kith_client_members(struct kith_client *client, struct chat_id chat, const struct user_id *users, size_t count)
 {
-    const struct chat_members *known = members_of(client, chat);
+    const struct chat_members *known = secure_members_of(client, chat);
     struct chat_members *members, **place = NULL;
     bool is_ours = count == 2 && kith_uuid_eq(users[0].id, client->config.user.id) !=
                                      kith_uuid_eq(users[1].id, client->config.user.id);

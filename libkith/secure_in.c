@@ -30,6 +30,28 @@ static void show_own(struct kith_client *client, struct kith_message *message)
     outbox_entry_free(entry);
 }
 
+/* Nobody but a chat's people may write in it, whatever the server hands out: what another one encrypted is not opened. */
+static kith_err sender_check(struct kith_client *client, const struct kith_message *message)
+{
+    const struct chat_members *members = secure_members_of(client, message->chat);
+
+    if (members == NULL) {
+        client->secure.wants_members = message->chat;
+        return KITH_E_AGAIN;
+    }
+    for (uint32_t i = 0; i < members->count; i++)
+        if (memcmp(members->users[i], message->sender.id.raw, sizeof members->users[i]) == 0) return KITH_OK;
+    return KITH_E_DENIED;
+}
+
+static void show_closed(struct kith_client *client, struct kith_message *message, kith_err why)
+{
+    message->has_body = false;
+    message->body = (struct kith_slice){0};
+    message->unreadable = why;
+    inbox_show(client, message);
+}
+
 /* False: it waits for something. pending: its place among those that wait; NULL: none yet. */
 static bool open_and_show(struct kith_client *client, struct kith_message *message, const struct pending *pending)
 {
@@ -50,6 +72,12 @@ static bool open_and_show(struct kith_client *client, struct kith_message *messa
     }
     if (!message->has_body) { /* not for this device: it was not in the sender's lists */
         inbox_show(client, message);
+        return true;
+    }
+    err = sender_check(client, message);
+    if (err == KITH_E_AGAIN) return false;
+    if (err != KITH_OK) {
+        show_closed(client, message, err);
         return true;
     }
     if (pending != NULL) {

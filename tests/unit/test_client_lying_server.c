@@ -9,14 +9,21 @@
 #include "base/prng.h"
 #include "libkith/kith.h"
 
-/* A server that says of an encrypted chat that it is none: nothing of it is shown, and nothing goes out in the open. */
-#define CHAT "0198f3c2-0000-4000-8000-00000000c4a7"
+/*
+ * What a client does not believe. Of an encrypted chat that it is none: nothing of it is shown, and nothing goes out in the
+ * open. Of a message that one who is not in the chat wrote it: it is not opened, however well it is encrypted.
+ */
+#define CHAT     "0198f3c2-0000-4000-8000-00000000c4a7"
+#define FRIEND   "03000000-0000-4000-8000-000000000000"
+#define STRANGER "04000000-0000-4000-8000-000000000000"
+#define DEVICE   "05000000-0000-4000-8000-000000000000"
 
 struct link {
     struct kith_prng prng;
     struct kith_client *client;
     struct kith_message last; /* without its slices */
     size_t shown, text_bytes, sends_with_text;
+    struct kith_fetch fetch; /* the last that was asked for */
 };
 
 static const struct kith_time now = {.mono_ms = 1000, .wall_ms = 1800000000000};
@@ -35,6 +42,7 @@ static void run(struct link *link)
         if (e.kind == KITH_EFFECT_CONNECT) kith_client_connected(link->client, now);
         if (e.kind == KITH_EFFECT_SEND)
             link->sends_with_text += memmem(e.bytes.ptr, e.bytes.len, "a secret", 8) != NULL;
+        if (e.kind == KITH_EFFECT_FETCH) link->fetch = e.fetch;
         if (e.kind != KITH_EFFECT_MESSAGE) continue;
         link->shown++;
         link->last = e.message;
@@ -83,7 +91,7 @@ static void event(struct link *link, unsigned seq, const char *type, const char 
     say(link, frame);
 }
 
-static void test_client_downgrade__what_is_said_in_the_open_is_not_shown_where_all_is_sealed(void **state)
+static void test_client_lying_server__what_is_said_in_the_open_is_not_shown_where_all_is_sealed(void **state)
 {
     struct link link;
 
@@ -98,7 +106,7 @@ static void test_client_downgrade__what_is_said_in_the_open_is_not_shown_where_a
     kith_client_free(link.client);
 }
 
-static void test_client_downgrade__a_chat_that_was_never_encrypted_is_shown(void **state)
+static void test_client_lying_server__a_chat_that_was_never_encrypted_is_shown(void **state)
 {
     struct link link;
 
@@ -111,7 +119,7 @@ static void test_client_downgrade__a_chat_that_was_never_encrypted_is_shown(void
     kith_client_free(link.client);
 }
 
-static void test_client_downgrade__nothing_goes_out_in_the_open(void **state)
+static void test_client_lying_server__nothing_goes_out_in_the_open(void **state)
 {
     struct kith_send send = {
         .encrypted = false, .content_type = kith_slice_str("text/plain"), .body = kith_slice_str("a secret")};
@@ -129,12 +137,80 @@ static void test_client_downgrade__nothing_goes_out_in_the_open(void **state)
     kith_client_free(link.client);
 }
 
+static void sealed_event(struct link *link, unsigned seq, const char *sender)
+{
+    char frame[512];
+
+    (void)snprintf(frame, sizeof frame,
+                   "MESSAGE\nsubscription:inbox\nmessage-id:%u\nack:%u\ndestination:/chat/" CHAT
+                   "\nseq:%u\ntype:message\nencrypted:true\nsender:%s\nsender-device:" DEVICE
+                   "\ncontent-type:application/vnd.kith.e2ee\n\nnot a ciphertext",
+                   seq, seq, seq, sender);
+    say(link, frame);
+}
+
+static void tell_members(struct link *link)
+{
+    struct user_id users[2] = {0};
+    struct chat_id chat;
+
+    users[0].id.raw[0] = 1; /* link_open()'s */
+    assert_int_equal(kith_uuid_parse(kith_slice_str(FRIEND), &users[1].id), KITH_OK);
+    assert_int_equal(kith_uuid_parse(kith_slice_str(CHAT), &chat.id), KITH_OK);
+    kith_client_members(link->client, chat, users, 2);
+}
+
+static void test_client_lying_server__a_stranger_does_not_write_in_a_chat_of_two(void **state)
+{
+    struct link link;
+
+    (void)state;
+    link_open(&link);
+    tell_members(&link);
+    sealed_event(&link, 1, STRANGER);
+    assert_int_equal(link.shown, 1);
+    assert_int_equal(link.last.unreadable, KITH_E_DENIED);
+    assert_false(link.last.has_body);
+    assert_int_equal(link.text_bytes, 0);
+    sealed_event(&link, 2, FRIEND); /* opening it is tried */
+    assert_int_equal(link.shown, 2);
+    assert_int_not_equal(link.last.unreadable, KITH_E_DENIED);
+    kith_client_free(link.client);
+}
+
+static void test_client_lying_server__who_is_in_the_chat_is_asked_before_anything_is_opened(void **state)
+{
+    struct link link;
+
+    (void)state;
+    link_open(&link);
+    assert_int_equal(link.fetch.kind, KITH_FETCH_KEYS);
+    sealed_event(&link, 1, STRANGER);
+    assert_int_equal(link.shown, 0);
+    kith_client_keys(link.client, true, 1, 100, 100);
+    kith_client_fetched(link.client, now, true);
+    run(&link);
+    for (int i = 0; i < 4 && link.fetch.kind != KITH_FETCH_MEMBERS; i++) { /* the own list, the upload */
+        kith_client_fetched(link.client, now, true);
+        run(&link);
+    }
+    assert_int_equal(link.fetch.kind, KITH_FETCH_MEMBERS);
+    tell_members(&link);
+    kith_client_fetched(link.client, now, true);
+    run(&link);
+    assert_int_equal(link.shown, 1);
+    assert_int_equal(link.last.unreadable, KITH_E_DENIED);
+    kith_client_free(link.client);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_client_downgrade__what_is_said_in_the_open_is_not_shown_where_all_is_sealed),
-        cmocka_unit_test(test_client_downgrade__a_chat_that_was_never_encrypted_is_shown),
-        cmocka_unit_test(test_client_downgrade__nothing_goes_out_in_the_open),
+        cmocka_unit_test(test_client_lying_server__what_is_said_in_the_open_is_not_shown_where_all_is_sealed),
+        cmocka_unit_test(test_client_lying_server__a_chat_that_was_never_encrypted_is_shown),
+        cmocka_unit_test(test_client_lying_server__nothing_goes_out_in_the_open),
+        cmocka_unit_test(test_client_lying_server__a_stranger_does_not_write_in_a_chat_of_two),
+        cmocka_unit_test(test_client_lying_server__who_is_in_the_chat_is_asked_before_anything_is_opened),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
