@@ -36,6 +36,7 @@ struct outbox_entry {
 struct chat_sync {
     struct chat_id chat;
     uint64_t applied_up_to; /* every numbered event up to here was shown; 0: none came yet */
+    uint64_t hole_up_to;    /* the stream jumped over what is up to here, and was asked again; not kept */
     uint64_t read_up_to;    /* of this person, as this device said */
     struct msg_id accepted; /* this device's newest message that has its number: `after` of the next */
     uint64_t held_until_ms; /* refused for now: nothing of this chat is sent before */

@@ -137,6 +137,32 @@ static void pin_encryption(struct chat_sync *sync, struct kith_message *message)
     message->body = (struct kith_slice){0};
 }
 
+/*
+ * A break of the stream's promise. The first time nothing of it is acknowledged, so nothing is lost: a new connection streams
+ * from the cursor. A server that jumps at the same place again does not have what is missing: it is shown as a gap, and the
+ * chat goes on.
+ */
+static bool is_hole_taken(struct kith_client *client, struct chat_sync *sync, const struct kith_message *message,
+                          uint64_t first)
+{
+    struct kith_message gap = {.chat = sync->chat,
+                               .gap_from = sync->applied_up_to + 1,
+                               .seq = first - 1,
+                               .encrypted = message->encrypted,
+                               .type = kith_slice_str("gap")};
+
+    client->stats.holes++;
+    if (sync->hole_up_to != first - 1) {
+        sync->hole_up_to = first - 1;
+        link_down(client, CODE_MALFORMED, 0);
+        return false;
+    }
+    sync->applied_up_to = first - 1;
+    client->stats.gaps++;
+    secure_event(client, &gap);
+    return true;
+}
+
 /* The stream's promise: per chat ascending without a hole, what is gone is announced as a gap (docs/wire/inbox.md). */
 static void numbered(struct kith_client *client, const struct stomp_frame *frame, struct chat_id chat)
 {
@@ -145,12 +171,8 @@ static void numbered(struct kith_client *client, const struct stomp_frame *frame
     uint64_t first = message.gap_from > 0 ? message.gap_from : message.seq;
 
     if (sync == NULL || message.seq == 0 || is_repeat(client, sync, frame, message.seq)) return;
-    if (sync->applied_up_to > 0 && first > sync->applied_up_to + 1) {
-        /* Not acknowledged, so not lost: a new connection streams from the cursor. */
-        client->stats.holes++;
-        link_down(client, CODE_MALFORMED, 0);
+    if (sync->applied_up_to > 0 && first > sync->applied_up_to + 1 && !is_hole_taken(client, sync, &message, first))
         return;
-    }
     sync->applied_up_to = message.seq;
     if (secure_on(client)) pin_encryption(sync, &message);
     record_put_chat(client, sync);

@@ -215,7 +215,7 @@ KITH_MUST_USE kith_err kith_record_mail(struct kith_slice key, struct kith_slice
 struct kith_client_stats {
     uint64_t sent, resent, accepted, refused, failed; /* outbox */
     uint64_t applied, duplicates, gaps, holes,
-        acks;           /* inbox; holes: breaks of the stream's promise, healed by reconnecting */
+        acks;           /* inbox; holes: breaks of the stream's promise, healed by reconnecting, or shown as a gap */
     uint64_t unflagged; /* of the duplicates: without redelivered:true */
     uint64_t mail;      /* items of the mailbox that came the first time */
     uint64_t connects, persists;

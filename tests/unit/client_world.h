@@ -41,6 +41,7 @@ struct world {
     struct stomp_reader reader;
     struct w_message log[W_MESSAGES_MAX]; /* seq is index + 1 */
     uint64_t log_count, cursor, sent_up_to;
+    uint64_t lost;              /* a seq that the server has not any more, and says nothing about; 0: none */
     enum kith_code refuse_next; /* CODE_OK: take it */
     uint32_t refuse_count;
     struct msg_id last_accepted;
@@ -146,6 +147,7 @@ static inline void w_stream(struct world *w)
         char destination[6 + KITH_UUID_TEXT_LEN + 1] = "/chat/", ack[32];
         struct stomp_writer s;
 
+        if (w->sent_up_to == w->lost) continue;
         kith_uuid_format(w->chat.id, destination + 6);
         (void)snprintf(ack, sizeof ack, "%llu", (unsigned long long)w->sent_up_to);
         stomp_begin(&s, &w->to_client, STOMP_MESSAGE);

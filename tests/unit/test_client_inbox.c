@@ -85,6 +85,24 @@ static void test_client_inbox__a_hole_is_not_taken_but_healed(void **state)
     w_close(&w);
 }
 
+static void test_client_inbox__a_hole_that_stays_is_a_gap(void **state)
+{
+    struct world w;
+    struct kith_client_stats stats;
+
+    (void)state;
+    w_open(&w, 5);
+    for (int i = 0; i < 5; i++) w_other_writes(&w, "m");
+    w.lost = 4;
+    assert_true(w_pass(&w, 100000));
+    kith_client_stats(w.client, &stats);
+    assert_int_equal(stats.holes, 2);
+    assert_int_equal(stats.gaps, 1);
+    shown_once_and_in_order(&w, 5); /* the fourth as a gap */
+    assert_int_equal(w.cursor, 5);
+    w_close(&w);
+}
+
 static void test_client_link__a_replaced_device_does_not_fight(void **state)
 {
     struct world w;
@@ -164,6 +182,7 @@ int main(void)
         cmocka_unit_test(test_client_inbox__i_e6_a_crash_before_any_effect_shows_nothing_twice),
         cmocka_unit_test(test_client_inbox__a_lost_connection_at_any_moment_resumes),
         cmocka_unit_test(test_client_inbox__a_hole_is_not_taken_but_healed),
+        cmocka_unit_test(test_client_inbox__a_hole_that_stays_is_a_gap),
         cmocka_unit_test(test_client_link__a_replaced_device_does_not_fight),
         cmocka_unit_test(test_client_link__asks_for_a_token_when_the_old_one_ended),
         cmocka_unit_test(test_client_link__a_silent_server_is_left),
