@@ -165,6 +165,12 @@ static bool may_send(const struct kith_client *client, const struct outbox_entry
     return true;
 }
 
+/* Whatever the host said when it was written, and whenever that was: only what went out in the open before is repeated so. */
+static void pin_entry(const struct kith_client *client, struct outbox_entry *entry, const struct chat_sync *sync)
+{
+    if (secure_on(client) && sync->is_encrypted && !entry->was_on_wire) entry->encrypted = true;
+}
+
 void outbox_pump(struct kith_client *client)
 {
     if (client->link != LINK_UP) return;
@@ -173,7 +179,9 @@ void outbox_pump(struct kith_client *client)
         next = entry->next;
         if (client->in_flight >= in_flight_limit(client)) return;
         sync = chat_sync_of(client, entry->chat);
-        if (sync == NULL || !may_send(client, entry, sync) || !secure_seal(client, entry)) continue;
+        if (sync == NULL) continue;
+        pin_entry(client, entry, sync);
+        if (!may_send(client, entry, sync) || !secure_seal(client, entry)) continue;
         if (!entry->was_on_wire) {
             /* Durable before it leaves: a message that may be out there must never get another id. */
             entry->was_on_wire = true;
@@ -331,12 +339,9 @@ kith_err kith_client_send(struct kith_client *client, struct kith_time now, cons
                                 .encrypted = send->encrypted,
                                 .created_ms = now.wall_ms,
                                 .expires_ms = send->expires_ms};
-    struct chat_sync *const *sync = kith_map_find(&client->chats, &send->chat);
     struct outbox_entry *entry;
 
     client->now = now;
-    /* Whatever the host was told of the chat since. */
-    if (secure_on(client) && sync != NULL && (*sync)->is_encrypted) head.encrypted = true;
     if (client->outbox_count >= KITH_OUTBOX_ENTRIES_MAX) return KITH_E_FULL;
     if (send->body.len > KITH_MESSAGE_BYTES_MAX || send->content_type.len > KITH_CONTENT_TYPE_BYTES_MAX)
         return KITH_E_TOOBIG;

@@ -61,9 +61,9 @@ static void say(struct link *link, const char *frame)
     run(link);
 }
 
-static void link_open(struct link *link)
+static void link_open(struct link *link, uint32_t in_flight_max)
 {
-    struct kith_client_config config = {.encrypts = true, .random = random_of};
+    struct kith_client_config config = {.encrypts = true, .random = random_of, .in_flight_max = in_flight_max};
 
     *link = (struct link){0};
     kith_prng_seed(&link->prng, 1);
@@ -96,7 +96,7 @@ static void test_client_lying_server__what_is_said_in_the_open_is_not_shown_wher
     struct link link;
 
     (void)state;
-    link_open(&link);
+    link_open(&link, 8);
     event(&link, 1, "created", "true", "{}");
     event(&link, 2, "message", "false", "believe me");
     assert_int_equal(link.shown, 2);
@@ -111,7 +111,7 @@ static void test_client_lying_server__a_chat_that_was_never_encrypted_is_shown(v
     struct link link;
 
     (void)state;
-    link_open(&link);
+    link_open(&link, 8);
     event(&link, 1, "created", "false", "{}");
     event(&link, 2, "message", "false", "hello");
     assert_int_equal(link.last.unreadable, KITH_OK);
@@ -127,13 +127,64 @@ static void test_client_lying_server__nothing_goes_out_in_the_open(void **state)
     struct msg_id id;
 
     (void)state;
-    link_open(&link);
+    link_open(&link, 8);
     assert_int_equal(kith_uuid_parse(kith_slice_str(CHAT), &send.chat.id), KITH_OK);
     event(&link, 1, "created", "true", "{}");
     assert_int_equal(kith_client_send(link.client, now, &send, &id), KITH_OK);
     run(&link);
     assert_int_equal(link.sends_with_text, 0);
     assert_int_equal(kith_client_outbox_count(link.client), 1); /* it waits for keys */
+    kith_client_free(link.client);
+}
+
+/* The client learns that the chat is encrypted while one message is on the wire and another waits for its turn. */
+static void test_client_lying_server__what_waited_before_does_not_go_out_in_the_open_either(void **state)
+{
+    struct kith_send send = {
+        .encrypted = false, .content_type = kith_slice_str("text/plain"), .body = kith_slice_str("a secret")};
+    char receipt[128], text[KITH_UUID_TEXT_LEN + 1];
+    struct msg_id first, second;
+    struct link link;
+
+    (void)state;
+    link_open(&link, 1);
+    assert_int_equal(kith_uuid_parse(kith_slice_str(CHAT), &send.chat.id), KITH_OK);
+    assert_int_equal(kith_client_send(link.client, now, &send, &first), KITH_OK);
+    assert_int_equal(kith_client_send(link.client, now, &send, &second), KITH_OK);
+    run(&link);
+    assert_int_equal(link.sends_with_text, 1);
+    event(&link, 1, "created", "true", "{}");
+    kith_uuid_format(first.id, text);
+    (void)snprintf(receipt, sizeof receipt, "RECEIPT\nreceipt-id:%s\nmessage-id:%s\nseq:2\n\n", text, text);
+    say(&link, receipt);
+    assert_int_equal(kith_client_outbox_count(link.client), 1);
+    assert_int_equal(link.sends_with_text, 1);
+    kith_client_free(link.client);
+}
+
+static void test_client_lying_server__what_was_refused_is_not_tried_again_in_the_open(void **state)
+{
+    struct kith_send send = {
+        .encrypted = false, .content_type = kith_slice_str("text/plain"), .body = kith_slice_str("a secret")};
+    char refusal[160], text[KITH_UUID_TEXT_LEN + 1];
+    struct msg_id first, again;
+    struct link link;
+
+    (void)state;
+    link_open(&link, 1);
+    assert_int_equal(kith_uuid_parse(kith_slice_str(CHAT), &send.chat.id), KITH_OK);
+    assert_int_equal(kith_client_send(link.client, now, &send, &first), KITH_OK);
+    run(&link);
+    kith_uuid_format(first.id, text);
+    (void)snprintf(refusal, sizeof refusal,
+                   "MESSAGE\nsubscription:errors\nmessage-id:e1\ndestination:/errors\nclient-id:%s\ncode:FORBIDDEN\n\n",
+                   text);
+    say(&link, refusal);
+    event(&link, 1, "created", "true", "{}");
+    assert_int_equal(kith_client_outbox_retry(link.client, now, first, &again), KITH_OK);
+    assert_false(kith_uuid_eq(first.id, again.id)); /* it was refused, so it is a message of its own */
+    run(&link);
+    assert_int_equal(link.sends_with_text, 1);
     kith_client_free(link.client);
 }
 
@@ -165,7 +216,7 @@ static void test_client_lying_server__a_stranger_does_not_write_in_a_chat_of_two
     struct link link;
 
     (void)state;
-    link_open(&link);
+    link_open(&link, 8);
     tell_members(&link);
     sealed_event(&link, 1, STRANGER);
     assert_int_equal(link.shown, 1);
@@ -183,7 +234,7 @@ static void test_client_lying_server__who_is_in_the_chat_is_asked_before_anythin
     struct link link;
 
     (void)state;
-    link_open(&link);
+    link_open(&link, 8);
     assert_int_equal(link.fetch.kind, KITH_FETCH_KEYS);
     sealed_event(&link, 1, STRANGER);
     assert_int_equal(link.shown, 0);
@@ -209,6 +260,8 @@ int main(void)
         cmocka_unit_test(test_client_lying_server__what_is_said_in_the_open_is_not_shown_where_all_is_sealed),
         cmocka_unit_test(test_client_lying_server__a_chat_that_was_never_encrypted_is_shown),
         cmocka_unit_test(test_client_lying_server__nothing_goes_out_in_the_open),
+        cmocka_unit_test(test_client_lying_server__what_waited_before_does_not_go_out_in_the_open_either),
+        cmocka_unit_test(test_client_lying_server__what_was_refused_is_not_tried_again_in_the_open),
         cmocka_unit_test(test_client_lying_server__a_stranger_does_not_write_in_a_chat_of_two),
         cmocka_unit_test(test_client_lying_server__who_is_in_the_chat_is_asked_before_anything_is_opened),
     };
