@@ -61,7 +61,7 @@ struct effect_node {
     uint8_t bytes[]; /* what the effect's slices point to */
 };
 
-/* A message that cannot be opened yet; everything of its chat waits behind it. The record 'Q'. */
+/* A message that cannot be opened yet, or is shown behind such a one of its chat. The record 'Q'. */
 struct pending {
     struct pending *next; /* in the order in which they came */
     struct kith_message message;
@@ -101,7 +101,7 @@ struct secure {
     } cooling[SECURE_COOLING_MAX];
     uint32_t cooling_next;
     struct kith_map members; /* chat_id: struct chat_members * */
-    struct pending *pending_first, *pending_last;
+    struct pending *pending_first;
     struct outbox_entry *echoes; /* accepted, and not seen in the stream yet: the record 'W' */
 };
 
@@ -229,6 +229,7 @@ void secure_link(struct kith_client *client);
 uint64_t secure_next_ms(const struct kith_client *client);
 /** Records being loaded: the pending come in the order of their numbers. */
 struct pending *secure_pending_add(struct kith_client *client, const struct kith_message *message);
+void secure_pending_free(struct pending *one); /* wiped */
 kith_err secure_echo_add(struct kith_client *client, const struct outbox_entry *head, struct kith_slice content_type,
                          struct kith_slice body);
 

@@ -210,11 +210,25 @@ void outbox_reset_wire(struct kith_client *client)
     while (kith_map_next(&client->chats, &at, &key, (void **)&sync)) (*sync)->held_until_ms = 0;
 }
 
+/* The host did not write it, and hears nothing of it but its place in the stream. */
+static bool is_step(const struct outbox_entry *entry)
+{
+    return kith_slice_eq(kith_slice_of(entry->bytes, entry->content_type_len), kith_content_type(KITH_CONTENT_STEP));
+}
+
+static void tell_sent(struct kith_client *client, const struct outbox_entry *entry, uint64_t seq)
+{
+    struct kith_effect *effect = effect_add(client, KITH_EFFECT_SENT, 0, NULL);
+
+    effect->chat = entry->chat;
+    effect->id = entry->id;
+    effect->seq = seq;
+}
+
 void outbox_accepted(struct kith_client *client, struct msg_id id, uint64_t seq)
 {
     struct outbox_entry *entry = outbox_find(client, id);
     struct chat_sync *sync;
-    struct kith_effect *effect;
 
     if (entry == NULL) return; /* answered before: by its receipt, or by seeing it in the stream */
     sync = chat_sync_of(client, entry->chat);
@@ -222,10 +236,7 @@ void outbox_accepted(struct kith_client *client, struct msg_id id, uint64_t seq)
     if (kith_uuid_cmp(id.id, sync->accepted.id) > 0) sync->accepted = id;
     sync->refusals = 0;
     record_put_chat(client, sync);
-    effect = effect_add(client, KITH_EFFECT_SENT, 0, NULL);
-    effect->chat = entry->chat;
-    effect->id = id;
-    effect->seq = seq;
+    if (!is_step(entry)) tell_sent(client, entry, seq);
     client->stats.accepted++;
     outbox_unlink(client, entry);
     if (!secure_accepted(client, entry, seq)) outbox_entry_free(entry);
@@ -233,8 +244,14 @@ void outbox_accepted(struct kith_client *client, struct msg_id id, uint64_t seq)
 
 void outbox_give_up(struct kith_client *client, struct outbox_entry *entry, enum kith_code code, bool is_unknown)
 {
-    struct kith_effect *effect = effect_add(client, KITH_EFFECT_FAILED, 0, NULL);
+    struct kith_effect *effect;
 
+    client->stats.failed++;
+    if (is_step(entry)) { /* the sender asks again with its next message */
+        outbox_remove(client, entry);
+        return;
+    }
+    effect = effect_add(client, KITH_EFFECT_FAILED, 0, NULL);
     entry->state = is_unknown ? KITH_OUTBOX_UNKNOWN : KITH_OUTBOX_FAILED;
     entry->code = code;
     record_put_outbox(client, entry);
@@ -242,7 +259,6 @@ void outbox_give_up(struct kith_client *client, struct outbox_entry *entry, enum
     effect->id = entry->id;
     effect->code = code;
     effect->is_unknown = is_unknown;
-    client->stats.failed++;
 }
 
 static void hold(struct kith_client *client, struct chat_sync *sync, uint64_t retry_after_ms)

@@ -11,7 +11,7 @@
  *   'B' seq                an item of the mailbox (keeps_mail)
  *   'R' chat (16) user     somebody's watermarks there
  *   'S'                    the device's id stamp and order
- *   'Q' chat (16) seq      a message that cannot be opened yet
+ *   'Q' chat (16) seq      a message that cannot be opened yet, or is shown behind one
  *   'W' id (16)            a message that the server has numbered, and the stream has not brought yet
  *   'D' chat (16)          the two people of a direct chat, as they were when it was first written in
  *   'E' …                  the device's keys, sessions and what it has pinned (libkith/e2ee/account_impl.h)

@@ -4,8 +4,8 @@
 
 /*
  * The encrypting part of a client. Out, here: an entry of the outbox is sealed when its turn comes, and waits while lists or
- * sessions are missing. In (secure_in.c): what cannot be opened yet is stored and acknowledged, and holds up its chat until
- * it can, so the order of a chat is the same for the person whatever had to be fetched (secure_fetch.c).
+ * sessions are missing. In (secure_in.c): what cannot be opened yet is stored and acknowledged, and what follows in its chat is
+ * opened and shown behind it, so the order of a chat is the same for the person whatever had to be fetched (secure_fetch.c).
  */
 
 kith_err secure_init(struct kith_client *client)
@@ -31,7 +31,7 @@ void secure_deinit(struct kith_client *client)
     if (secure->account != NULL) kith_map_deinit(&secure->members);
     while (secure->pending_first != NULL) {
         struct pending *next = secure->pending_first->next;
-        free(secure->pending_first);
+        secure_pending_free(secure->pending_first);
         secure->pending_first = next;
     }
     while (secure->echoes != NULL) {

@@ -2,6 +2,7 @@
 
 #include "base/mutant.h"
 #include "libkith/client.h"
+#include "libkith/crypto/secret.h"
 
 /* Events of the stream: opened and shown, in the order of their chat. */
 
@@ -44,41 +45,39 @@ static kith_err sender_check(struct kith_client *client, const struct kith_messa
     return KITH_E_DENIED;
 }
 
-static void show_closed(struct kith_client *client, struct kith_message *message, kith_err why)
+/* Nothing has to be opened of it: it never was closed, or was opened before its turn to be shown. */
+static bool is_ready(const struct kith_client *client, const struct kith_message *message)
 {
-    message->has_body = false;
-    message->body = (struct kith_slice){0};
-    message->unreadable = why;
-    inbox_show(client, message);
+    return !message->encrypted || !kith_slice_is(message->type, "message") || message->gap_from > 0 ||
+           kith_uuid_eq(message->device.id, client->config.device.id) ||
+           !message->has_body || /* not for this device: it was not in the sender's lists */
+           message->is_open || message->unreadable != KITH_OK;
 }
 
-/* False: it waits for something. pending: its place among those that wait; NULL: none yet. */
-static bool open_and_show(struct kith_client *client, struct kith_message *message, const struct pending *pending)
+static void close_for_good(struct kith_message *message, kith_err why)
+{
+    message->has_body = false;
+    message->body = message->content_type = (struct kith_slice){0};
+    message->unreadable = why;
+}
+
+/*
+ * Opens it, for good or for ill; its content is lent from `plain`. KITH_E_AGAIN, KITH_E_NOMEM: not now, and it is as it was.
+ * pending: its place among those that wait; NULL: none yet.
+ */
+static kith_err open_message(struct kith_client *client, struct kith_message *message, const struct pending *pending,
+                             struct kith_buf *plain)
 {
     struct secure *secure = &client->secure;
     struct e2e_envelope envelope = {.message = message->body};
     struct e2e_opened opened;
     struct e2e_wants wants;
-    struct kith_buf plain;
-    kith_err err;
+    kith_err err = sender_check(client, message);
 
-    if (!message->encrypted || !kith_slice_is(message->type, "message") || message->gap_from > 0) {
-        inbox_show(client, message);
-        return true;
-    }
-    if (kith_uuid_eq(message->device.id, client->config.device.id)) {
-        show_own(client, message);
-        return true;
-    }
-    if (!message->has_body) { /* not for this device: it was not in the sender's lists */
-        inbox_show(client, message);
-        return true;
-    }
-    err = sender_check(client, message);
-    if (err == KITH_E_AGAIN) return false;
+    if (err == KITH_E_AGAIN) return err;
     if (err != KITH_OK) {
-        show_closed(client, message, err);
-        return true;
+        close_for_good(message, err);
+        return KITH_OK;
     }
     if (pending != NULL) {
         envelope.is_fresh = pending->is_fresh;
@@ -88,79 +87,156 @@ static bool open_and_show(struct kith_client *client, struct kith_message *messa
     memcpy(envelope.server_device, message->device.id.raw, sizeof envelope.server_device);
     memcpy(envelope.thread_id, message->chat.id.raw, sizeof envelope.thread_id);
     memcpy(envelope.msg_id, message->id.id.raw, sizeof envelope.msg_id);
-    kith_buf_init(&plain, E2E_PAYLOAD_BYTES_MAX);
-    err = e2e_account_open(secure->account, client->now.wall_ms, &envelope, &wants, &plain, &opened);
+    err = e2e_account_open(secure->account, client->now.wall_ms, &envelope, &wants, plain, &opened);
     if (err == KITH_E_AGAIN || err == KITH_E_NOMEM) {
         secure_want(secure, &wants);
-    } else {
-        message->is_open = err == KITH_OK;
-        message->has_body = err == KITH_OK;
-        message->unreadable = err;
-        message->missed = opened.missed;
-        message->content_type = opened.payload.content_type;
-        message->body = opened.payload.body;
-        inbox_show(client, message);
-        if (opened.wants_step) outbox_step(client, message->chat);
+        return err;
     }
-    kith_buf_wipe(&plain);
-    return err != KITH_E_AGAIN && err != KITH_E_NOMEM;
+    if (err != KITH_OK) {
+        close_for_good(message, err);
+        return KITH_OK;
+    }
+    message->is_open = true;
+    message->missed = opened.missed;
+    message->content_type = opened.payload.content_type;
+    message->body = opened.payload.body;
+    if (opened.wants_step) outbox_step(client, message->chat);
+    return KITH_OK;
 }
 
-static bool waits(const struct kith_client *client, struct chat_id chat)
+static void show(struct kith_client *client, struct kith_message *message)
 {
-    for (const struct pending *one = client->secure.pending_first; one != NULL; one = one->next)
-        if (kith_uuid_eq(one->message.chat.id, chat.id)) return true;
+    if (message->encrypted && kith_slice_is(message->type, "message") && message->gap_from == 0 &&
+        kith_uuid_eq(message->device.id, client->config.device.id))
+        show_own(client, message);
+    else
+        inbox_show(client, message);
+}
+
+static bool is_of_chat(const struct pending *one, struct chat_id chat)
+{
+    return kith_uuid_eq(one->message.chat.id, chat.id);
+}
+
+/* One before it in its chat waits to be shown. end: it waits itself; NULL: it has just come. */
+static bool is_held(const struct kith_client *client, const struct kith_message *message, const struct pending *end)
+{
+    for (const struct pending *one = client->secure.pending_first; one != end; one = one->next)
+        if (is_of_chat(one, message->chat)) return true;
     return false;
+}
+
+/* One before it of the same device waits to be opened: what a device says in a chat is opened in its order. */
+static bool is_closed_before(const struct kith_client *client, const struct kith_message *message,
+                             const struct pending *end)
+{
+    for (const struct pending *one = client->secure.pending_first; one != end; one = one->next)
+        if (is_of_chat(one, message->chat) && kith_uuid_eq(one->message.device.id, message->device.id) &&
+            !is_ready(client, &one->message))
+            return true;
+    return false;
+}
+
+static struct pending *pending_new(const struct kith_message *message)
+{
+    struct pending *one = malloc(sizeof *one + message->type.len + message->content_type.len + message->body.len);
+    uint8_t *bytes;
+
+    if (one == NULL) return NULL;
+    *one = (struct pending){.message = *message};
+    bytes = one->bytes;
+    one->message.type = client_copy_to(&bytes, message->type);
+    one->message.content_type = client_copy_to(&bytes, message->content_type);
+    one->message.body = client_copy_to(&bytes, message->body);
+    return one;
+}
+
+void secure_pending_free(struct pending *one)
+{
+    size_t len = one->message.type.len + one->message.content_type.len + one->message.body.len;
+
+    e2e_wipe(one->bytes, len);
+    free(one);
 }
 
 struct pending *secure_pending_add(struct kith_client *client, const struct kith_message *message)
 {
     struct secure *secure = &client->secure;
-    size_t len = message->type.len + message->content_type.len + message->body.len;
-    struct pending *one = malloc(sizeof *one + len), **at = &secure->pending_first;
-    uint8_t *bytes;
+    struct pending *one = pending_new(message), **at = &secure->pending_first;
 
     if (one == NULL) return NULL;
-    *one = (struct pending){.message = *message, .fetches = secure->fetches};
-    bytes = one->bytes;
-    one->message.type = client_copy_to(&bytes, message->type);
-    one->message.content_type = client_copy_to(&bytes, message->content_type);
-    one->message.body = client_copy_to(&bytes, message->body);
-    while (*at != NULL &&
-           ((*at)->message.seq <= message->seq || !kith_uuid_eq((*at)->message.chat.id, message->chat.id)))
-        at = &(*at)->next;
+    one->fetches = secure->fetches;
+    while (*at != NULL && ((*at)->message.seq <= message->seq || !is_of_chat(*at, message->chat))) at = &(*at)->next;
     one->next = *at;
     *at = one;
     return one;
 }
 
+/*
+ * It is opened as soon as it can be, also when others of its chat must be shown before it: a session goes on in other
+ * chats meanwhile, and what it steps over it keeps for a few of its chains only.
+ */
 void secure_event(struct kith_client *client, struct kith_message *message)
 {
+    struct kith_buf plain;
+
     if (!secure_on(client)) {
         inbox_show(client, message);
         return;
     }
-    if (!waits(client, message->chat) && open_and_show(client, message, NULL)) return;
-    if (secure_pending_add(client, message) == NULL) abort(); /* it is about to be acknowledged: as effects.c */
-    if (!kith_mutant(PENDING_NOT_KEPT)) record_put_pending(client, message);
+    kith_buf_init(&plain, E2E_PAYLOAD_BYTES_MAX);
+    if (!is_ready(client, message) && !is_closed_before(client, message, NULL))
+        kith_ignore(open_message(client, message, NULL, &plain)); /* not now: it waits */
+    if (is_ready(client, message) && !is_held(client, message, NULL)) {
+        show(client, message);
+    } else {
+        if (secure_pending_add(client, message) == NULL) abort(); /* it is about to be acknowledged: as effects.c */
+        if (!kith_mutant(PENDING_NOT_KEPT)) record_put_pending(client, message);
+    }
+    kith_buf_wipe(&plain);
 }
 
-/* In the order in which they came; the first of a chat that must wait holds up the others of it. */
+/* What was opened takes the place of what waited. */
+static void pending_opened(struct kith_client *client, struct pending **at, const struct kith_message *message)
+{
+    struct pending *one = pending_new(message), *before = *at;
+
+    if (one == NULL) abort(); /* its session has stepped on: as effects.c */
+    one->next = before->next;
+    *at = one;
+    secure_pending_free(before);
+    record_put_pending(client, &one->message);
+}
+
+/* True: it was shown, and is gone. */
+static bool pending_try(struct kith_client *client, struct pending **at)
+{
+    struct pending *one = *at;
+    struct kith_message message = one->message;
+    struct kith_buf plain;
+    bool was_ready = is_ready(client, &message), is_shown;
+
+    kith_buf_init(&plain, E2E_PAYLOAD_BYTES_MAX);
+    if (!was_ready && !is_closed_before(client, &message, one))
+        kith_ignore(open_message(client, &message, one, &plain)); /* not now: it waits */
+    is_shown = is_ready(client, &message) && (!is_held(client, &message, one) || kith_mutant(PENDING_UNORDERED));
+    if (is_shown) {
+        show(client, &message);
+        *at = one->next;
+        record_delete_pending(client, &message);
+        secure_pending_free(one);
+    } else if (!was_ready && is_ready(client, &message)) {
+        pending_opened(client, at, &message);
+    }
+    kith_buf_wipe(&plain);
+    return is_shown;
+}
+
+/* Each chat in its order. */
 void secure_open_pending(struct kith_client *client)
 {
     struct pending **at = &client->secure.pending_first;
 
-    while (*at != NULL) {
-        struct pending *one = *at;
-        bool is_held = false;
-        for (struct pending *before = client->secure.pending_first; before != one && !is_held; before = before->next)
-            is_held = kith_uuid_eq(before->message.chat.id, one->message.chat.id);
-        if ((is_held && !kith_mutant(PENDING_UNORDERED)) || !open_and_show(client, &one->message, one)) {
-            at = &one->next;
-            continue;
-        }
-        *at = one->next;
-        record_delete_pending(client, &one->message);
-        free(one);
-    }
+    while (*at != NULL)
+        if (!pending_try(client, at)) at = &(*at)->next;
 }
