@@ -168,7 +168,8 @@ static void login_compared(struct account_call *call)
         account_finish(call, CODE_UNAVAILABLE);
         return;
     }
-    call->job->late = CODE_OK; /* signed in; the chats learn of the new device when the log takes writes again */
+    /* Signed in; the chats learn of the new device when the log takes writes again. Not when one may have learned its name. */
+    call->job->late = CODE_OK;
     account_tx(call, false, write_run, login_written);
 }
 

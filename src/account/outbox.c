@@ -123,6 +123,20 @@ static void waiter_wake(struct outbox_job *job)
     loop_post(call->loop, &call->task);
 }
 
+static bool names_device(const struct outbox_job *job)
+{
+    return job->record.kind == OUTBOX_FACTS && !kith_uuid_is_nil(job->record.object);
+}
+
+/*
+ * What said the device's name may yet be done. Then a chat begins it at a head that is to come, and it must not have begun
+ * elsewhere: it is not let in, and nobody ever is it.
+ */
+static bool may_be_named_later(const struct outbox_job *job)
+{
+    return job->outbox->first == job && job->outbox->failure == CODE_UNKNOWN_OUTCOME && names_device(job);
+}
+
 /* The chats cannot be told now, but will be: the waiter is not kept. */
 static void waiter_wake_late(struct outbox_job *job)
 {
@@ -131,7 +145,8 @@ static void waiter_wake_late(struct outbox_job *job)
 
     if (call == NULL) return;
     call->code = job->late != CODE_UNAVAILABLE || failure == CODE_OK ? job->late : failure;
-    if (job->late == CODE_UNAVAILABLE) call->retry_after_s = 1;
+    if (may_be_named_later(job)) call->code = CODE_UNAVAILABLE;
+    if (call->code == CODE_UNAVAILABLE || job->late == CODE_UNAVAILABLE) call->retry_after_s = 1;
     waiter_wake(job);
 }
 
@@ -143,8 +158,7 @@ static void patience_fire(struct loop_timer *timer)
 {
     struct outbox_job *job = (struct outbox_job *)((char *)timer - offsetof(struct outbox_job, patience));
 
-    if (job->outbox->working && job->outbox->first == job && !kith_uuid_is_nil(job->record.object) &&
-        job->record.kind == OUTBOX_FACTS)
+    if (job->outbox->working && job->outbox->first == job && names_device(job))
         job->is_impatient = true;
     else
         waiter_wake_late(job);

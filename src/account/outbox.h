@@ -24,7 +24,8 @@ struct outbox_job {
     struct account_parcel *parcel; /* it lies in this */
     struct outbox_record record;   /* outbox_id 0: none was made */
     enum kith_code late;           /* what the waiter gets when the chats cannot be told now, or ACCOUNT_OUTBOX_WAIT_MS
-                                    pass; UNAVAILABLE: that, or the reason */
+                                    pass; UNAVAILABLE: that, or the reason. OK of one whose device a chat may learn of
+                                    yet (UNKNOWN_OUTCOME): UNAVAILABLE */
     bool has_result;               /* OUTBOX_DIRECT: the waiter gets CREATED, OK or NOT_FOUND */
     struct account_call *waiter;   /* NULL: nobody */
     bool is_impatient;             /* it goes when what is being asked is answered */

@@ -73,7 +73,9 @@ static void ask_done(struct ask *ask)
     case CODE_FORBIDDEN: break;
     case CODE_READ_ONLY:
     case CODE_UNAVAILABLE:
-    case CODE_UNKNOWN_OUTCOME: work->failure = ask->answer.code; break;
+        if (work->failure == CODE_OK) work->failure = ask->answer.code;
+        break;
+    case CODE_UNKNOWN_OUTCOME: work->failure = CODE_UNKNOWN_OUTCOME; break; /* whatever the others got */
     default:
         log_line(outbox_accounts(work->outbox)->config.log, LOG_LINE_ERROR, log_event("outbox_refused"),
                  log_uint("kind", work->record.kind), log_str("code", kith_code_name(ask->answer.code)));

@@ -231,7 +231,7 @@ void device_init(struct sim *sim, unsigned number, unsigned user)
     device->user = user;
     (void)snprintf(device->name, sizeof device->name, "device%u", number);
     device->id.id.raw[0] = 0xd0;
-    device->id.id.raw[15] = (uint8_t)(number + 1);
+    device->id.id.raw[14] = (uint8_t)(number + 1); /* the last byte: which of its sign-ins */
     device->loop = sim_loop_new(sim->world, device->name);
     if (device->loop == NULL) abort();
     device->tick.fire = tick_fire;

@@ -4,7 +4,8 @@
 
 /*
  * What the account service's outbox does: each encrypted chat is told of each change of its people's device lists, again and
- * again until it says so. A device that has just signed in is named with it for as long as its login waits for that.
+ * again until it says so. A device that has just signed in is named with it for as long as its login waits for that, and is
+ * not let in when a chat may have learned its name or not.
  */
 #define LOGIN_WAITS_MS 3000
 
@@ -33,6 +34,16 @@ static bool is_in(const struct sim *sim, unsigned chat, unsigned user)
     return sim_chat_is_encrypted(sim, chat) && sim->chat_made[chat] && (user == first || user == first + 1);
 }
 
+/* It may be named later: its login is refused, and its person tries again, as a device that nobody has heard of. */
+static void note_unknown(struct sim *sim, struct device_id device)
+{
+    for (unsigned d = 0; d < sim->device_count; d++) {
+        struct sim_linking *linking = &sim->devices[d].linking;
+        if (!kith_uuid_eq(sim->devices[d].id.id, device.id) || linking->login_until_ms == 0) continue;
+        linking->is_named_maybe = true;
+    }
+}
+
 static void told(struct ask *ask)
 {
     struct fact *fact = (struct fact *)ask;
@@ -41,6 +52,7 @@ static void told(struct ask *ask)
 
     sim->facts->chats[fact->chat][fact->user].asking = NULL;
     if (ask->answer.code == CODE_OK && fact->cmd.value > *told) *told = fact->cmd.value;
+    if (ask->answer.code == CODE_UNKNOWN_OUTCOME) note_unknown(sim, fact->cmd.device);
     if (ask->answer.code != CODE_OK && !kith_code_retryable(ask->answer.code))
         sim_fail(sim, "chat %u refused to be told of a device list: %s", fact->chat, kith_code_name(ask->answer.code));
 }
@@ -110,17 +122,29 @@ static bool is_asked(const struct sim *sim, const struct sim_device *device)
     return false;
 }
 
-/* The login is answered: all chats know, or it was late, or its server is no more; the last two without naming the device. */
+/* Its person tries again, and gets a device that nobody has heard of. */
+static void login_again(struct sim_device *device)
+{
+    device->linking.is_in = device->linking.is_named_maybe = false;
+    device->id.id.raw[15]++;
+    device->sim->counters.logins_refused++;
+}
+
+/* The login is answered: all chats know, or it was late and is not named any more. Not so: its server is no more. */
 void facts_logins_end(struct sim *sim)
 {
     for (unsigned d = 0; d < sim->device_count; d++) {
         struct sim_linking *linking = &sim->devices[d].linking;
+        bool is_answerable = linking->login_generation == sim->server.generation;
         if (linking->login_until_ms == 0) continue;
-        if (!knows(sim, sim->devices[d].user) && linking->login_generation == sim->server.generation &&
+        if (!knows(sim, sim->devices[d].user) && is_answerable &&
             (linking->login_until_ms > sim_now_ms(sim) || is_asked(sim, &sim->devices[d])))
             continue;
         linking->login_until_ms = 0;
-        device_start(&sim->devices[d]);
+        if (is_answerable && !linking->is_named_maybe)
+            device_start(&sim->devices[d]);
+        else
+            login_again(&sim->devices[d]);
     }
 }
 

@@ -124,6 +124,12 @@ static void try_send(struct sim *sim, struct sim_mail *mail, bool other_content)
     loop_post(sim->server.loops[0], &one->task);
 }
 
+/* Before that nobody knows it. */
+static bool has_signed_in(const struct sim_device *device)
+{
+    return device->linking.is_in && device->linking.login_until_ms == 0;
+}
+
 static struct sim_mail *mail_new(struct sim *sim)
 {
     struct sim_mail *mail = calloc(1, sizeof *mail);
@@ -139,8 +145,10 @@ static struct sim_mail *mail_new(struct sim *sim)
     /* To all devices of the person, or to one: then the numbers of the others stand still. */
     only = (unsigned)kith_prng_below(&sim->prng, sim->device_count);
     mail->owner = sim->devices[only].user;
+    while (!has_signed_in(&sim->devices[only])) only--; /* its person's first has */
     for (unsigned d = 0; d < sim->device_count; d++)
-        mail->is_for[d] = sim->devices[d].user == mail->owner && (d == only || kith_prng_chance(&sim->prng, 2, 3));
+        mail->is_for[d] = sim->devices[d].user == mail->owner && has_signed_in(&sim->devices[d]) &&
+                          (d == only || kith_prng_chance(&sim->prng, 2, 3));
     seal(sim, mail);
     mail->next = sim->mails;
     sim->mails = mail;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "keys.h"
+#include "libkith/content.h"
 #include "wire/bodies.h"
 #include "wire/stomp.h"
 
@@ -175,6 +176,7 @@ void sealed_applied(struct sim_device *device, const struct kith_message *messag
     }
     if (message->is_open && from != device->number) {
         sim->counters.opened++;
+        if (kith_slice_eq(message->content_type, kith_content_type(KITH_CONTENT_STEP))) sim->counters.steps++;
         keys_heard(device, from);
         check_gone(device, E2E_PREKEY_OPK, version->once[device->number].opk);
         check_gone(device, E2E_PREKEY_KEM_OT, version->once[device->number].kem);
@@ -183,8 +185,8 @@ void sealed_applied(struct sim_device *device, const struct kith_message *messag
     }
     if (message->is_open || is_leaving(sim, device->number) || is_leaving(sim, from)) return;
     if (message->unreadable != KITH_OK) {
-        sim_fail(sim, "E2E unreadable: %s could not open seq %" PRIu64 " of %s", device->name, message->seq,
-                 sim->devices[from].name);
+        sim_fail(sim, "E2E unreadable: %s could not open seq %" PRIu64 " of %s: %s", device->name, message->seq,
+                 sim->devices[from].name, kith_err_name(message->unreadable));
         return;
     }
     if (from == device->number)

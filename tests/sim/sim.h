@@ -25,56 +25,58 @@
 #define SIM_DELETE_SEQ_END   31 /* messages below may be deleted */
 
 /* What happened, counted over a run and summed over all: each must be hit, or the run proved nothing about it. */
-#define SIM_COUNTERS(X)                                               \
-    X(server_crashes, "server killed, machine up (kill -9)")          \
-    X(power_cuts, "power cut: unsynced writes lost or torn")          \
-    X(mid_io_cuts, "power cut in the middle of an I/O operation")     \
-    X(halted_restarts, "server restarted because its log had halted") \
-    X(restart_storms, "crash again before the replay was through")    \
-    X(sync_errors, "failed syncs of the log")                         \
-    X(disk_full, "disk full for a while")                             \
-    X(store_errors, "commits refused by the store")                   \
-    X(store_losses, "crash that lost committed, unflushed rows")      \
-    X(torn_tails, "torn tail cut at start")                           \
-    X(client_crashes, "client killed between two effects")            \
-    X(net_cuts, "connection cut, both sides told")                    \
-    X(net_half_open, "connection cut, the server not told")           \
-    X(net_stalls, "network stopped for a while")                      \
-    X(net_partitions, "clients of one side cannot reach the server")  \
-    X(clock_jumps, "wall clock of a machine stepped")                 \
-    X(loop_pauses, "a server thread stood still")                     \
-    X(slow_store, "store answers late")                               \
-    X(sends, "messages written")                                      \
-    X(acked, "messages acknowledged")                                 \
-    X(resent, "messages sent again")                                  \
-    X(refused, "messages refused for now")                            \
-    X(applied, "messages shown")                                      \
-    X(duplicates, "redeliveries dropped by a client")                 \
-    X(gaps, "gaps announced")                                         \
-    X(replays, "commands replayed at a start")                        \
-    X(reads, "read marks")                                            \
-    X(receipts, "receipts seen")                                      \
-    X(members_added, "members added")                                 \
-    X(members_removed, "members removed")                             \
-    X(deletes, "messages deleted")                                    \
-    X(conflicts, "ids said again with other content")                 \
-    X(mail_sends, "items sent into mailboxes")                        \
-    X(mail_acked, "of them acknowledged")                             \
-    X(mail_again, "of them sent again")                               \
-    X(mail_taken, "items that came to a device")                      \
-    X(mail_conflicts, "items' ids said again with other content")     \
-    X(chat_loads, "chats read back from the store")                   \
-    X(sessions_begun, "bundles of keys claimed")                      \
-    X(both_began, "of them while the other side began, too")          \
-    X(last_resorts, "of them with the key of last resort")            \
-    X(claims_refused, "claims refused: too many")                     \
-    X(lost_answers, "answers about keys lost, the work was done")     \
-    X(list_conflicts, "device lists refused: not the next one")       \
-    X(devices_linked, "devices linked to an account")                 \
-    X(devices_removed, "devices removed from an account")             \
-    X(sealed, "encrypted messages put on the wire")                   \
-    X(sealed_again, "of them for other device lists than before")     \
-    X(opened, "messages opened by another device")
+#define SIM_COUNTERS(X)                                                \
+    X(server_crashes, "server killed, machine up (kill -9)")           \
+    X(power_cuts, "power cut: unsynced writes lost or torn")           \
+    X(mid_io_cuts, "power cut in the middle of an I/O operation")      \
+    X(halted_restarts, "server restarted because its log had halted")  \
+    X(restart_storms, "crash again before the replay was through")     \
+    X(sync_errors, "failed syncs of the log")                          \
+    X(disk_full, "disk full for a while")                              \
+    X(store_errors, "commits refused by the store")                    \
+    X(store_losses, "crash that lost committed, unflushed rows")       \
+    X(torn_tails, "torn tail cut at start")                            \
+    X(client_crashes, "client killed between two effects")             \
+    X(net_cuts, "connection cut, both sides told")                     \
+    X(net_half_open, "connection cut, the server not told")            \
+    X(net_stalls, "network stopped for a while")                       \
+    X(net_partitions, "clients of one side cannot reach the server")   \
+    X(clock_jumps, "wall clock of a machine stepped")                  \
+    X(loop_pauses, "a server thread stood still")                      \
+    X(slow_store, "store answers late")                                \
+    X(sends, "messages written")                                       \
+    X(acked, "messages acknowledged")                                  \
+    X(resent, "messages sent again")                                   \
+    X(refused, "messages refused for now")                             \
+    X(applied, "messages shown")                                       \
+    X(duplicates, "redeliveries dropped by a client")                  \
+    X(gaps, "gaps announced")                                          \
+    X(replays, "commands replayed at a start")                         \
+    X(reads, "read marks")                                             \
+    X(receipts, "receipts seen")                                       \
+    X(members_added, "members added")                                  \
+    X(members_removed, "members removed")                              \
+    X(deletes, "messages deleted")                                     \
+    X(conflicts, "ids said again with other content")                  \
+    X(mail_sends, "items sent into mailboxes")                         \
+    X(mail_acked, "of them acknowledged")                              \
+    X(mail_again, "of them sent again")                                \
+    X(mail_taken, "items that came to a device")                       \
+    X(mail_conflicts, "items' ids said again with other content")      \
+    X(chat_loads, "chats read back from the store")                    \
+    X(sessions_begun, "bundles of keys claimed")                       \
+    X(both_began, "of them while the other side began, too")           \
+    X(last_resorts, "of them with the key of last resort")             \
+    X(claims_refused, "claims refused: too many")                      \
+    X(lost_answers, "answers about keys lost, the work was done")      \
+    X(list_conflicts, "device lists refused: not the next one")        \
+    X(logins_refused, "sign-ins refused or not answered, tried again") \
+    X(devices_linked, "devices linked to an account")                  \
+    X(devices_removed, "devices removed from an account")              \
+    X(sealed, "encrypted messages put on the wire")                    \
+    X(sealed_again, "of them for other device lists than before")      \
+    X(opened, "messages opened by another device")                     \
+    X(steps, "of them empty, to turn the ratchet of one who goes on")
 
 struct sim_counters {
 #define SIM_COUNTER_FIELD(name, text) uint64_t name;
@@ -92,6 +94,7 @@ struct sim_linking {
     bool is_leaving, is_removed;      /* its person removes it; out of the account's list, and of the directory */
     uint64_t login_until_ms;          /* its login waits so long for the chats to know; 0: it does not */
     uint64_t login_generation;
+    bool is_named_maybe;               /* a chat may learn of it later: its login is refused */
     bool is_linked;                    /* counted */
     uint64_t wait_until_ms;            /* the person takes their time */
     struct kith_slice request, answer; /* as pasted; empty: none */
@@ -176,6 +179,9 @@ struct sim {
     bool chat_is_group[SIM_CHATS_MAX];
     bool chat_made[SIM_CHATS_MAX];
     bool delete_asked[SIM_CHATS_MAX][SIM_DELETE_SEQ_END];
+    bool has_monologue;       /* this run: one device writes much into an encrypted chat, and the others listen */
+    uint64_t listen_until_ms; /* they do; 0: it has not begun */
+    unsigned speaker;
     bool encrypts; /* this run: direct chats are encrypted, every device has its keys */
     struct sim_keys *keys;
     struct sim_facts *facts;

@@ -6,6 +6,8 @@
 #include "oracle.h"
 #include "sealed.h"
 
+#define MONOLOGUE_MS 30000
+
 /*
  * What people do: write, read, delete; the owner of a group adds and removes. Devices act through their client cores;
  * membership and deletes go through a server asker, as REST would.
@@ -157,6 +159,26 @@ static void device_write(struct sim_device *device, unsigned chat)
     oracle_invoked(device, sim->chats[chat], id, send.body);
 }
 
+/* So much that its end asks for an answer, whatever it says (docs/wire/e2ee.md, "need_step"). */
+static unsigned burst_of(struct sim_device *device, unsigned chat)
+{
+    struct sim *sim = device->sim;
+
+    if (sim->has_monologue && sim->listen_until_ms == 0 && sim_chat_is_encrypted(sim, chat)) {
+        sim->speaker = device->number;
+        sim->listen_until_ms = sim_now_ms(sim) + MONOLOGUE_MS;
+        return E2E_NEED_STEP_MESSAGES + 20;
+    }
+    return kith_prng_chance(&sim->prng, 1, 6) ? 8 : 1;
+}
+
+static bool listens(const struct sim_device *device)
+{
+    const struct sim *sim = device->sim;
+
+    return sim_now_ms(sim) < sim->listen_until_ms && sim->speaker != device->number;
+}
+
 /* On the device's own loop. */
 static void act_fire(struct loop_timer *timer)
 {
@@ -165,16 +187,15 @@ static void act_fire(struct loop_timer *timer)
     unsigned chat = (unsigned)kith_prng_below(&sim->prng, sim->chat_count);
     unsigned first = sim->chat_is_group[chat] ? 0 : sim_direct_first(sim, chat);
     bool is_member = sim->chat_is_group[chat] || device->user == first || device->user == first + 1;
-    unsigned burst = kith_prng_chance(&sim->prng, 1, 6) ? 8 : 1;
 
     if (sim->healing || device->linking.is_leaving) return;
-    if (device->client != NULL && sim->chat_made[chat] && is_member) {
+    if (device->client != NULL && sim->chat_made[chat] && is_member && !listens(device)) {
         if (kith_prng_chance(&sim->prng, 1, 6) && oracle_applied_up_to(device, sim->chats[chat]) > 0) {
             sim->counters.reads++;
             kith_ignore(
                 kith_client_read(device->client, sim->chats[chat], oracle_applied_up_to(device, sim->chats[chat])));
         } else {
-            for (unsigned i = 0; i < burst; i++) device_write(device, chat);
+            for (unsigned i = burst_of(device, chat); i > 0; i--) device_write(device, chat);
         }
         device_run(device);
     }

@@ -114,6 +114,31 @@ static void test_account_outbox__waits_for_the_log_and_says_so(void **state)
     expect(afx_ask(fx, "DELETE", scene.block, scene.ann.access, NULL), 204, NULL);
 }
 
+/* The device's name is in the log, maybe: a restart finds it, and begins the device at the head of then. Nobody is that device. */
+static void test_account_outbox__who_may_be_named_later_is_not_let_in(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob"), phone;
+    char members[64];
+    struct reply *reply;
+
+    (void)snprintf(members, sizeof members, "[\"%s\"]", bob.user);
+    (void)afx_chat(fx, &ann, "direct", true, members);
+    fx->log_store.sync_fails = fx->log_store.failed_is_kept = true;
+    reply = expect_kept(afx_ask(fx, "POST", "/auth/login", NULL,
+                                "{\"name\":\"bob\",\"password\":\"" AFX_PASSWORD "\",\"device_name\":\"phone\"}"),
+                        503, "UNAVAILABLE");
+    assert_true(reply_bool(reply, "retryable"));
+    reply_free(reply);
+    /* What is asked when the log has halted names nobody: it is let in, and begins where its person joined. */
+    phone = afx_login(fx, "bob", "phone");
+    afx_crash(fx);
+    afx_open(fx);
+    afx_run_ms(fx, 5000);
+    assert_int_equal(pending(fx), 0);
+    expect(afx_ask(fx, "GET", "/devices", phone.access, NULL), 200, NULL);
+}
+
 /* What a crash leaves in the table is drained at the next start, page by page. */
 static void test_account_outbox__drains_what_a_crash_left(void **state)
 {
@@ -237,6 +262,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_account_outbox__a_block_survives_a_crash_at_any_step),
         TEST(waits_for_the_log_and_says_so),
+        TEST(who_may_be_named_later_is_not_let_in),
         TEST(drains_what_a_crash_left),
         cmocka_unit_test(test_account_outbox__a_chat_learns_of_what_changed_while_it_was_made),
         cmocka_unit_test(test_account_outbox__a_block_and_a_new_chat_meet),
