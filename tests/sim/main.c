@@ -145,9 +145,15 @@ static void tend_server(struct sim *sim)
     }
 }
 
+/* While this grows a device that came back late is still catching up. */
+static uint64_t news(const struct sim *sim)
+{
+    return sim->counters.applied + sim->counters.gaps + sim->counters.mail_taken;
+}
+
 static bool step_until(struct sim *sim, uint64_t end_ms, bool until_quiet)
 {
-    uint64_t quiet_since = 0, settle_ms = sim->encrypts ? SETTLE_ENCRYPTS_MS : SETTLE_MS;
+    uint64_t quiet_since = 0, news_then = 0, settle_ms = sim->encrypts ? SETTLE_ENCRYPTS_MS : SETTLE_MS;
 
     while (!sim->failed && sim_now_ms(sim) < end_ms && sim_world_steps(sim->world) < STEPS_MAX) {
         if (!sim_world_step(sim->world)) sim_world_run_until(sim->world, sim_now_ms(sim) + 1);
@@ -157,10 +163,11 @@ static bool step_until(struct sim *sim, uint64_t end_ms, bool until_quiet)
         if (!until_quiet) continue;
         if (!workload_is_quiet(sim))
             quiet_since = 0;
-        else if (quiet_since == 0)
+        else if (quiet_since == 0 || news(sim) != news_then)
             quiet_since = sim_now_ms(sim);
         else if (sim_now_ms(sim) > quiet_since + settle_ms)
             return true;
+        news_then = news(sim);
     }
     return false;
 }
