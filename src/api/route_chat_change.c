@@ -1,5 +1,3 @@
-#include <stdlib.h>
-
 #include "api/routes.h"
 
 struct change_state {
@@ -7,14 +5,13 @@ struct change_state {
     enum cmd_verb verb;
     uint32_t flags;
     struct msg_id id;
-    uint8_t *signed_op;
-    struct kith_slice body;
+    struct api_signed_op op;
     char name[KITH_DISPLAY_NAME_BYTES_MAX + 1];
 };
 
 static void release(void *arg)
 {
-    free(((struct change_state *)arg)->signed_op);
+    api_signed_op_free(&((struct change_state *)arg)->op);
 }
 
 static struct change_state *change_state(struct api_request *request, enum cmd_verb verb)
@@ -37,7 +34,8 @@ static void change_allowed(struct api_request *request)
         .stream = request->chat.id,
         .id = state->id,
         .name = kith_slice_str(state->name),
-        .body = state->body,
+        .seq = state->op.group_seq,
+        .body = state->op.signed_op,
     };
 
     api_ask(request, &cmd, api_answer_seq);
@@ -65,8 +63,8 @@ void route_chat_update(struct api_request *request)
     name_take(&fields, state);
     if (fields_bool(&fields, "history_open", &open))
         state->flags |= open ? CMD_HAS_HISTORY | CMD_HISTORY_OPEN : CMD_HAS_HISTORY;
-    (void)fields_signed_op(&fields, &state->signed_op, &state->body);
-    if (state->flags == 0) fields_wrong(&fields, "", "Nothing is to be changed.");
+    fields_signed_op(&fields, &state->op);
+    if (state->flags == 0 && state->op.group_seq == 0) fields_wrong(&fields, "", "Nothing is to be changed.");
     if (fields_end(&fields)) api_with_member(request, (struct chat_id){request->ids[0]}, change_allowed);
 }
 
@@ -79,7 +77,7 @@ void route_chat_leave(struct api_request *request)
 
     if (state == NULL) return;
     fields_begin(&fields, request);
-    (void)fields_signed_op(&fields, &state->signed_op, &state->body);
+    fields_signed_op(&fields, &state->op);
     if (fields_end(&fields)) api_with_member(request, (struct chat_id){request->ids[0]}, change_allowed);
 }
 

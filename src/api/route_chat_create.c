@@ -14,6 +14,7 @@ struct create_state {
     struct api_request *request;
     bool encrypted, history_open, has_key;
     char name[KITH_DISPLAY_NAME_BYTES_MAX + 1];
+    struct api_signed_op op;
     struct account_person *persons; /* with the creator; ascending */
     size_t count;
     enum kith_code code; /* of the command */
@@ -25,6 +26,7 @@ static void release(void *arg)
     struct create_state *state = arg;
 
     account_people_drop(&state->people);
+    api_signed_op_free(&state->op);
     free(state->persons);
 }
 
@@ -100,6 +102,11 @@ static void put_created(const struct create_state *state, struct json_out *out)
         json_out_close(out, '}');
     }
     json_out_close(out, ']');
+    if (state->op.group_seq != 0) {
+        json_put_u64_at(out, "group_seq", state->op.group_seq);
+        json_out_key(out, "signed_op");
+        json_out_base64(out, state->op.signed_op);
+    }
     json_out_close(out, '}');
 }
 
@@ -170,6 +177,8 @@ static void group_ask(struct create_state *state)
                  (state->history_open ? (uint32_t)CMD_HISTORY_OPEN : 0),
         .stream = state->people.chat.id,
         .name = kith_slice_str(state->name),
+        .seq = state->op.group_seq,
+        .body = state->op.signed_op,
     };
 
     members = malloc(len);
@@ -281,6 +290,9 @@ static void check_kind(struct api_fields *fields, const struct create_state *sta
 {
     if (state->name[0] != '\0' && (state->encrypted || !is_group))
         fields_wrong(fields, "name", "Only a group that is not encrypted has a name here.");
+    if (state->op.group_seq != 0 && (!is_group || !state->encrypted))
+        fields_wrong(fields, "signed_op", "Only an encrypted group has operations.");
+    if (state->op.group_seq > 1) fields_wrong(fields, "group_seq", "A group begins with its operation 1.");
     if (!is_group && state->history_open) fields_wrong(fields, "history_open", "A direct chat has no such setting.");
     if (!is_group && state->count != 2) fields_wrong(fields, "members", "A direct chat is with one other person.");
 }
@@ -304,6 +316,7 @@ void route_chat_create(struct api_request *request)
     (void)fields_display_name(&fields, "name", false, state->name, sizeof state->name);
     (void)fields_bool(&fields, "encrypted", &state->encrypted);
     (void)fields_bool(&fields, "history_open", &state->history_open);
+    fields_signed_op(&fields, &state->op);
     if (fields_array(&fields, "members", true, CREATE_MEMBERS_MAX, &members) && !take_members(&fields, state, members))
         return;
     check_kind(&fields, state, is_group);

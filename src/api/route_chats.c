@@ -137,6 +137,7 @@ static void put_chat(struct chats_state *state)
     json_put_time_at(out, "created_at", head->created_ms);
     json_put_u64_at(out, "first_seq", row_member_first_visible(own, head->history_open != 0));
     json_put_u64_at(out, "last_seq", head->last_seq < last ? head->last_seq : last);
+    if (is_in && head->group_seq != 0) json_put_u64_at(out, "group_seq", head->group_seq);
     if (!is_in) json_put_u64_at(out, "left_seq", last);
     json_put_u64_at(out, "delivered_up_to", state->cursor);
     json_put_u64_at(out, "read_up_to", own->read_up_to);

@@ -7,8 +7,7 @@ struct member_state {
     struct account_person person;
     struct api_request *request;
     uint8_t role;
-    uint8_t *signed_op;
-    struct kith_slice body;
+    struct api_signed_op op;
     struct msg_id id;
     enum cmd_verb verb;
     struct chat_answer answer;
@@ -19,17 +18,7 @@ static void release(void *arg)
     struct member_state *state = arg;
 
     account_people_drop(&state->people);
-    free(state->signed_op);
-}
-
-bool fields_signed_op(struct api_fields *fields, uint8_t **bytes, struct kith_slice *out)
-{
-    size_t len = 0;
-
-    *out = (struct kith_slice){0};
-    if (!fields_base64(fields, "signed_op", false, KITH_SIGNED_OP_BYTES_MAX, bytes, &len)) return false;
-    *out = kith_slice_of(*bytes, len);
-    return true;
+    api_signed_op_free(&state->op);
 }
 
 static struct cmd command(const struct member_state *state)
@@ -41,7 +30,8 @@ static struct cmd command(const struct member_state *state)
         .subject = state->person.user,
         .role = state->role,
         .value = state->person.list_seq,
-        .body = state->body,
+        .seq = state->op.group_seq,
+        .body = state->op.signed_op,
     };
 }
 
@@ -118,7 +108,7 @@ void route_member_add(struct api_request *request)
     fields_begin(&fields, request);
     (void)fields_uuid(&fields, "user_id", true, &state->person.user.id);
     role_take(&fields, false, &state->role);
-    (void)fields_signed_op(&fields, &state->signed_op, &state->body);
+    fields_signed_op(&fields, &state->op);
     if (fields_end(&fields)) api_with_member(request, (struct chat_id){request->ids[0]}, add_allowed);
 }
 
@@ -140,7 +130,7 @@ void route_member_role(struct api_request *request)
     state->person.user.id = request->ids[1];
     fields_begin(&fields, request);
     role_take(&fields, true, &state->role);
-    (void)fields_signed_op(&fields, &state->signed_op, &state->body);
+    fields_signed_op(&fields, &state->op);
     if (fields_end(&fields)) api_with_member(request, (struct chat_id){request->ids[0]}, change_allowed);
 }
 
@@ -152,6 +142,6 @@ void route_member_remove(struct api_request *request)
     if (state == NULL) return;
     state->person.user.id = request->ids[1];
     fields_begin(&fields, request);
-    (void)fields_signed_op(&fields, &state->signed_op, &state->body);
+    fields_signed_op(&fields, &state->op);
     if (fields_end(&fields)) api_with_member(request, (struct chat_id){request->ids[0]}, change_allowed);
 }

@@ -32,6 +32,7 @@ const struct api_route api_routes[] = {
     {HTTP1_PATCH, "/chats/{chat_id}", ROUTE_BODY, route_chat_update},
     {HTTP1_POST, "/chats/{chat_id}/accept", ROUTE_BODY_OPTIONAL, route_chat_accept},
     {HTTP1_POST, "/chats/{chat_id}/leave", ROUTE_BODY_OPTIONAL, route_chat_leave},
+    {HTTP1_GET, "/chats/{chat_id}/operations", 0, route_group_ops},
     {HTTP1_POST, "/chats/{chat_id}/members", ROUTE_BODY, route_member_add},
     {HTTP1_PATCH, "/chats/{chat_id}/members/{user_id}", ROUTE_BODY, route_member_role},
     {HTTP1_DELETE, "/chats/{chat_id}/members/{user_id}", ROUTE_BODY_OPTIONAL, route_member_remove},

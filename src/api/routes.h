@@ -44,6 +44,8 @@ void route_chat_leave(struct api_request *request);
 void route_member_add(struct api_request *request);
 void route_member_role(struct api_request *request);
 void route_member_remove(struct api_request *request);
+/* route_group_ops.c */
+void route_group_ops(struct api_request *request);
 /* route_messages.c */
 void route_message_send(struct api_request *request);
 void route_message_delete(struct api_request *request);
@@ -62,7 +64,12 @@ void api_answer_tokens(struct api_request *request, unsigned status, const struc
 /** user_id, name, display_name. The object is open. */
 void api_put_person(struct json_out *out, const struct account_profile *profile);
 
-/** `signed_op` of the body, as a command's body: malloc'ed. */
-bool fields_signed_op(struct api_fields *fields, uint8_t **bytes, struct kith_slice *out);
+/** A group's operation: `signed_op` and `group_seq` of the body, both or neither (zeros). */
+struct api_signed_op {
+    struct kith_slice signed_op; /* malloc'ed: api_signed_op_free() it */
+    uint64_t group_seq;
+};
+void fields_signed_op(struct api_fields *fields, struct api_signed_op *out);
+void api_signed_op_free(struct api_signed_op *op);
 
 #endif

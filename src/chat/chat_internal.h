@@ -56,8 +56,13 @@ void chat_put_inbox(struct chat_step *step, const struct chat_member *member);
 
 /** Takes the next seq, stores the message row, adds the event, answers with it. NULL on error. */
 struct chat_event *chat_number(struct chat_step *step, const struct row_message *message);
-/** A further member of an event's JSON: what the actor's device signed, as it came. Nothing, if it is empty. */
-KITH_MUST_USE kith_err chat_put_signed_op(struct kith_buf *body, struct kith_slice signed_op);
+/* group_op.c */
+/** Whether the command comes with the group's next signed operation, or neither has any; else answered. */
+bool chat_group_op_fits(struct chat_step *step);
+/** Two further members of an event's JSON. Nothing, if there is no operation. */
+KITH_MUST_USE kith_err chat_group_op_json(struct kith_buf *body, uint64_t group_seq, struct kith_slice signed_op);
+/** The command's operation, if it has one, came with the event `seq`: kept. */
+void chat_group_op_take(struct chat_step *step, uint64_t seq);
 /** As chat_number(), for an event whose JSON content is in `body`. */
 struct chat_event *chat_number_json(struct chat_step *step, uint8_t type, const struct kith_buf *body);
 

@@ -18,7 +18,16 @@ static bool members_are_well_formed(const struct chat_step *step, uint32_t *coun
     return (step->cmd->flags & CMD_GROUP) != 0 || *count == 2;
 }
 
-/* {"members":[{"user_id":"…","role":"owner"}, …]} */
+/* Only a group that the server may not read has operations, and its first is one. */
+static bool operation_is_well_formed(const struct cmd *cmd)
+{
+    const uint32_t both = CMD_GROUP | CMD_ENCRYPTED;
+
+    if (cmd->body.len == 0) return cmd->seq == 0;
+    return cmd->seq == 1 && (cmd->flags & both) == both && cmd->body.len <= KITH_SIGNED_OP_BYTES_MAX;
+}
+
+/* {"members":[{"user_id":"…","role":"owner"}, …],"group_seq":1,"signed_op":"…"} */
 static void created_json(struct chat_step *step, struct kith_buf *body)
 {
     struct kith_slice members = step->cmd->members;
@@ -30,7 +39,9 @@ static void created_json(struct chat_step *step, struct kith_buf *body)
         if (err == KITH_OK) err = json_put_uuid(body, member.user.id);
         if (err == KITH_OK) err = kith_buf_printf(body, ",\"role\":\"%s\"}", row_role_name(member.role));
     }
-    if (err == KITH_OK) err = kith_buf_append_str(body, "]}");
+    if (err == KITH_OK) err = kith_buf_append_str(body, "]");
+    if (err == KITH_OK) err = chat_group_op_json(body, step->cmd->seq, step->cmd->body);
+    if (err == KITH_OK) err = kith_buf_append_str(body, "}");
     step->fx->err = err;
 }
 
@@ -72,9 +83,10 @@ static void create(struct chat_step *step, uint32_t member_count)
     if (cmd->name.len > 0) memcpy(chat->name, cmd->name.ptr, cmd->name.len);
     chat_content_hash(cmd, chat->head.create_hash);
     chat->exists = true;
-    kith_buf_init(&body, 64 + (size_t)KITH_MEMBERS_CEILING * 80);
+    kith_buf_init(&body, 128 + (size_t)KITH_MEMBERS_CEILING * 80 + KITH_SIGNED_OP_BYTES_MAX / 3 * 4);
     created_json(step, &body);
     if (step->fx->err == KITH_OK) (void)chat_number_json(step, MESSAGE_CREATED, &body);
+    if (step->fx->err == KITH_OK) chat_group_op_take(step, 1);
     while (step->fx->err == KITH_OK && cmd_member_next(&members, &member) == KITH_OK) put_member(step, &member);
     kith_buf_deinit(&body);
 }
@@ -85,7 +97,7 @@ void chat_apply_create(struct chat_step *step)
     uint8_t hash[16];
     uint32_t count = 0;
 
-    if (!members_are_well_formed(step, &count)) {
+    if (!members_are_well_formed(step, &count) || !operation_is_well_formed(step->cmd)) {
         chat_answer(step, CODE_BAD_REQUEST);
         return;
     }
@@ -106,21 +118,22 @@ void chat_apply_create(struct chat_step *step)
     create(step, count);
 }
 
-/* {"op":"name","name":"…","signed_op":"…"}, {"op":"settings","history_open":true} */
+/* {"op":"name","name":"…"}, {"op":"settings","history_open":true}, {"op":"info","group_seq":7,"signed_op":"…"} */
 static void update_json(struct chat_step *step, struct kith_buf *body)
 {
     const struct cmd *cmd = step->cmd;
-    bool named = (cmd->flags & CMD_HAS_NAME) != 0;
+    bool named = (cmd->flags & CMD_HAS_NAME) != 0, is_set = (cmd->flags & CMD_HAS_HISTORY) != 0;
     kith_err err = KITH_OK;
 
+    if (!named && !is_set) err = kith_buf_append_str(body, "{\"op\":\"info\"");
     if (named) {
         err = kith_buf_append_str(body, "{\"op\":\"name\",\"name\":");
         if (err == KITH_OK) err = json_put_string(body, cmd->name);
     }
-    if (err == KITH_OK && (cmd->flags & CMD_HAS_HISTORY) != 0)
+    if (err == KITH_OK && is_set)
         err = kith_buf_printf(body, "%s\"history_open\":%s", named ? "," : "{\"op\":\"settings\",",
                               (cmd->flags & CMD_HISTORY_OPEN) ? "true" : "false");
-    if (err == KITH_OK) err = chat_put_signed_op(body, cmd->body);
+    if (err == KITH_OK) err = chat_group_op_json(body, cmd->seq, cmd->body);
     if (err == KITH_OK) err = kith_buf_append_str(body, "}");
     step->fx->err = err;
 }
@@ -139,13 +152,10 @@ void chat_apply_update(struct chat_step *step)
         chat_answer(step, CODE_FORBIDDEN);
         return;
     }
-    if (cmd->body.len > KITH_SIGNED_OP_BYTES_MAX) {
-        chat_answer(step, CODE_TOO_BIG);
-        return;
-    }
+    if (!chat_group_op_fits(step)) return;
     /* A server that may not read an encrypted chat is not told its name either. */
-    if ((cmd->flags & (CMD_HAS_NAME | CMD_HAS_HISTORY)) == 0 || cmd->name.len > KITH_DISPLAY_NAME_BYTES_MAX ||
-        (chat->head.encrypted && cmd->name.len > 0)) {
+    if (((cmd->flags & (CMD_HAS_NAME | CMD_HAS_HISTORY)) == 0 && cmd->body.len == 0) ||
+        cmd->name.len > KITH_DISPLAY_NAME_BYTES_MAX || (chat->head.encrypted && cmd->name.len > 0)) {
         chat_answer(step, CODE_BAD_REQUEST);
         return;
     }
@@ -156,6 +166,9 @@ void chat_apply_update(struct chat_step *step)
     if (cmd->flags & CMD_HAS_HISTORY) chat->head.history_open = (cmd->flags & CMD_HISTORY_OPEN) != 0;
     kith_buf_init(&body, 128 + KITH_DISPLAY_NAME_BYTES_MAX * 6 + KITH_SIGNED_OP_BYTES_MAX / 3 * 4 + 8);
     update_json(step, &body);
-    if (step->fx->err == KITH_OK && chat_number_json(step, MESSAGE_CHAT, &body) != NULL) chat_remember(step);
+    if (step->fx->err == KITH_OK && chat_number_json(step, MESSAGE_CHAT, &body) != NULL) {
+        chat_group_op_take(step, chat->head.last_seq);
+        if (step->fx->err == KITH_OK) chat_remember(step);
+    }
     kith_buf_deinit(&body);
 }

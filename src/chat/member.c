@@ -2,16 +2,7 @@
 #include "chat/chat_internal.h"
 #include "wire/json_text.h"
 
-kith_err chat_put_signed_op(struct kith_buf *body, struct kith_slice signed_op)
-{
-    kith_err err;
-
-    if (signed_op.len == 0) return KITH_OK;
-    err = kith_buf_append_str(body, ",\"signed_op\":");
-    return err == KITH_OK ? json_put_base64(body, signed_op) : err;
-}
-
-/* {"op":"add","user_id":"…","by":"…","role":"member","signed_op":"…"}: the content of a member event. */
+/* {"op":"add","user_id":"…","by":"…","role":"member","group_seq":7,"signed_op":"…"}: the content of a member event. */
 static struct chat_event *number_member_event(struct chat_step *step, const char *op, struct user_id user, uint8_t role,
                                               struct kith_slice signed_op)
 {
@@ -25,9 +16,10 @@ static struct chat_event *number_member_event(struct chat_step *step, const char
     if (step->fx->err == KITH_OK) step->fx->err = json_put_uuid(&body, step->cmd->actor.id);
     if (step->fx->err == KITH_OK && role != 0)
         step->fx->err = kith_buf_printf(&body, ",\"role\":\"%s\"", row_role_name(role));
-    if (step->fx->err == KITH_OK) step->fx->err = chat_put_signed_op(&body, signed_op);
+    if (step->fx->err == KITH_OK) step->fx->err = chat_group_op_json(&body, step->cmd->seq, signed_op);
     if (step->fx->err == KITH_OK) step->fx->err = kith_buf_append_str(&body, "}");
     if (step->fx->err == KITH_OK) event = chat_number_json(step, MESSAGE_MEMBER, &body);
+    if (event != NULL && signed_op.len > 0) chat_group_op_take(step, event->seq);
     kith_buf_deinit(&body);
     return event;
 }
@@ -72,24 +64,32 @@ void chat_member_close(struct chat_step *step, struct chat_member *member, uint6
     chat_put_inbox(step, member);
 }
 
-/* The actor, if this is a group and the actor's role is at least `role`; else answered. */
+/* The account is deleted: its leaving is no operation of the group, and needs none. */
+static bool is_of_server(const struct cmd *cmd)
+{
+    return cmd->verb == CMD_MEMBER_LEAVE && kith_uuid_is_nil(cmd->device.id) && cmd->body.len == 0;
+}
+
+/* The actor, if this is a group, the actor's role is at least `role`, and what is signed is in order; else answered. */
 static struct chat_member *actor_with_role(struct chat_step *step, uint8_t role)
 {
     struct chat_member *actor = chat_actor(step);
 
     if (actor == NULL) return NULL;
-    if (step->cmd->body.len > KITH_SIGNED_OP_BYTES_MAX)
-        chat_answer(step, CODE_TOO_BIG);
-    else if (step->chat->head.type == CHAT_GROUP && actor->row.role >= role)
-        return actor;
-    else
+    if (step->chat->head.type != CHAT_GROUP || actor->row.role < role) {
         chat_answer(step, CODE_FORBIDDEN);
-    return NULL;
+        return NULL;
+    }
+    return is_of_server(step->cmd) || chat_group_op_fits(step) ? actor : NULL;
 }
 
-/* What already is as asked takes no number: the answer names the newest event. */
+/* What already is as asked takes no number: the answer names the newest event. No operation may say so. */
 static void answer_unchanged(struct chat_step *step)
 {
+    if (step->cmd->body.len > 0) {
+        chat_answer(step, CODE_FORBIDDEN);
+        return;
+    }
     step->fx->answer = (struct chat_answer){.code = CODE_OK,
                                             .repeated = true,
                                             .seq = step->chat->head.last_seq,
@@ -142,7 +142,7 @@ void chat_apply_member_remove(struct chat_step *step)
         chat_answer(step, CODE_NOT_FOUND);
         return;
     }
-    if (!chat_member_is_in(member)) {
+    if (!chat_member_is_in(member) && cmd->body.len == 0) {
         answer_unchanged(step);
         return;
     }
@@ -155,7 +155,8 @@ void chat_apply_member_remove(struct chat_step *step)
     if (event == NULL) return;
     event->has_extra = true;
     event->extra = cmd->subject;
-    chat_member_close(step, member, event->seq);
+    if (chat_member_is_in(member))
+        chat_member_close(step, member, event->seq); /* else its account was deleted before */
     if (step->fx->err == KITH_OK) chat_remember(step);
 }
 

@@ -75,14 +75,14 @@ struct cmd {
 
     struct msg_id after, parent; /* nil: none */
     uint64_t expires_ms;         /* 0: never */
-    uint64_t seq;                /* DELETE, CURSOR, READ, MAIL_ACK */
+    uint64_t seq;                /* DELETE, CURSOR, READ, MAIL_ACK; of a group operation its group_seq */
     struct user_id subject;      /* MEMBER_*, FACT */
     uint64_t value;              /* FACT; MEMBER_ADD: the new member's list_seq */
     uint8_t role;                /* MEMBER_ADD, MEMBER_ROLE */
     uint8_t fact;                /* FACT */
     struct kith_slice name;      /* CHAT_CREATE, CHAT_UPDATE */
     struct kith_slice content_type;
-    struct kith_slice body;    /* SEND, MAIL_SEND; or a group operation's opaque signature */
+    struct kith_slice body;    /* SEND, MAIL_SEND; or a group's signed operation, opaque */
     struct kith_slice members; /* CHAT_CREATE: cmd_member records, ascending in user */
 };
 

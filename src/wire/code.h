@@ -32,6 +32,7 @@
     X(NAME_TAKEN, 409, false, "That name is taken.")                                                      \
     X(CONFLICT, 409, false, "The same id was used before with other content.")                            \
     X(STALE_DEVICES, 409, false, "The message was made for an older set of devices.")                     \
+    X(STALE_GROUP, 409, false, "The operation was made for an older state of the group.")                 \
     X(PREDECESSOR_MISSING, 409, true, "The message named in `after` was not accepted.")                   \
     X(CHAT_FULL, 409, false, "The chat has as many members as it may have.")                              \
     X(TOO_OLD, 410, false, "The id is older than the server remembers.")                                  \

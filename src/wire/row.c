@@ -66,7 +66,7 @@ static kith_err finish(const struct reader *r)
 
 kith_err row_chat_encode(const struct row_chat *row, struct kith_buf *out)
 {
-    size_t len = 8 + 3 + 4 * 3 + 8 * 4 + 16 + 16 + 16 + 2 + row->name.len;
+    size_t len = 8 + 3 + 4 * 3 + 8 * 5 + 16 + 16 + 16 + 2 + row->name.len;
     struct writer w = {0};
     kith_err err = kith_buf_reserve(out, len, &w.at);
 
@@ -82,6 +82,7 @@ kith_err row_chat_encode(const struct row_chat *row, struct kith_buf *out)
     put_u64(&w, row->position);
     put_u64(&w, row->time_ms);
     put_u64(&w, row->created_ms);
+    put_u64(&w, row->group_seq);
     put(&w, row->create_hash, sizeof row->create_hash);
     put(&w, row->id_max.id.raw, 16);
     put(&w, row->creator.id.raw, 16);
@@ -109,6 +110,7 @@ kith_err row_chat_decode(struct kith_slice in, struct row_chat *out)
     eat_u64(&r, &row.position);
     eat_u64(&r, &row.time_ms);
     eat_u64(&r, &row.created_ms);
+    eat_u64(&r, &row.group_seq);
     eat(&r, row.create_hash, sizeof row.create_hash);
     eat(&r, row.id_max.id.raw, 16);
     eat(&r, row.creator.id.raw, 16);
@@ -245,6 +247,35 @@ kith_err row_message_decode(struct kith_slice in, struct row_message *out)
     eat_slice(&r, 4, &row.body);
     if (finish(&r) != KITH_OK) return KITH_E_MALFORMED;
     if (row.type < MESSAGE_TEXT || row.type > MESSAGE_MAIL) return KITH_E_MALFORMED;
+    *out = row;
+    return KITH_OK;
+}
+
+kith_err row_group_op_encode(const struct row_group_op *row, struct kith_buf *out)
+{
+    size_t len = 8 + 8 + 4 + row->signed_op.len;
+    struct writer w = {0};
+    kith_err err = kith_buf_reserve(out, len, &w.at);
+
+    if (err != KITH_OK) return err;
+    put_u64(&w, 0);
+    put_u64(&w, row->seq);
+    put_u32(&w, (uint32_t)row->signed_op.len);
+    put(&w, row->signed_op.ptr, row->signed_op.len);
+    kith_buf_commit(out, len);
+    return KITH_OK;
+}
+
+kith_err row_group_op_decode(struct kith_slice in, struct row_group_op *out)
+{
+    struct reader r = {.in = in, .err = KITH_OK};
+    struct row_group_op row = {0};
+    uint64_t expires_ms = 0;
+
+    eat_u64(&r, &expires_ms);
+    eat_u64(&r, &row.seq);
+    eat_slice(&r, 4, &row.signed_op);
+    if (finish(&r) != KITH_OK) return KITH_E_MALFORMED;
     *out = row;
     return KITH_OK;
 }

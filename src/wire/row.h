@@ -15,6 +15,7 @@
  *   'D'   device    chat, device             device that acknowledged there
  *   'M'   message   chat, seq                numbered event (Cassandra: partition (chat, seq / 4096))
  *   'B'   body      chat, seq, device        ciphertext for one device
+ *   'G'   group_op  chat, group_seq          signed operation of a group
  *   'K'   key       stream, sender, msg_id   accepted command with an id, for the horizon
  *   'U'   inbox     user, chat               chat of a person
  *   'X'   mailbox   user                     head of a mailbox
@@ -42,6 +43,7 @@ struct row_key row_key_member(struct chat_id chat, struct user_id user);
 struct row_key row_key_device(struct chat_id chat, struct device_id device);
 struct row_key row_key_message(struct chat_id chat, uint64_t seq);
 struct row_key row_key_body(struct chat_id chat, uint64_t seq, struct device_id device);
+struct row_key row_key_group_op(struct chat_id chat, uint64_t group_seq);
 struct row_key row_key_key(struct kith_uuid stream, struct user_id sender, struct msg_id id);
 struct row_key row_key_inbox(struct user_id user, struct chat_id chat);
 struct row_key row_key_mailbox(struct user_id user);
@@ -52,7 +54,7 @@ struct row_key row_key_rules(uint16_t shard);
 struct kith_slice row_key_prefix(const struct row_key *key, size_t len);
 #define ROW_PREFIX_STREAM      17 /* table byte and the first id */
 #define ROW_PREFIX_MAIL_DEVICE 33 /* all items of a mailbox for one device */
-/** Reads the id that ends a member, device, mail device or inbox key, and the seq that ends a message or mail key. */
+/** Reads the id that ends a member, device, mail device or inbox key, and the seq that ends a message, group_op or mail key. */
 KITH_MUST_USE kith_err row_key_tail_id(struct kith_slice key, struct kith_uuid *out);
 KITH_MUST_USE kith_err row_key_tail_seq(struct kith_slice key, uint64_t *out);
 
@@ -67,6 +69,7 @@ struct row_chat {
     uint8_t encrypted, history_open;
     uint32_t epoch, members_max, member_count;
     uint64_t last_seq, position, time_ms, created_ms;
+    uint64_t group_seq;      /* of its newest signed operation; 0: it has none, and takes none */
     uint8_t create_hash[16]; /* of the creating command, to know it again */
     struct msg_id id_max;    /* largest of all messages accepted here */
     struct user_id creator;
@@ -127,6 +130,11 @@ struct row_message {
 };
 #define ROW_MESSAGE_HEAD_BYTES (8 + 1 + 1 + 4 + 8 + 8 + 16 * 4 + 2 + 4)
 
+struct row_group_op {
+    uint64_t seq;                /* of the event that it came with */
+    struct kith_slice signed_op; /* lent on decode */
+};
+
 /* What was answered to a command with an id. */
 struct row_idempotency {
     uint64_t expires_ms, seq, created_ms;
@@ -169,6 +177,8 @@ KITH_MUST_USE kith_err row_device_encode(const struct row_device *row, struct ki
 KITH_MUST_USE kith_err row_device_decode(struct kith_slice in, struct row_device *out);
 KITH_MUST_USE kith_err row_message_encode(const struct row_message *row, struct kith_buf *out);
 KITH_MUST_USE kith_err row_message_decode(struct kith_slice in, struct row_message *out);
+KITH_MUST_USE kith_err row_group_op_encode(const struct row_group_op *row, struct kith_buf *out);
+KITH_MUST_USE kith_err row_group_op_decode(struct kith_slice in, struct row_group_op *out);
 KITH_MUST_USE kith_err row_idempotency_encode(const struct row_idempotency *row, struct kith_buf *out);
 KITH_MUST_USE kith_err row_idempotency_decode(struct kith_slice in, struct row_idempotency *out);
 KITH_MUST_USE kith_err row_inbox_encode(const struct row_inbox *row, struct kith_buf *out);

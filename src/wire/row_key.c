@@ -70,6 +70,14 @@ struct row_key row_key_body(struct chat_id chat, uint64_t seq, struct device_id 
     return key;
 }
 
+struct row_key row_key_group_op(struct chat_id chat, uint64_t group_seq)
+{
+    struct row_key key = key_of('G', chat.id);
+
+    key_add_u64(&key, group_seq);
+    return key;
+}
+
 struct row_key row_key_key(struct kith_uuid stream, struct user_id sender, struct msg_id id)
 {
     struct row_key key = key_of('K', stream);

@@ -250,81 +250,6 @@ static void test_chat_update__names_are_escaped_in_the_event(void **state)
     fixture_close(&f);
 }
 
-static bool event_is(struct fixture *f, unsigned n, const char *json)
-{
-    return kith_slice_is(event_message(f, n).body, json);
-}
-
-#define PERSON_1 "10000000-0000-0000-0000-000000000001"
-#define PERSON_3 "10000000-0000-0000-0000-000000000003"
-
-/* What a device signed is handed on as it came, in the event that its command made and in no other. */
-static void test_chat_member__a_signed_op_is_in_the_event(void **state)
-{
-    struct fixture f;
-    struct cmd cmd;
-
-    (void)state;
-    fixture_open(&f);
-    make_group(&f, 2);
-    cmd = member_cmd(CMD_MEMBER_ADD, 1, 3, ROLE_MEMBER);
-    cmd.body = kith_slice_of("o\0\xff", 3);
-    assert_int_equal(do_apply(&f, cmd).code, CODE_CREATED);
-    assert_true(event_is(&f, 0,
-                         "{\"op\":\"add\",\"user_id\":\"" PERSON_3 "\",\"by\":\"" PERSON_1
-                         "\",\"role\":\"member\",\"signed_op\":\"bwD/\"}"));
-    cmd = member_cmd(CMD_MEMBER_ROLE, 1, 3, ROLE_ADMIN);
-    cmd.body = kith_slice_str("op");
-    assert_int_equal(do_apply(&f, cmd).code, CODE_CREATED);
-    assert_true(event_is(&f, 0,
-                         "{\"op\":\"role\",\"user_id\":\"" PERSON_3 "\",\"by\":\"" PERSON_1
-                         "\",\"role\":\"admin\",\"signed_op\":\"b3A=\"}"));
-    cmd = (struct cmd){.verb = CMD_CHAT_UPDATE, .actor = USER(1), .flags = CMD_HAS_HISTORY | CMD_HISTORY_OPEN};
-    cmd.body = kith_slice_str("o");
-    assert_int_equal(do_apply(&f, cmd).code, CODE_CREATED);
-    assert_true(event_is(&f, 0, "{\"op\":\"settings\",\"history_open\":true,\"signed_op\":\"bw==\"}"));
-    /* The owner leaves: a second event names the heir, and nobody signed that one. */
-    cmd = member_cmd(CMD_MEMBER_LEAVE, 1, 1, 0);
-    cmd.body = kith_slice_str("bye");
-    assert_int_equal(do_apply(&f, cmd).code, CODE_CREATED);
-    assert_true(event_is(
-        &f, 0, "{\"op\":\"leave\",\"user_id\":\"" PERSON_1 "\",\"by\":\"" PERSON_1 "\",\"signed_op\":\"Ynll\"}"));
-    assert_true(
-        event_is(&f, 1, "{\"op\":\"role\",\"user_id\":\"" PERSON_3 "\",\"by\":\"" PERSON_1 "\",\"role\":\"owner\"}"));
-    cmd = member_cmd(CMD_MEMBER_REMOVE, 3, 2, 0);
-    cmd.body = kith_slice_str("op");
-    assert_int_equal(do_apply(&f, cmd).code, CODE_CREATED);
-    assert_non_null(
-        memmem(event_message(&f, 0).body.ptr, event_message(&f, 0).body.len, "\"signed_op\":\"b3A=\"}", 19));
-    fixture_close(&f);
-}
-
-static void test_chat_member__a_signed_op_has_its_maximum_and_not_one_byte_more(void **state)
-{
-    static uint8_t op[KITH_SIGNED_OP_BYTES_MAX + 1];
-    const enum cmd_verb verbs[] = {CMD_MEMBER_ADD, CMD_MEMBER_ROLE, CMD_CHAT_UPDATE, CMD_MEMBER_REMOVE};
-    struct fixture f;
-
-    (void)state;
-    fixture_open(&f);
-    make_group(&f, 2);
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
-        struct cmd cmd = member_cmd(verbs[i], 1, 3, verbs[i] == CMD_MEMBER_ROLE ? ROLE_ADMIN : ROLE_MEMBER);
-
-        if (verbs[i] == CMD_CHAT_UPDATE) {
-            cmd.flags = CMD_HAS_NAME;
-            cmd.name = kith_slice_str("walks");
-        }
-        cmd.body = kith_slice_of(op, sizeof op);
-        assert_int_equal(do_apply(&f, cmd).code, CODE_TOO_BIG);
-        assert_int_equal(f.fx.event_count, 0);
-        cmd.body.len--;
-        assert_int_equal(do_apply(&f, cmd).code, CODE_CREATED);
-        assert_true(event_message(&f, 0).body.len > KITH_SIGNED_OP_BYTES_MAX / 3 * 4);
-    }
-    fixture_close(&f);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,8 +264,6 @@ int main(void)
         cmocka_unit_test(test_chat_member__a_group_whose_owner_leaves_has_an_heir),
         cmocka_unit_test(test_chat_member__direct_chats_have_two_people_for_good),
         cmocka_unit_test(test_chat_member__an_idempotency_key_gives_the_first_answer),
-        cmocka_unit_test(test_chat_member__a_signed_op_is_in_the_event),
-        cmocka_unit_test(test_chat_member__a_signed_op_has_its_maximum_and_not_one_byte_more),
         cmocka_unit_test(test_chat_update__names_are_escaped_in_the_event),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
