@@ -103,8 +103,9 @@ KITH_MUST_USE kith_err e2e_group_apply(const struct e2e_group *before, const str
                                        struct e2e_group **after);
 
 /**
- * Makes the next operation: group_id (a create has one already, drawn by the caller), seq, prev_hash and state_hash are filled in, then it is
- * signed and appended to `out`, and *after is what comes of it. Errors as e2e_group_apply().
+ * Makes the next operation: group_id (a create has one already, drawn by the caller), seq, prev_hash, state_hash and hash are filled
+ * in, it is signed and appended to `out`, and *after is what comes of it. Errors as e2e_group_apply(), and KITH_E_MALFORMED,
+ * KITH_E_UNSUPPORTED: a value that its kind cannot have; KITH_E_TOOBIG: `out`. On an error nothing is filled in or appended.
  */
 KITH_MUST_USE kith_err e2e_group_make(const struct e2e_group *before, struct e2e_group_op *op,
                                       const uint8_t dsk_secret[static E2E_SIGN_SECRET_BYTES], struct e2e_group **after,
