@@ -156,6 +156,19 @@ static void take_members(struct fetcher *fetcher, const json_t *body)
     free(users);
 }
 
+static void take_ops(struct fetcher *fetcher, const json_t *body)
+{
+    json_t *one;
+    size_t i;
+
+    json_array_foreach(json_object_get(body, "operations"), i, one)
+    {
+        struct kith_slice op = bytes_of(json_object_get(one, "signed_op"));
+        kith_client_group_op(fetcher->client, fetcher->fetch.chat, op);
+        bytes_free(op);
+    }
+}
+
 static void take(struct fetcher *fetcher, const json_t *body)
 {
     uint32_t opks = (uint32_t)number_of(body, "opk_count"), kems = (uint32_t)number_of(body, "kem_ot_count");
@@ -169,6 +182,7 @@ static void take(struct fetcher *fetcher, const json_t *body)
     case KITH_FETCH_LISTS: take_lists(fetcher, body); return;
     case KITH_FETCH_BUNDLES: take_bundles(fetcher, body); return;
     case KITH_FETCH_MEMBERS: take_members(fetcher, body); return;
+    case KITH_FETCH_OPS: take_ops(fetcher, body); return;
     }
 }
 
@@ -288,6 +302,12 @@ void fetcher_start(struct fetcher *fetcher, const struct kith_fetch *fetch)
     case KITH_FETCH_MEMBERS:
         kith_uuid_format(fetch->chat.id, id);
         (void)snprintf(path, sizeof path, "/chats/%s", id);
+        ask(fetcher, HTTP1_GET, path, NULL);
+        return;
+    case KITH_FETCH_OPS:
+        kith_uuid_format(fetch->chat.id, id);
+        (void)snprintf(path, sizeof path, "/chats/%s/operations?limit=200&after=%llu", id,
+                       (unsigned long long)fetch->after);
         ask(fetcher, HTTP1_GET, path, NULL);
         return;
     }

@@ -99,7 +99,8 @@ static void message(struct history *history, const struct kith_message *m)
     case KITH_CONTENT_REACTION: react(history, m, &content); return;
     case KITH_CONTENT_EDIT:
     case KITH_CONTENT_DELETE: change(history, m, &content); return;
-    case KITH_CONTENT_STEP: return;
+    case KITH_CONTENT_STEP:
+    case KITH_CONTENT_KEYS: return;
     case KITH_CONTENT_OTHER: (void)add(history, m, kith_slice_str("(needs a newer kith)")); return;
     case KITH_CONTENT_TEXT:
     case KITH_CONTENT_REPLY: break;

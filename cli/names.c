@@ -1,7 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cli/cli.h"
+#include "cli/group.h"
 #include "cli/store.h"
 
 /* Names of people are asked for once and kept in the state, so that they are there offline too. */
@@ -38,6 +38,7 @@ json_t *cli_chats(struct cli *cli)
         next = json_string_value(json_object_get(answer.body, "next"));
         if (next == NULL) {
             cli_answer_free(&answer);
+            group_names_put(cli, all);
             text = json_dumps(all, JSON_COMPACT);
             store_set(cli->store, "chats", text);
             free(text);
@@ -176,6 +177,8 @@ void cli_describe(struct cli *cli, const char *type, const char *sender, struct 
         (void)snprintf(out, 512, "%s began the chat", who);
     else if (strcmp(type, "deleted") == 0)
         (void)snprintf(out, 512, "%s deleted message %lld", who, json_integer_value(json_object_get(event, "seq")));
+    else if (event == NULL && content.len > 0)
+        (void)snprintf(out, 512, "%.*s", (int)(content.len < 500 ? content.len : 500), (const char *)content.ptr);
     else if (op == NULL)
         (void)op;
     else if (strcmp(op, "add") == 0)
@@ -189,6 +192,8 @@ void cli_describe(struct cli *cli, const char *type, const char *sender, struct 
                        json_string_value(json_object_get(event, "role")));
     else if (strcmp(op, "name") == 0)
         (void)snprintf(out, 512, "%s named the chat %.300s", who, json_string_value(json_object_get(event, "name")));
+    else if (strcmp(op, "info") == 0)
+        (void)snprintf(out, 512, "%s gave the group another name", who);
     else if (strcmp(op, "settings") == 0)
         (void)snprintf(out, 512, "%s changed who sees what was before", who);
     json_decref(event);

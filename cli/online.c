@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "cli/fetch.h"
+#include "cli/group.h"
 #include "cli/store.h"
 #include "loop/loop_epoll.h"
 #include "net/ws_client.h"
@@ -158,6 +159,7 @@ static void show(struct online *online, const struct kith_effect *e)
 
     switch (e->kind) {
     case KITH_EFFECT_MESSAGE:
+        group_note(online->cli, online->client, &e->message);
         if (view->message != NULL) view->message(view->arg, &e->message);
         break;
     case KITH_EFFECT_SENT:

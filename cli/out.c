@@ -109,7 +109,8 @@ static struct kith_slice content_text(const struct kith_message *message)
     case KITH_CONTENT_REACTION: what = content.text.len > 0 ? "reacted" : "took a reaction back"; break;
     case KITH_CONTENT_EDIT: what = "changed a message to"; break;
     case KITH_CONTENT_DELETE: what = "deleted a message"; break;
-    case KITH_CONTENT_STEP: return (struct kith_slice){0};
+    case KITH_CONTENT_STEP:
+    case KITH_CONTENT_KEYS: return (struct kith_slice){0};
     default: return kith_slice_str("(needs a newer kith)");
     }
     (void)snprintf(line, sizeof line, content.text.len > 0 ? "(%s: %.*s)" : "(%s)", what, (int)content.text.len,
@@ -119,6 +120,8 @@ static struct kith_slice content_text(const struct kith_message *message)
 
 struct kith_slice cli_message_text(const struct kith_message *message)
 {
+    if (message->unreadable != KITH_OK && !kith_slice_is(message->type, "message"))
+        return kith_slice_str("(the server says that something changed here, and no member signed it)");
     if (message->unreadable == KITH_E_CONFLICT) return kith_slice_str("(said again by the server; left out)");
     if (message->unreadable != KITH_OK) return kith_slice_str("(this device cannot read this message)");
     if (message->encrypted && !message->is_open && kith_slice_is(message->type, "message"))

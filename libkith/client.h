@@ -67,11 +67,13 @@ struct pending {
     struct kith_message message;
     uint64_t fetches;            /* that had been started when it came */
     bool is_fresh, is_own_fresh; /* its sender's list was asked for since then and fetched; the own one was */
+    bool is_ops_fresh;           /* the operations of its group were */
     uint8_t bytes[];             /* type, content type, body */
 };
 
 struct chat_members {
-    uint32_t count;
+    uint32_t count;  /* 0: not a chat of two */
+    bool has_no_ops; /* and no group either: its operations were fetched, and there are none */
     uint8_t users[E2E_MEMBERS_MAX][E2E_ACCOUNT_ID_BYTES]; /* ascending */
 };
 
@@ -93,6 +95,9 @@ struct secure {
     uint32_t failures;
     uint64_t retry_at_ms;
     struct e2e_wants wants; /* of everything that waits */
+    struct chat_id ops_all; /* a chat whose operations were fetched, and there were no more */
+    uint64_t ops_all_until_ms;
+    struct e2e_wants ops_wants; /* of the operations that were fetched last, and could not be taken for lack of it */
     struct chat_id wants_members;
     struct user_id looks_up; /* nil: nobody */
     struct {
@@ -186,12 +191,26 @@ struct outbox_entry *outbox_find(const struct kith_client *client, struct msg_id
 void outbox_entry_free(struct outbox_entry *entry);
 /** An empty message that only turns the ratchet, unless something of this chat is about to go out anyway. */
 void outbox_step(struct kith_client *client, struct chat_id chat);
+/** A message of the device's own to the others: the host hears nothing of it but its place in the stream. */
+void outbox_say(struct kith_client *client, struct chat_id chat, struct kith_slice content_type,
+                struct kith_slice body);
 /** Refused here, for good. */
 void outbox_give_up(struct kith_client *client, struct outbox_entry *entry, enum kith_code code, bool is_unknown);
 
 /* link.c */
 void link_down(struct kith_client *client, enum kith_code code, uint64_t retry_after_ms);
 void link_timers(struct kith_client *client);
+
+/* group.c */
+/** An event with an operation that was not looked at yet. */
+bool group_waits(const struct kith_message *message);
+/** Takes its operation: is_open, or unreadable. KITH_E_AGAIN, KITH_E_NOMEM: not now. */
+KITH_MUST_USE kith_err group_event(struct kith_client *client, struct kith_message *message, bool is_fresh,
+                                   bool is_ops_fresh);
+/** Of an event, before it is shown: in a group it is unreadable when nobody signed it. */
+void group_show(const struct kith_client *client, struct kith_message *message);
+/** A message was opened: what it says to this device, not to its person. */
+void group_opened(struct kith_client *client, const struct kith_message *message);
 
 /* inbox.c */
 void inbox_message(struct kith_client *client, const struct stomp_frame *frame);
@@ -208,6 +227,9 @@ struct e2e_account *secure_account_new(struct kith_client *client); /* secure_ac
 kith_err secure_init(struct kith_client *client);
 void secure_deinit(struct kith_client *client);
 bool secure_on(const struct kith_client *client);
+/** Of an encrypted chat. UNKNOWN: what tells is wanted. NONE: neither of two that include this account, nor a group. */
+enum chat_kind { CHAT_KIND_UNKNOWN, CHAT_KIND_PAIR, CHAT_KIND_GROUP, CHAT_KIND_NONE };
+enum chat_kind secure_chat_kind(struct kith_client *client, struct chat_id chat);
 /** The two people of a direct chat, lent until they change; count 0: none of ours, or a group; NULL: not asked yet. */
 const struct chat_members *secure_members_of(const struct kith_client *client, struct chat_id chat);
 /** Whether it may go out: its `sealed` is there, or none is needed. Else what is missing is wanted, or it has failed. */
@@ -220,6 +242,10 @@ bool secure_accepted(struct kith_client *client, struct outbox_entry *entry, uin
 void secure_event(struct kith_client *client, struct kith_message *message);
 /** Of what is missing, what is not known to be yet. */
 void secure_want(struct secure *secure, const struct e2e_wants *wants);
+/** The operations of that chat's group, behind those that are known. */
+void secure_want_ops(struct kith_client *client, struct chat_id chat);
+/** They were fetched just now, and there were no more. */
+bool secure_knows_ops(const struct kith_client *client, struct chat_id chat);
 /** Those that can be opened now, each chat in its order. */
 void secure_open_pending(struct kith_client *client);
 /** Tries what waits, and asks for what is missing. The end of every step. */

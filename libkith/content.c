@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "libkith/crypto/tlv.h"
+#include "libkith/e2ee/group_keys.h"
 #include "wire/utf8.h"
 
 #define TEXT_BYTES_MAX (128u * 1024)
@@ -14,11 +15,12 @@ static const char *const types[] = {
     [KITH_CONTENT_EDIT] = "application/x-kith-edit",
     [KITH_CONTENT_DELETE] = "application/x-kith-delete",
     [KITH_CONTENT_STEP] = "application/x-kith-step",
+    [KITH_CONTENT_KEYS] = E2E_GROUP_KEYS_TYPE,
 };
 
 struct kith_slice kith_content_type(enum kith_content_kind kind)
 {
-    assert(kind >= KITH_CONTENT_TEXT && kind <= KITH_CONTENT_STEP);
+    assert(kind >= KITH_CONTENT_TEXT && kind <= KITH_CONTENT_KEYS);
     return kith_slice_str(types[kind]);
 }
 
@@ -42,7 +44,7 @@ kith_err kith_content_encode(const struct kith_content *content, struct kith_buf
 
 static enum kith_content_kind kind_of(struct kith_slice content_type)
 {
-    for (int kind = KITH_CONTENT_TEXT; kind <= KITH_CONTENT_STEP; kind++)
+    for (int kind = KITH_CONTENT_TEXT; kind <= KITH_CONTENT_KEYS; kind++)
         if (kith_slice_is(content_type, types[kind])) return (enum kith_content_kind)kind;
     return KITH_CONTENT_OTHER;
 }

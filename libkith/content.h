@@ -15,6 +15,7 @@ enum kith_content_kind {
     KITH_CONTENT_EDIT,     /* text: what the message meant says now. Only its author may        */
     KITH_CONTENT_DELETE,   /* no text: the message meant is gone. Only its author may           */
     KITH_CONTENT_STEP,     /* nothing to show: an answer that the ratchet wanted                */
+    KITH_CONTENT_KEYS,     /* nothing to show: keys of a group, which libkith takes             */
     KITH_CONTENT_OTHER,    /* of a newer client: shown as such                                  */
 };
 #define KITH_REACTION_BYTES_MAX 64

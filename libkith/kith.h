@@ -106,13 +106,14 @@ enum kith_fetch_kind {
     KITH_FETCH_LISTS,    /* GET /users/{user}/devices?after={after}: kith_client_list() for each, ascending        */
     KITH_FETCH_BUNDLES,  /* POST /keys/claim of `devices`: kith_client_bundle(), or kith_client_no_bundle(), for each */
     KITH_FETCH_MEMBERS,  /* GET /chats/{chat}: kith_client_members()                                               */
+    KITH_FETCH_OPS,      /* GET /chats/{chat}/operations?after={after}: kith_client_group_op() for each            */
 };
 #define KITH_FETCH_DEVICES_MAX 64
 struct kith_fetch {
     enum kith_fetch_kind kind;
     struct user_id user;   /* LISTS */
-    uint64_t after;        /* LISTS: the newest list that is known, 0: none and only the newest is wanted */
-    struct chat_id chat;   /* MEMBERS */
+    uint64_t after;        /* LISTS: the newest list that is known, 0: none and only the newest is wanted; OPS */
+    struct chat_id chat;   /* MEMBERS, OPS */
     uint32_t device_count; /* BUNDLES */
     struct {
         struct user_id user;
@@ -122,7 +123,7 @@ struct kith_fetch {
 struct e2e_account;
 struct e2e_upload;
 struct e2e_claimed;
-/** libkith/e2ee/account.h, for what a person does: trust, linking. NULL: it does not encrypt. After any change: _acted(). */
+/** libkith/e2ee/account.h and account_group.h, for what a person does: trust, linking, groups. NULL: it does not encrypt. After any change: _acted(). */
 struct e2e_account *kith_client_account(struct kith_client *client);
 void kith_client_acted(struct kith_client *client, struct kith_time now);
 /** Wants that person's newest list, whether or not anything is written to them. Settled when it was fetched. */
@@ -138,6 +139,7 @@ void kith_client_list(struct kith_client *client, struct user_id user, uint64_t 
 void kith_client_bundle(struct kith_client *client, const struct e2e_claimed *claimed);
 void kith_client_no_bundle(struct kith_client *client, struct user_id user, struct device_id device);
 void kith_client_members(struct kith_client *client, struct chat_id chat, const struct user_id *users, size_t count);
+void kith_client_group_op(struct kith_client *client, struct chat_id chat, struct kith_slice signed_op);
 /** Its keys are with the server, and nothing that came waits to be opened. True of one that does not encrypt. */
 bool kith_client_is_settled(const struct kith_client *client);
 /** Everything numbered up to here has come and been stored; 0: nothing. */
@@ -174,9 +176,10 @@ struct kith_message {
     struct device_id device;
     uint64_t created_ms, expires_ms;
     bool encrypted, has_body;
-    bool is_open;        /* of an encrypted message: content_type and body are what was inside */
-    kith_err unreadable; /* encrypted, with a body that could not be opened: why. KITH_OK: not so */
-    uint64_t missed;     /* is_open: messages of that device that should have come before and did not */
+    bool is_open; /* of an encrypted message: content_type and body are what was inside */
+    kith_err
+        unreadable; /* encrypted, with a body that could not be opened: why; or a change of a group that nobody signed. KITH_OK: not so */
+    uint64_t missed; /* is_open: messages of that device that should have come before and did not */
     struct kith_slice type, content_type, body; /* "message", "member", …; lent */
 };
 

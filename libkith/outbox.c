@@ -211,9 +211,12 @@ void outbox_reset_wire(struct kith_client *client)
 }
 
 /* The host did not write it, and hears nothing of it but its place in the stream. */
-static bool is_step(const struct outbox_entry *entry)
+static bool is_own(const struct outbox_entry *entry)
 {
-    return kith_slice_eq(kith_slice_of(entry->bytes, entry->content_type_len), kith_content_type(KITH_CONTENT_STEP));
+    struct kith_slice type = kith_slice_of(entry->bytes, entry->content_type_len);
+
+    return kith_slice_eq(type, kith_content_type(KITH_CONTENT_STEP)) ||
+           kith_slice_eq(type, kith_content_type(KITH_CONTENT_KEYS));
 }
 
 static void tell_sent(struct kith_client *client, const struct outbox_entry *entry, uint64_t seq)
@@ -236,7 +239,7 @@ void outbox_accepted(struct kith_client *client, struct msg_id id, uint64_t seq)
     if (kith_uuid_cmp(id.id, sync->accepted.id) > 0) sync->accepted = id;
     sync->refusals = 0;
     record_put_chat(client, sync);
-    if (!is_step(entry)) tell_sent(client, entry, seq);
+    if (!is_own(entry)) tell_sent(client, entry, seq);
     client->stats.accepted++;
     outbox_unlink(client, entry);
     if (!secure_accepted(client, entry, seq)) outbox_entry_free(entry);
@@ -247,7 +250,7 @@ void outbox_give_up(struct kith_client *client, struct outbox_entry *entry, enum
     struct kith_effect *effect;
 
     client->stats.failed++;
-    if (is_step(entry)) { /* the sender asks again with its next message */
+    if (is_own(entry)) { /* of a step: the sender asks again with its next message */
         outbox_remove(client, entry);
         return;
     }
@@ -329,22 +332,28 @@ uint64_t outbox_next_ms(const struct kith_client *client)
     return next;
 }
 
-void outbox_step(struct kith_client *client, struct chat_id chat)
+/* What the device owes goes beyond the person's maximum, too. */
+void outbox_say(struct kith_client *client, struct chat_id chat, struct kith_slice content_type, struct kith_slice body)
 {
     struct outbox_entry head = {
         .chat = chat, .state = KITH_OUTBOX_QUEUED, .encrypted = true, .created_ms = client->now.wall_ms};
     struct outbox_entry *entry;
 
-    for (entry = client->outbox_first; entry != NULL; entry = entry->next)
-        if (kith_uuid_eq(entry->chat.id, chat.id) && entry->state == KITH_OUTBOX_QUEUED) return;
-    if (client->outbox_count >= KITH_OUTBOX_ENTRIES_MAX) return;
     head.id = client_msg_id(client);
     head.order = client->order_next++;
-    entry = outbox_add(client, &head, kith_content_type(KITH_CONTENT_STEP), (struct kith_slice){0});
-    if (entry == NULL) return; /* the sender asks again with its next message */
+    entry = outbox_add(client, &head, content_type, body);
+    if (entry == NULL) return; /* of a step: the sender asks again with its next message */
     record_put_state(client);
     record_put_outbox(client, entry);
     client->secure.changed = true;
+}
+
+void outbox_step(struct kith_client *client, struct chat_id chat)
+{
+    for (const struct outbox_entry *entry = client->outbox_first; entry != NULL; entry = entry->next)
+        if (kith_uuid_eq(entry->chat.id, chat.id) && entry->state == KITH_OUTBOX_QUEUED) return;
+    if (client->outbox_count >= KITH_OUTBOX_ENTRIES_MAX) return;
+    outbox_say(client, chat, kith_content_type(KITH_CONTENT_STEP), (struct kith_slice){0});
 }
 
 kith_err kith_client_send(struct kith_client *client, struct kith_time now, const struct kith_send *send,

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "libkith/client.h"
+#include "libkith/e2ee/account_group.h"
 
 /*
  * The encrypting part of a client. Out, here: an entry of the outbox is sealed when its turn comes, and waits while lists or
@@ -63,6 +64,31 @@ const struct chat_members *secure_members_of(const struct kith_client *client, s
     return found == NULL ? NULL : *found;
 }
 
+void secure_want_ops(struct kith_client *client, struct chat_id chat)
+{
+    struct e2e_wants wants = {.count = 1, .items = {{.kind = E2E_WANT_OPS}}};
+
+    memcpy(wants.items[0].account_id, chat.id.raw, sizeof wants.items[0].account_id);
+    secure_want(&client->secure, &wants);
+}
+
+/* What it was first it stays: a chat of two never becomes a group, nor the other way round. */
+enum chat_kind secure_chat_kind(struct kith_client *client, struct chat_id chat)
+{
+    const struct chat_members *members = secure_members_of(client, chat);
+    struct e2e_group_view view;
+
+    if (members != NULL && members->count > 0) return CHAT_KIND_PAIR;
+    if (e2e_account_group(client->secure.account, chat.id.raw, &view)) return CHAT_KIND_GROUP;
+    if (members == NULL)
+        client->secure.wants_members = chat;
+    else if (members->has_no_ops)
+        return CHAT_KIND_NONE;
+    else
+        secure_want_ops(client, chat);
+    return CHAT_KIND_UNKNOWN;
+}
+
 bool secure_seal(struct kith_client *client, struct outbox_entry *entry)
 {
     struct secure *secure = &client->secure;
@@ -77,19 +103,20 @@ bool secure_seal(struct kith_client *client, struct outbox_entry *entry)
 
     if (secure->account == NULL || !entry->encrypted || kith_buf_len(&entry->sealed) > 0) return true;
     if (e2e_account_state(secure->account) != E2E_ACCOUNT_READY) return false;
-    members = secure_members_of(client, entry->chat);
-    if (members == NULL) {
-        secure->wants_members = entry->chat;
-        return false;
-    }
-    if (members->count == 0) { /* none of ours any more, or a group, whose members nobody has signed yet */
+    switch (secure_chat_kind(client, entry->chat)) {
+    case CHAT_KIND_UNKNOWN: return false;
+    case CHAT_KIND_NONE: /* none of ours any more, or a group whose members nobody has signed */
         outbox_give_up(client, entry, CODE_NOT_SUPPORTED, false);
         return false;
+    case CHAT_KIND_GROUP: seal.is_group = true; break;
+    case CHAT_KIND_PAIR:
+        members = secure_members_of(client, entry->chat);
+        seal.members = members->users;
+        seal.member_count = members->count;
+        break;
     }
     memcpy(seal.thread_id, entry->chat.id.raw, sizeof seal.thread_id);
     memcpy(seal.msg_id, entry->id.id.raw, sizeof seal.msg_id);
-    seal.members = members->users;
-    seal.member_count = members->count;
     switch (e2e_account_seal(secure->account, client->now.wall_ms, &seal, &wants, &entry->sealed)) {
     case KITH_OK:
         record_put_outbox(client, entry);
@@ -101,7 +128,14 @@ bool secure_seal(struct kith_client *client, struct outbox_entry *entry)
     case KITH_E_AGAIN: secure_want(secure, &wants); return false;
     case KITH_E_DENIED:
         outbox_give_up(client, entry, CODE_FORBIDDEN, false);
-        return false; /* trust: the person must act */
+        return false;   /* trust: the person must act */
+    case KITH_E_CLOSED: /* in the group no more, or again, and that is still to come */
+        if (secure_knows_ops(client, entry->chat))
+            outbox_give_up(client, entry, CODE_FORBIDDEN, false);
+        else
+            secure_want_ops(client, entry->chat);
+        return false;
+    case KITH_E_UNSUPPORTED: outbox_give_up(client, entry, CODE_NOT_SUPPORTED, false); return false;
     case KITH_E_TOOBIG: outbox_give_up(client, entry, CODE_TOO_BIG, false); return false;
     default: return false; /* no memory: when the next step ends */
     }
@@ -110,9 +144,13 @@ bool secure_seal(struct kith_client *client, struct outbox_entry *entry)
 void secure_stale(struct kith_client *client, struct outbox_entry *entry)
 {
     const struct chat_members *members = secure_members_of(client, entry->chat);
+    struct e2e_group_view view;
 
     kith_buf_deinit(&entry->sealed);
     record_put_outbox(client, entry);
+    if (e2e_account_group(client->secure.account, entry->chat.id.raw, &view))
+        for (uint32_t i = 0; i < view.group->member_count; i++)
+            e2e_account_stale(client->secure.account, view.group->members[i].account_id);
     for (uint32_t i = 0; members != NULL && i < members->count; i++)
         e2e_account_stale(client->secure.account, members->users[i]);
     client->secure.changed = true;

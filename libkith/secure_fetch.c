@@ -2,6 +2,7 @@
 
 #include "base/mutant.h"
 #include "libkith/client.h"
+#include "libkith/e2ee/account_group.h"
 
 /* What is missing, asked of the server one at a time through the host; what was asked for just now is not asked again. */
 #define COOL_MS      1000  /* a fetch that helped is not repeated at once */
@@ -28,6 +29,11 @@ static bool is_cooling(const struct kith_client *client, const struct e2e_want *
     return false;
 }
 
+bool secure_knows_ops(const struct kith_client *client, struct chat_id chat)
+{
+    return kith_uuid_eq(client->secure.ops_all.id, chat.id) && client->secure.ops_all_until_ms > client->now.mono_ms;
+}
+
 static void cool(struct kith_client *client, const struct e2e_want *want, uint64_t ms)
 {
     struct secure *secure = &client->secure;
@@ -47,6 +53,15 @@ static void fetch_list(const struct kith_client *client, struct user_id user, st
     fetch->after = person.list == NULL ? 0 : person.list->seq;
 }
 
+static void fetch_ops(const struct kith_client *client, const struct e2e_want *want, struct kith_fetch *fetch)
+{
+    struct e2e_group_view view;
+
+    fetch->kind = KITH_FETCH_OPS;
+    memcpy(fetch->chat.id.raw, want->account_id, sizeof fetch->chat.id.raw);
+    fetch->after = e2e_account_group(client->secure.account, want->account_id, &view) ? view.group->seq : 0;
+}
+
 static bool choose_want(struct kith_client *client, struct kith_fetch *fetch)
 {
     const struct e2e_wants *wants = &client->secure.wants;
@@ -59,6 +74,10 @@ static bool choose_want(struct kith_client *client, struct kith_fetch *fetch)
             struct user_id user;
             memcpy(user.id.raw, want->account_id, E2E_ACCOUNT_ID_BYTES);
             fetch_list(client, user, fetch);
+            return true;
+        }
+        if (want->kind == E2E_WANT_OPS && !found) {
+            fetch_ops(client, want, fetch);
             return true;
         }
         if (want->kind != E2E_WANT_BUNDLE || fetch->device_count == KITH_FETCH_DEVICES_MAX) continue;
@@ -107,6 +126,7 @@ static void start_fetch(struct kith_client *client)
     }
     secure->busy = true;
     secure->helped = false;
+    if (fetch.kind == KITH_FETCH_OPS) secure->ops_wants.count = 0;
     secure->fetch = fetch;
     secure->fetches++;
     effect_add(client, KITH_EFFECT_FETCH, 0, NULL)->fetch = fetch;
@@ -120,7 +140,7 @@ void secure_work(struct kith_client *client)
     secure->working = true;
     if (secure->changed && client->link == LINK_UP) {
         secure->changed = false;
-        secure->wants.count = 0;
+        secure->wants = secure->ops_wants;
         secure->wants_members = (struct chat_id){0};
         secure_open_pending(client);
         outbox_pump(client);
@@ -167,6 +187,26 @@ static void note_fresh(struct kith_client *client, struct user_id user)
     }
 }
 
+/* Whether it told all that there is: what could not be taken yet may be all that a message waits for. */
+static void ops_fetched(struct kith_client *client, struct chat_id chat)
+{
+    struct secure *secure = &client->secure;
+    struct e2e_want want = {.kind = E2E_WANT_OPS};
+    struct chat_members **members = kith_map_find(&secure->members, &chat);
+    struct e2e_group_view view;
+    bool waits = secure->ops_wants.count > 0, is_all = !secure->helped && !waits;
+
+    memcpy(want.account_id, chat.id.raw, sizeof want.account_id);
+    if (!waits || is_cooling(client, &secure->ops_wants.items[0]))
+        cool(client, &want, is_all ? COOL_LONG_MS : COOL_MS); /* else they are asked for again behind that list */
+    if (!is_all) return;
+    secure->ops_all = chat;
+    secure->ops_all_until_ms = client->now.mono_ms + COOL_LONG_MS;
+    if (members != NULL && !e2e_account_group(secure->account, chat.id.raw, &view)) (*members)->has_no_ops = true;
+    for (struct pending *one = secure->pending_first; one != NULL; one = one->next)
+        one->is_ops_fresh |= one->fetches != secure->fetches && kith_uuid_eq(one->message.chat.id, chat.id);
+}
+
 static void fetch_done(struct kith_client *client)
 {
     struct secure *secure = &client->secure;
@@ -182,6 +222,7 @@ static void fetch_done(struct kith_client *client)
         cool(client, &want, secure->helped ? COOL_MS : COOL_LONG_MS);
         note_fresh(client, fetch->user);
     }
+    if (fetch->kind == KITH_FETCH_OPS) ops_fetched(client, fetch->chat);
     for (uint32_t i = 0; i < fetch->device_count; i++) {
         want.kind = E2E_WANT_BUNDLE;
         memcpy(want.account_id, fetch->devices[i].user.id.raw, sizeof want.account_id);

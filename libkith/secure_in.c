@@ -31,14 +31,19 @@ static void show_own(struct kith_client *client, struct kith_message *message)
     outbox_entry_free(entry);
 }
 
-/* Nobody but a chat's people may write in it, whatever the server hands out: what another one encrypted is not opened. */
+/*
+ * Nobody but a chat's people may write in it, whatever the server hands out: what another one encrypted is not opened. Of a
+ * group that is looked at when it opens: who was in it under the head that it names.
+ */
 static kith_err sender_check(struct kith_client *client, const struct kith_message *message)
 {
     const struct chat_members *members = secure_members_of(client, message->chat);
 
-    if (members == NULL) {
-        client->secure.wants_members = message->chat;
-        return KITH_E_AGAIN;
+    switch (secure_chat_kind(client, message->chat)) {
+    case CHAT_KIND_UNKNOWN: return KITH_E_AGAIN;
+    case CHAT_KIND_NONE: return KITH_E_DENIED;
+    case CHAT_KIND_GROUP: return KITH_OK;
+    case CHAT_KIND_PAIR: break;
     }
     for (uint32_t i = 0; i < members->count; i++)
         if (memcmp(members->users[i], message->sender.id.raw, sizeof members->users[i]) == 0) return KITH_OK;
@@ -48,8 +53,8 @@ static kith_err sender_check(struct kith_client *client, const struct kith_messa
 /* Nothing has to be opened of it: it never was closed, or was opened before its turn to be shown. */
 static bool is_ready(const struct kith_client *client, const struct kith_message *message)
 {
-    return !message->encrypted || !kith_slice_is(message->type, "message") || message->gap_from > 0 ||
-           kith_uuid_eq(message->device.id, client->config.device.id) ||
+    if (!kith_slice_is(message->type, "message")) return !group_waits(message);
+    return !message->encrypted || message->gap_from > 0 || kith_uuid_eq(message->device.id, client->config.device.id) ||
            !message->has_body || /* not for this device: it was not in the sender's lists */
            message->is_open || message->unreadable != KITH_OK;
 }
@@ -72,7 +77,12 @@ static kith_err open_message(struct kith_client *client, struct kith_message *me
     struct e2e_envelope envelope = {.message = message->body};
     struct e2e_opened opened;
     struct e2e_wants wants;
-    kith_err err = sender_check(client, message);
+    kith_err err;
+
+    if (!kith_slice_is(message->type, "message"))
+        return group_event(client, message, pending != NULL && pending->is_fresh,
+                           pending != NULL && pending->is_ops_fresh);
+    err = sender_check(client, message);
 
     if (err == KITH_E_AGAIN) return err;
     if (err != KITH_OK) {
@@ -82,7 +92,9 @@ static kith_err open_message(struct kith_client *client, struct kith_message *me
     if (pending != NULL) {
         envelope.is_fresh = pending->is_fresh;
         envelope.is_own_fresh = pending->is_own_fresh;
+        envelope.is_ops_fresh = pending->is_ops_fresh;
     }
+    envelope.is_group = secure_chat_kind(client, message->chat) == CHAT_KIND_GROUP;
     memcpy(envelope.account_id, message->sender.id.raw, sizeof envelope.account_id);
     memcpy(envelope.server_device, message->device.id.raw, sizeof envelope.server_device);
     memcpy(envelope.thread_id, message->chat.id.raw, sizeof envelope.thread_id);
@@ -100,13 +112,17 @@ static kith_err open_message(struct kith_client *client, struct kith_message *me
     message->missed = opened.missed;
     message->content_type = opened.payload.content_type;
     message->body = opened.payload.body;
+    group_opened(client, message);
     if (opened.wants_step) outbox_step(client, message->chat);
     return KITH_OK;
 }
 
 static void show(struct kith_client *client, struct kith_message *message)
 {
-    if (message->encrypted && kith_slice_is(message->type, "message") && message->gap_from == 0 &&
+    bool is_message = kith_slice_is(message->type, "message");
+
+    if (!is_message) group_show(client, message);
+    if (is_message && message->encrypted && message->gap_from == 0 &&
         kith_uuid_eq(message->device.id, client->config.device.id))
         show_own(client, message);
     else

@@ -123,10 +123,10 @@ void e2e_account_no_bundle(struct e2e_account *account, uint64_t now_ms,
 
 /* ---- messages */
 #define E2E_WANTS_MAX 64
-enum e2e_want_kind { E2E_WANT_LIST = 1, E2E_WANT_BUNDLE };
+enum e2e_want_kind { E2E_WANT_LIST = 1, E2E_WANT_BUNDLE, E2E_WANT_OPS };
 struct e2e_want {
     enum e2e_want_kind kind;
-    uint8_t account_id[E2E_ACCOUNT_ID_BYTES];
+    uint8_t account_id[E2E_ACCOUNT_ID_BYTES];       /* OPS: the chat's id */
     uint8_t server_device[E2E_SERVER_DEVICE_BYTES]; /* BUNDLE */
 };
 struct e2e_wants {
@@ -137,7 +137,8 @@ struct e2e_wants {
 struct e2e_seal {
     uint8_t thread_id[E2E_ID_BYTES], msg_id[E2E_ID_BYTES];
     const uint8_t (*members)[E2E_ACCOUNT_ID_BYTES]; /* all of the chat's, the own account too; ascending */
-    uint32_t member_count;                          /* 1..E2E_MEMBERS_MAX */
+    uint32_t member_count;                          /* 1..E2E_MEMBERS_MAX; not looked at of a group, whose they are */
+    bool is_group;                                  /* thread_id is the chat of a group: e2e_account_group() */
     struct kith_slice content_type, body;
     uint64_t sent_at_ms;
 };
@@ -149,7 +150,9 @@ struct e2e_seal {
  * KITH_E_AGAIN   *wants says what is missing; nothing: the own list is to be uploaded first
  * KITH_E_DENIED   trust forbids it: *wants names the account. Also of
  *                what was sent_at before the root key changed: until e2e_account_verify() says that the person knows
- * KITH_E_CLOSED  this device is not READY             KITH_E_TOOBIG, KITH_E_NOMEM: sessions may have stepped
+ * KITH_E_CLOSED  this device is not READY, or the account is in the group no more
+ * KITH_E_UNSUPPORTED  a group of more than E2E_MEMBERS_MAX      KITH_E_NOTFOUND  no such group
+ * KITH_E_TOOBIG, KITH_E_NOMEM: sessions may have stepped
  */
 KITH_MUST_USE kith_err e2e_account_seal(struct e2e_account *account, uint64_t now_ms, const struct e2e_seal *seal,
                                         struct e2e_wants *wants, struct kith_buf *out);
@@ -164,6 +167,8 @@ struct e2e_envelope { /* as the server says it */
     struct kith_slice message;
     bool is_fresh;     /* the sender's list was fetched since it came: a device that it lacks is no device */
     bool is_own_fresh; /* the own list was: one that it does not reach to is none */
+    bool is_group;     /* the chat is a group's */
+    bool is_ops_fresh; /* its operations were: a head beyond them is none */
 };
 struct e2e_opened {
     struct e2e_payload payload; /* its slices are lent from `plain` */

@@ -2,7 +2,7 @@
 #define LIBKITH_E2EE_ACCOUNT_IMPL_H
 
 #include "base/map.h"
-#include "libkith/e2ee/account.h"
+#include "libkith/e2ee/account_group.h"
 
 /*
  * The inside of an account: one struct, and the files that each do one job on it. Records' keys are 'E', a letter, and:
@@ -13,6 +13,8 @@
  *   'S' account 16, device u32, transcript 8   a session
  *   'T' thread 16                              this device's place in a thread
  *   'H' thread 16, account 16, device u32      what was last heard of a device in a thread
+ *   'G' chat 16                                a group: what its operations came to
+ *   'K' key id 8                               the key of a group's name
  */
 #define E2E_RECORD_BYTES_MAX (768u * 1024) /* of a record's value */
 
@@ -92,6 +94,12 @@ struct thread_place {
     uint8_t pending_id[E2E_ID_BYTES], pending_prev[E2E_PREV_BYTES];
 };
 
+struct group_place {
+    uint8_t chat_id[E2E_ID_BYTES];
+    struct e2e_group *group;
+    bool is_forked;
+};
+
 struct heard_key {
     uint8_t thread_id[E2E_ID_BYTES], account_id[E2E_ACCOUNT_ID_BYTES];
     uint8_t device_id[4];
@@ -109,6 +117,8 @@ struct e2e_account {
     struct kith_map threads;          /* thread_id: struct thread_place     */
     struct kith_map heard;            /* struct heard_key: uint64_t sseq    */
     struct kith_map last_resort;      /* 4 + 4 + 32 bytes: nothing          */
+    struct kith_map groups;           /* chat_id: struct group_place *      */
+    struct kith_map info_keys;        /* key id: E2E_KEY_BYTES              */
     uint64_t rank_next;
     struct kith_buf upload_list; /* lent by e2e_account_upload(): what the server has when that is over */
 };
@@ -125,6 +135,10 @@ void account_drop_session(struct e2e_account *account, const struct peer *peer, 
 void account_keep_thread(struct e2e_account *account, const uint8_t thread_id[static E2E_ID_BYTES],
                          const struct thread_place *place);
 void account_keep_heard(struct e2e_account *account, const struct heard_key *key, uint64_t sseq);
+void account_keep_group(struct e2e_account *account, const struct group_place *place);
+void account_keep_info_key(struct e2e_account *account, const uint8_t id[static E2E_GROUP_KEY_ID_BYTES],
+                           const uint8_t key[static E2E_KEY_BYTES]);
+void account_drop_info_key(struct e2e_account *account, const uint8_t id[static E2E_GROUP_KEY_ID_BYTES]);
 
 /* account_self.c */
 /** This device in the own pinned list; NULL: not there. */
@@ -190,6 +204,20 @@ void account_peers_prune(struct e2e_account *account, const struct person *perso
 /** All sessions with the person: who they were with is nobody's any more. */
 void account_peers_drop(struct e2e_account *account, const struct person *person);
 void account_peers_free(struct e2e_account *account);
+
+/* account_group.c */
+struct group_place *account_group_find(const struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES]);
+/** Takes the group over, in place of the one before. NULL: no memory, or E2E_GROUPS_MAX; then it is not taken. */
+struct group_place *account_group_put(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
+                                      struct e2e_group *group, bool is_forked);
+/** Two operations of one number were shown, or are claimed. Gives KITH_E_CONFLICT. */
+kith_err account_group_forked(struct e2e_account *account, struct group_place *place);
+/* account_group_keys.c */
+/** Kept; one of a known id is ignored. KITH_E_FULL: E2E_INFO_KEYS_MAX. KITH_E_NOMEM. */
+KITH_MUST_USE kith_err account_info_key_put(struct e2e_account *account, const struct e2e_group_info_key *key);
+/** The key of that group's name goes, if it is here. */
+void account_info_key_forget(struct e2e_account *account, const struct e2e_group *group);
+void account_groups_free(struct e2e_account *account);
 
 static inline void account_want(struct e2e_wants *wants, enum e2e_want_kind kind,
                                 const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES], const uint8_t *server_device)

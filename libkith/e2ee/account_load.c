@@ -200,6 +200,37 @@ static kith_err load_heard(struct e2e_account *account, struct kith_slice key, s
     return KITH_OK;
 }
 
+static kith_err load_group(struct e2e_account *account, struct kith_slice key, struct kith_slice in)
+{
+    static const struct e2e_tlv_field fields[] = {{1, 1, E2E_GROUP_SAVED_BYTES_MAX, false}, {2, 1, 1, false}};
+    struct kith_slice v[2];
+    struct e2e_group *group = NULL;
+    kith_err err = e2e_tlv_decode(in, fields, 2, v);
+
+    if (err != KITH_OK) return err;
+    if (key.len != E2E_ID_BYTES) return KITH_E_MALFORMED;
+    err = e2e_group_load(v[0], &group);
+    if (err != KITH_OK) return err;
+    if (account_group_put(account, key.ptr, group, flag(v[1])) != NULL) return KITH_OK;
+    e2e_group_free(group);
+    return KITH_E_NOMEM;
+}
+
+static kith_err load_info_key(struct e2e_account *account, struct kith_slice key, struct kith_slice in)
+{
+    static const struct e2e_tlv_field fields[] = {{1, E2E_KEY_BYTES, E2E_KEY_BYTES, false}};
+    struct kith_slice v[1];
+    uint8_t *place = NULL;
+    kith_err err = e2e_tlv_decode(in, fields, 1, v);
+
+    if (err != KITH_OK) return err;
+    if (key.len != E2E_GROUP_KEY_ID_BYTES) return KITH_E_MALFORMED;
+    err = kith_map_add(&account->info_keys, key.ptr, (void **)&place);
+    if (err != KITH_OK && err != KITH_E_CONFLICT) return err;
+    copy(place, v[0]);
+    return KITH_OK;
+}
+
 kith_err e2e_account_load(struct e2e_account *account, struct kith_slice key, struct kith_slice value)
 {
     struct kith_slice rest;
@@ -214,6 +245,8 @@ kith_err e2e_account_load(struct e2e_account *account, struct kith_slice key, st
     case 'S': return load_session(account, rest, value);
     case 'T': return load_thread(account, rest, value);
     case 'H': return load_heard(account, rest, value);
+    case 'G': return load_group(account, rest, value);
+    case 'K': return load_info_key(account, rest, value);
     default: return KITH_E_UNSUPPORTED;
     }
 }

@@ -180,7 +180,31 @@ static kith_err check_payload(const struct opening *o, const struct e2e_payload 
         !eq(payload->msg_id, envelope->msg_id, E2E_ID_BYTES))
         return KITH_E_DENIED;
     if (payload->has_dest != (o->is_own && payload->has_peer_list)) return KITH_E_DENIED;
+    if (payload->has_group != envelope->is_group || (envelope->is_group && payload->has_peer_list))
+        return KITH_E_DENIED;
     return KITH_OK;
+}
+
+/* Under which head it was written (docs/wire/e2ee-groups.md, "Messages in a group"). */
+static kith_err check_group(const struct opening *o, const struct e2e_payload *payload, struct e2e_wants *wants)
+{
+    const struct e2e_envelope *envelope = o->envelope;
+    struct group_place *place;
+    const uint8_t *head;
+
+    if (!envelope->is_group) return KITH_OK;
+    place = account_group_find(o->account, envelope->thread_id);
+    if (place == NULL || payload->group_epoch > place->group->seq) {
+        if (envelope->is_ops_fresh) return KITH_E_DENIED;
+        account_want(wants, E2E_WANT_OPS, envelope->thread_id, NULL);
+        return KITH_E_AGAIN;
+    }
+    head = e2e_group_head(place->group, payload->group_epoch);
+    if (head != NULL && memcmp(head, payload->group_hash, E2E_HASH_BYTES) != 0) {
+        kith_ignore(account_group_forked(o->account, place));
+        return KITH_E_DENIED;
+    }
+    return e2e_group_find(place->group, envelope->account_id) != NULL ? KITH_OK : KITH_E_DENIED;
 }
 
 static void undo(struct opening *o)
@@ -290,6 +314,7 @@ static kith_err open_all(struct opening *o, struct e2e_wants *wants, struct kith
     err = decrypt(o, wants, plain);
     if (err == KITH_OK) err = e2e_payload_decode(kith_buf_peek(plain), &out->payload);
     if (err == KITH_OK) err = check_payload(o, &out->payload);
+    if (err == KITH_OK) err = check_group(o, &out->payload, wants);
     if (err == KITH_OK && o->forks) {
         kith_ignore(account_person_forked(o->account, o->person));
         err = KITH_E_DENIED;

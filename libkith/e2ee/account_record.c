@@ -205,3 +205,38 @@ void account_keep_heard(struct e2e_account *account, const struct heard_key *key
     e2e_tlv_put_u64(&record.writer, 1, sseq);
     keep(account, &record);
 }
+
+void account_keep_group(struct e2e_account *account, const struct group_place *place)
+{
+    struct kith_buf saved;
+    struct record record;
+
+    kith_buf_init(&saved, E2E_GROUP_SAVED_BYTES_MAX);
+    if (e2e_group_save(place->group, &saved) != KITH_OK) abort(); /* no memory: see account_impl.h */
+    begin(&record, 'G', kith_buf_len(&saved));
+    key_bytes(&record, place->chat_id, sizeof place->chat_id);
+    e2e_tlv_put(&record.writer, 1, kith_buf_peek(&saved));
+    e2e_tlv_put_u8(&record.writer, 2, place->is_forked);
+    keep(account, &record);
+    kith_buf_deinit(&saved);
+}
+
+void account_keep_info_key(struct e2e_account *account, const uint8_t id[static E2E_GROUP_KEY_ID_BYTES],
+                           const uint8_t key[static E2E_KEY_BYTES])
+{
+    struct record record;
+
+    begin(&record, 'K', 0);
+    key_bytes(&record, id, E2E_GROUP_KEY_ID_BYTES);
+    put(&record, 1, key, E2E_KEY_BYTES);
+    keep(account, &record);
+}
+
+void account_drop_info_key(struct e2e_account *account, const uint8_t id[static E2E_GROUP_KEY_ID_BYTES])
+{
+    struct record record;
+
+    begin(&record, 'K', 0);
+    key_bytes(&record, id, E2E_GROUP_KEY_ID_BYTES);
+    drop(account, &record);
+}

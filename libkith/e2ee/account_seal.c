@@ -12,6 +12,9 @@ struct sealing {
     struct e2e_account *account;
     uint64_t now_ms;
     const struct e2e_seal *seal;
+    const struct e2e_group *group; /* NULL: a chat of two */
+    uint8_t members[E2E_MEMBERS_MAX][E2E_ACCOUNT_ID_BYTES];
+    uint32_t member_count;
     struct kith_buf plain, plain_own; /* the same, and with `dest` for the own other devices */
     struct kith_buf ciphers;
     struct bodies_list lists[E2E_MEMBERS_MAX];
@@ -78,15 +81,15 @@ static bool is_forbidden(const struct sealing *s, const struct person *person)
 /* Everything that is missing, before anything is encrypted. */
 static kith_err look(struct sealing *s, struct e2e_wants *wants)
 {
-    for (uint32_t i = 0; i < s->seal->member_count; i++) {
-        const struct person *person = account_person_find(s->account, s->seal->members[i]);
+    for (uint32_t i = 0; i < s->member_count; i++) {
+        const struct person *person = account_person_find(s->account, s->members[i]);
         if (person != NULL && is_forbidden(s, person)) {
             wants->count = 0;
             account_want(wants, E2E_WANT_LIST, person->account_id, NULL);
             return KITH_E_DENIED;
         }
         if (person == NULL || account_person_is_stale(person))
-            account_want(wants, E2E_WANT_LIST, s->seal->members[i], NULL);
+            account_want(wants, E2E_WANT_LIST, s->members[i], NULL);
         else
             want_sessions(s, person, wants);
     }
@@ -116,8 +119,8 @@ static struct e2e_payload payload_of(const struct sealing *s, const struct threa
 /* In a chat of two, which list of the other it was made for, and in the copies for the own devices, whom it was written to. */
 static const uint8_t *other_of_two(const struct sealing *s)
 {
-    if (s->seal->member_count != 2) return NULL;
-    return s->seal->members[is_own(s, s->seal->members[0]) ? 1 : 0];
+    if (s->group != NULL || s->member_count != 2) return NULL;
+    return s->members[is_own(s, s->members[0]) ? 1 : 0];
 }
 
 static kith_err compose(struct sealing *s, struct thread_place *place)
@@ -126,6 +129,11 @@ static kith_err compose(struct sealing *s, struct thread_place *place)
     const uint8_t *other = other_of_two(s);
     kith_err err;
 
+    if (s->group != NULL) {
+        payload.has_group = true;
+        payload.group_epoch = s->group->seq;
+        memcpy(payload.group_hash, s->group->heads[0], sizeof payload.group_hash);
+    }
     if (other != NULL) {
         const struct e2e_device_list *list = account_person_find(s->account, other)->list;
         payload.has_peer_list = true;
@@ -175,8 +183,8 @@ static kith_err encrypt_all(struct sealing *s)
 {
     kith_err err = KITH_OK;
 
-    for (uint32_t i = 0; i < s->seal->member_count && err == KITH_OK; i++) {
-        const struct person *person = account_person_find(s->account, s->seal->members[i]);
+    for (uint32_t i = 0; i < s->member_count && err == KITH_OK; i++) {
+        const struct person *person = account_person_find(s->account, s->members[i]);
         memcpy(s->lists[i].user.id.raw, person->account_id, E2E_ACCOUNT_ID_BYTES);
         s->lists[i].list_seq = person->list_seq;
         for (uint32_t j = 0; j < person->list->device_count && err == KITH_OK; j++) {
@@ -204,9 +212,32 @@ static kith_err write_bodies(const struct sealing *s, struct kith_buf *out)
         items[i].ciphertext = kith_slice_of(all.ptr + s->items[i].at, s->items[i].len);
     }
     qsort(items, s->item_count, sizeof *items, by_device);
-    err = bodies_encode(out, s->lists, s->seal->member_count, items, s->item_count);
+    err = bodies_encode(out, s->lists, s->member_count, items, s->item_count);
     free(items);
     return err;
+}
+
+/* A group's are who its operations say. */
+static kith_err take_members(struct sealing *s)
+{
+    const struct e2e_seal *seal = s->seal;
+    const struct group_place *place;
+
+    if (!seal->is_group) {
+        assert(seal->member_count >= 1 && seal->member_count <= E2E_MEMBERS_MAX);
+        s->member_count = seal->member_count;
+        memcpy(s->members, seal->members, seal->member_count * sizeof s->members[0]);
+        return KITH_OK;
+    }
+    place = account_group_find(s->account, seal->thread_id);
+    if (place == NULL) return KITH_E_NOTFOUND;
+    if (place->is_forked) return KITH_E_DENIED;
+    if (e2e_group_find(place->group, s->account->config.account_id) == NULL) return KITH_E_CLOSED;
+    if (place->group->member_count > E2E_MEMBERS_MAX) return KITH_E_UNSUPPORTED;
+    s->group = place->group;
+    for (; s->member_count < place->group->member_count; s->member_count++)
+        memcpy(s->members[s->member_count], place->group->members[s->member_count].account_id, sizeof s->members[0]);
+    return KITH_OK;
 }
 
 kith_err e2e_account_seal(struct e2e_account *account, uint64_t now_ms, const struct e2e_seal *seal,
@@ -217,7 +248,6 @@ kith_err e2e_account_seal(struct e2e_account *account, uint64_t now_ms, const st
     const size_t out_len = kith_buf_len(out);
     kith_err err;
 
-    assert(seal->member_count >= 1 && seal->member_count <= E2E_MEMBERS_MAX);
     wants->count = 0;
     if (account->state != E2E_ACCOUNT_READY) return KITH_E_CLOSED;
     /* Whoever got it would look us up in a list that does not say that we are there. */
@@ -228,7 +258,8 @@ kith_err e2e_account_seal(struct e2e_account *account, uint64_t now_ms, const st
     kith_buf_init(&s->plain, E2E_PAYLOAD_BYTES_MAX);
     kith_buf_init(&s->plain_own, E2E_PAYLOAD_BYTES_MAX);
     kith_buf_init(&s->ciphers, KITH_MESSAGE_BYTES_MAX);
-    err = look(s, wants);
+    err = take_members(s);
+    if (err == KITH_OK) err = look(s, wants);
     if (err == KITH_OK) {
         err = kith_map_add(&account->threads, seal->thread_id, (void **)&place);
         if (err == KITH_E_CONFLICT) err = KITH_OK;

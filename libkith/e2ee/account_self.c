@@ -23,6 +23,8 @@ struct e2e_account *e2e_account_new(const struct e2e_account_config *config)
     kith_map_init(&account->threads, E2E_ID_BYTES, sizeof(struct thread_place), E2E_THREADS_MAX, seed);
     kith_map_init(&account->heard, sizeof(struct heard_key), sizeof(uint64_t), E2E_HEARD_MAX, seed);
     kith_map_init(&account->last_resort, LAST_RESORT_BYTES, 0, E2E_LAST_RESORT_MAX, seed);
+    kith_map_init(&account->groups, E2E_ID_BYTES, sizeof(struct group_place *), E2E_GROUPS_MAX, seed);
+    kith_map_init(&account->info_keys, E2E_GROUP_KEY_ID_BYTES, E2E_KEY_BYTES, E2E_INFO_KEYS_MAX, seed);
     kith_buf_init(&account->self.link_request, E2E_LINK_BYTES_MAX);
     kith_buf_init(&account->upload_list, E2E_SIGNED_LIST_BYTES_MAX);
     return account;
@@ -41,6 +43,7 @@ void e2e_account_free(struct e2e_account *account)
     account_prekeys_free(account);
     account_peers_free(account);
     account_people_free(account);
+    account_groups_free(account);
     kith_map_deinit(&account->threads);
     kith_map_deinit(&account->heard);
     kith_map_deinit(&account->last_resort);

@@ -17,6 +17,7 @@
 #define E2E_GROUP_SIGNED_BYTES_MAX (16 * 1024)
 #define E2E_GROUP_INFO_BYTES_MAX   2048
 #define E2E_GROUP_STATE_BYTES_MAX  (112u * 1024)
+#define E2E_GROUP_SAVED_BYTES_MAX  (E2E_GROUP_STATE_BYTES_MAX + 4096)
 #define E2E_GROUP_HEADS_MAX        64 /* hashes that are remembered, the newest included */
 #define E2E_GROUP_SUITE            1
 #define E2E_GROUP_HISTORY_OPEN     1u /* of settings */

@@ -48,7 +48,8 @@ static bool work(struct fetch_call *call)
         keys_lists(sim, user, call->fetch.after, &call->lists);
         return true;
     case KITH_FETCH_BUNDLES: code = keys_claim(device, &call->fetch, call->bundles); break;
-    case KITH_FETCH_MEMBERS: return true;
+    case KITH_FETCH_MEMBERS:
+    case KITH_FETCH_OPS: return true;
     }
     if (code == CODE_TOO_MANY) sim->counters.claims_refused++;
     if (code != CODE_OK && code != CODE_TOO_MANY && code != CODE_CONFLICT)
@@ -104,6 +105,7 @@ static void answer(struct fetch_call *call)
     case KITH_FETCH_LISTS: answer_lists(client, call); return;
     case KITH_FETCH_BUNDLES: answer_bundles(client, call); return;
     case KITH_FETCH_MEMBERS: answer_members(call->device->sim, client, call); return;
+    case KITH_FETCH_OPS: return; /* no group of the world has any */
     }
 }
 

@@ -1,0 +1,217 @@
+#include "cli/group.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+
+#include "cli/store.h"
+#include "libkith/content.h"
+
+/* Encrypted groups: every change is an operation that this device signs; the server puts them in order (docs/wire/e2ee-groups.md). */
+#define SETTLE_MS 15000
+#define NAMES_MS  3000
+#define TRIES_MAX 5 /* of an operation that others were ahead of */
+
+static struct kith_time now(void)
+{
+    return (struct kith_time){.mono_ms = cli_now_ms(), .wall_ms = cli_wall_ms()};
+}
+
+/* ---- names, which only the members can read: kept beside the list of chats, so that they are there offline too */
+
+static void name_key(const char *chat_id, char out[static 64])
+{
+    (void)snprintf(out, 64, "group %.36s", chat_id);
+}
+
+static bool has_secret_name(const json_t *chat)
+{
+    return json_is_true(json_object_get(chat, "encrypted")) &&
+           strcmp(json_string_value(json_object_get(chat, "type")), "group") == 0;
+}
+
+/* "7=walks": the name of the group as of its operation 7. */
+bool group_name_put(struct cli *cli, json_t *chat)
+{
+    char key[64];
+    const char *known, *name;
+    uint64_t as_of = 0;
+
+    if (!has_secret_name(chat)) return true;
+    name_key(json_string_value(json_object_get(chat, "chat_id")), key);
+    known = store_get(cli->store, key);
+    name = strchr(known, '=');
+    if (name != NULL) kith_ignore(kith_slice_to_u64(kith_slice_of(known, (size_t)(name - known)), &as_of));
+    if (name != NULL && name[1] != '\0') (void)json_object_set_new(chat, "name", json_string(name + 1));
+    return json_is_integer(json_object_get(chat, "left_seq")) ||
+           as_of >= (uint64_t)json_integer_value(json_object_get(chat, "group_seq"));
+}
+
+/* What happened in a group has not come here yet: it comes when this device is connected for a moment. */
+void group_names_put(struct cli *cli, const json_t *chats)
+{
+    struct online_view view = {0};
+    struct online *online = NULL;
+    json_t *chat;
+    size_t i;
+
+    json_array_foreach(chats, i, chat)
+    {
+        struct chat_id id;
+        if (group_name_put(cli, chat)) continue;
+        if (kith_uuid_parse(kith_slice_str(json_string_value(json_object_get(chat, "chat_id"))), &id.id) != KITH_OK)
+            continue;
+        if (online == NULL) online = online_open(cli, &view);
+        if (online == NULL) return; /* another kith is connected: it learns them */
+        online_settle(online, &id, (uint64_t)json_integer_value(json_object_get(chat, "last_seq")), NAMES_MS);
+        (void)group_name_put(cli, chat);
+    }
+    online_close(online);
+}
+
+void group_note(struct cli *cli, struct kith_client *client, const struct kith_message *message)
+{
+    const struct e2e_account *account = kith_client_account(client);
+    struct e2e_group_view view;
+    struct e2e_group_info info;
+    struct kith_buf plain;
+    char key[64], id[KITH_UUID_TEXT_LEN + 1], value[E2E_GROUP_NAME_BYTES_MAX + 32];
+
+    if (kith_slice_is(message->type, "message") &&
+        !kith_slice_eq(message->content_type, kith_content_type(KITH_CONTENT_KEYS)))
+        return;
+    if (account == NULL || !e2e_account_group(account, message->chat.id.raw, &view)) return;
+    kith_buf_init(&plain, E2E_GROUP_INFO_BYTES_MAX);
+    if (e2e_account_group_info(account, message->chat.id.raw, &plain, &info) == KITH_OK) {
+        kith_uuid_format(message->chat.id, id);
+        name_key(id, key);
+        (void)snprintf(value, sizeof value, "%llu=%.*s", (unsigned long long)view.group->seq, (int)info.name.len,
+                       (const char *)info.name.ptr);
+        store_set(cli->store, key, value);
+    }
+    kith_buf_wipe(&plain);
+}
+
+/* ---- operations */
+
+static json_t *base64_of(struct kith_slice bytes)
+{
+    char text[sodium_base64_ENCODED_LEN(E2E_GROUP_SIGNED_BYTES_MAX, sodium_base64_VARIANT_ORIGINAL)];
+
+    return json_string(sodium_bin2base64(text, sizeof text, bytes.ptr, bytes.len, sodium_base64_VARIANT_ORIGINAL));
+}
+
+static int say_refused(struct cli *cli, kith_err err)
+{
+    switch (err) {
+    case KITH_E_CLOSED:
+        cli_error(cli, "this device does not read encrypted chats yet", "See: kith device request");
+        break;
+    case KITH_E_NOTFOUND:
+        cli_error(cli, "what this group is has not reached this device yet", "Try again later.");
+        break;
+    case KITH_E_DENIED:
+        cli_error(cli, "your role in this group does not allow that, or it changes nothing", NULL);
+        break;
+    case KITH_E_FULL: cli_error(cli, "a group has no room for so many", NULL); break;
+    case KITH_E_TOOBIG:
+    case KITH_E_MALFORMED: cli_error(cli, "that name is too long, or not UTF-8", NULL); break;
+    default: cli_error(cli, "that cannot be done now", "Try again later."); break;
+    }
+    return EXIT_REFUSED;
+}
+
+static bool is_stale(const struct cli_answer *answer)
+{
+    const char *code = json_string_value(json_object_get(answer->body, "code"));
+
+    return answer->status == 409 && code != NULL && strcmp(code, "STALE_GROUP") == 0;
+}
+
+/* Up to the newest event of the chat, which may be an operation. */
+static void catch_up(struct cli *cli, struct online *online, const char *chat_id, const struct chat_id *chat)
+{
+    struct cli_answer answer;
+    char path[64];
+
+    (void)snprintf(path, sizeof path, "/chats/%s", chat_id);
+    cli_rest(cli, "GET", path, NULL, &answer);
+    if (answer.status == 200)
+        online_settle(online, chat, (uint64_t)json_integer_value(json_object_get(answer.body, "last_seq")), SETTLE_MS);
+    cli_answer_free(&answer);
+}
+
+/* One attempt: signed for what this device knows, and asked of the server. */
+static kith_err ask_once(struct cli *cli, struct online *online, const struct group_call *call,
+                         struct cli_answer *answer)
+{
+    struct kith_client *client = online_client(online);
+    struct kith_buf op;
+    uint64_t group_seq = 0;
+    json_t *body;
+    kith_err err;
+
+    kith_buf_init(&op, E2E_GROUP_SIGNED_BYTES_MAX);
+    err = e2e_account_group_make(kith_client_account(client), cli_wall_ms(),
+                                 call->chat == NULL ? NULL : call->chat->id.raw, &call->change, &op, &group_seq);
+    if (err == KITH_OK) {
+        kith_client_acted(client, now());
+        online_run_effects(online); /* the key of a name is kept before anybody else can see the name */
+        body = call->body == NULL ? json_object() : json_deep_copy(call->body);
+        (void)json_object_set_new(body, "signed_op", base64_of(kith_buf_peek(&op)));
+        (void)json_object_set_new(body, "group_seq", json_integer((json_int_t)group_seq));
+        cli_rest(cli, call->method, call->path, body, answer);
+    }
+    kith_buf_deinit(&op);
+    return err;
+}
+
+/* What it made is here, and the keys that the others need for it are with the server. */
+static void see_through(struct online *online, const struct chat_id *chat, uint64_t seq)
+{
+    uint64_t end;
+
+    online_settle(online, chat, seq, SETTLE_MS);
+    end = cli_now_ms() + SETTLE_MS;
+    while (kith_client_outbox_count(online_client(online)) > 0 && cli_now_ms() < end) online_turn(online, 20);
+}
+
+static uint64_t event_of(const struct group_call *call, const struct cli_answer *answer, struct chat_id *chat)
+{
+    const char *id = json_string_value(json_object_get(answer->body, "chat_id"));
+
+    if (call->chat != NULL) {
+        *chat = *call->chat;
+        return (uint64_t)json_integer_value(json_object_get(answer->body, "seq"));
+    }
+    return id != NULL && kith_uuid_parse(kith_slice_str(id), &chat->id) == KITH_OK ? 1 : 0;
+}
+
+int group_ask(struct cli *cli, const struct group_call *call, struct cli_answer *answer)
+{
+    struct online_view view = {0};
+    struct online *online = online_open(cli, &view);
+    char id[KITH_UUID_TEXT_LEN + 1] = "";
+    struct chat_id chat = {0};
+    uint64_t seq;
+    kith_err err = KITH_E_AGAIN;
+
+    *answer = (struct cli_answer){0};
+    if (online == NULL) {
+        cli_error(cli, "another kith is connected as this device", "End it first.");
+        return EXIT_FAILED;
+    }
+    if (call->chat != NULL) kith_uuid_format(call->chat->id, id);
+    for (unsigned i = 0; i < TRIES_MAX && (err == KITH_E_AGAIN || is_stale(answer)); i++) {
+        cli_answer_free(answer);
+        *answer = (struct cli_answer){0};
+        if (call->chat != NULL)
+            catch_up(cli, online, id, call->chat);
+        else
+            online_settle(online, NULL, 0, SETTLE_MS);
+        err = ask_once(cli, online, call, answer);
+    }
+    seq = err == KITH_OK ? event_of(call, answer, &chat) : 0;
+    if (seq > 0) see_through(online, &chat, seq);
+    online_close(online);
+    return err == KITH_OK ? EXIT_DONE : say_refused(cli, err);
+}

@@ -1,0 +1,264 @@
+#include "libkith/e2ee/account_group.h"
+
+#include <stdlib.h>
+
+#include "libkith/crypto/secret.h"
+#include "libkith/e2ee/account_impl.h"
+
+/* Operations as they come, and those that this device makes. */
+
+struct group_place *account_group_find(const struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES])
+{
+    struct group_place **found = kith_map_find(&account->groups, chat_id);
+
+    return found == NULL ? NULL : *found;
+}
+
+static bool is_in(const struct e2e_account *account, const struct e2e_group *group)
+{
+    return group != NULL && e2e_group_find(group, account->config.account_id) != NULL;
+}
+
+bool e2e_account_group(const struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
+                       struct e2e_group_view *out)
+{
+    const struct group_place *place = account_group_find(account, chat_id);
+
+    *out = (struct e2e_group_view){0};
+    if (place == NULL) return false;
+    out->group = place->group;
+    out->is_forked = place->is_forked;
+    out->is_member = is_in(account, place->group);
+    return true;
+}
+
+/* ------------------------------------------------------------------------------------------------ taking */
+
+static kith_err want_list(const struct e2e_group_op *op, bool is_fresh, struct e2e_wants *wants)
+{
+    if (is_fresh) return KITH_E_DENIED;
+    account_want(wants, E2E_WANT_LIST, op->author, NULL);
+    return KITH_E_AGAIN;
+}
+
+/* By a device that the author's list has. */
+static kith_err check_signature(struct e2e_account *account, const struct e2e_group_op *op, bool is_fresh,
+                                struct e2e_wants *wants)
+{
+    struct person *author = account_person_find(account, op->author);
+    const struct e2e_device *device;
+
+    if (author == NULL || author->list == NULL || op->list_seq > author->list->seq)
+        return want_list(op, is_fresh, wants);
+    if (op->list_seq == author->list->seq && memcmp(op->list_hash, author->list->hash, E2E_HASH_BYTES) != 0)
+        return KITH_E_DENIED;
+    device = e2e_device_find(author->list, op->author_device);
+    if (device == NULL || !device->is_accepted) return want_list(op, is_fresh, wants);
+    return e2e_group_op_verify(op, device->dsk_pub);
+}
+
+/*
+ * What was before this account came is vouched for by whoever signed the operation that brought it in: that one names it all
+ * by its prev_hash (docs/wire/e2ee-groups.md, "Who comes later").
+ */
+static bool is_vouched(const struct e2e_account *account, const struct e2e_group *before, const struct e2e_group *after)
+{
+    return !is_in(account, before) && !is_in(account, after);
+}
+
+static struct group_place *place_put(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES])
+{
+    struct group_place **place = NULL;
+    kith_err err = kith_map_add(&account->groups, chat_id, (void **)&place);
+
+    if (err == KITH_E_CONFLICT) return *place;
+    if (err != KITH_OK) return NULL;
+    *place = calloc(1, sizeof **place);
+    if (*place == NULL) {
+        (void)kith_map_remove(&account->groups, chat_id);
+        return NULL;
+    }
+    memcpy((*place)->chat_id, chat_id, E2E_ID_BYTES);
+    return *place;
+}
+
+struct group_place *account_group_put(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
+                                      struct e2e_group *group, bool is_forked)
+{
+    struct group_place *place = place_put(account, chat_id);
+
+    if (place == NULL) return NULL;
+    e2e_group_free(place->group);
+    place->group = group;
+    place->is_forked = is_forked;
+    return place;
+}
+
+static bool same_info(const struct e2e_group *a, const struct e2e_group *b)
+{
+    return a->info_len == b->info_len && memcmp(a->info, b->info, a->info_len) == 0;
+}
+
+static kith_err take_next(struct e2e_account *account, const uint8_t *chat_id, const struct e2e_group_op *op,
+                          bool is_fresh, struct e2e_wants *wants)
+{
+    struct group_place *place = account_group_find(account, chat_id);
+    const struct e2e_group *before = place == NULL ? NULL : place->group;
+    struct e2e_group *after = NULL;
+    kith_err err = e2e_group_apply(before, op, &after);
+
+    if (err == KITH_OK && !is_vouched(account, before, after)) err = check_signature(account, op, is_fresh, wants);
+    if (err == KITH_OK && place == NULL && account->groups.count == E2E_GROUPS_MAX) err = KITH_E_FULL;
+    if (err != KITH_OK) {
+        e2e_group_free(after);
+        return err;
+    }
+    if (before != NULL && !same_info(before, after)) account_info_key_forget(account, before);
+    place = account_group_put(account, chat_id, after, place != NULL && place->is_forked);
+    if (place == NULL) {
+        e2e_group_free(after);
+        return KITH_E_NOMEM;
+    }
+    account_keep_group(account, place);
+    return KITH_OK;
+}
+
+/* Two of one number, both signed: it is the server that shows both. */
+static kith_err take_fork(struct e2e_account *account, struct group_place *place, const struct e2e_group_op *op,
+                          bool is_fresh, struct e2e_wants *wants)
+{
+    kith_err err = check_signature(account, op, is_fresh, wants);
+
+    if (err != KITH_OK) return err;
+    return account_group_forked(account, place);
+}
+
+kith_err account_group_forked(struct e2e_account *account, struct group_place *place)
+{
+    place->is_forked = true;
+    account_keep_group(account, place);
+    return KITH_E_CONFLICT;
+}
+
+kith_err e2e_account_group_op(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
+                              struct kith_slice signed_op, bool is_fresh, struct e2e_wants *wants)
+{
+    struct group_place *place = account_group_find(account, chat_id);
+    struct e2e_group_op op;
+    kith_err err;
+
+    wants->count = 0;
+    if (account->state != E2E_ACCOUNT_READY) return KITH_E_CLOSED;
+    err = e2e_group_op_decode(signed_op, &op);
+    if (err != KITH_OK) return err;
+    switch (e2e_group_compare(place == NULL ? NULL : place->group, &op)) {
+    case E2E_GROUP_STEP_NEXT: return take_next(account, chat_id, &op, is_fresh, wants);
+    case E2E_GROUP_STEP_SAME: return KITH_OK;
+    case E2E_GROUP_STEP_GAP: return KITH_E_NOTFOUND;
+    case E2E_GROUP_STEP_FORK: return take_fork(account, place, &op, is_fresh, wants);
+    case E2E_GROUP_STEP_OTHER_GROUP: return KITH_E_DENIED;
+    }
+    return KITH_E_DENIED;
+}
+
+/* ------------------------------------------------------------------------------------------------ making */
+
+static int by_account(const void *a, const void *b)
+{
+    return memcmp(a, b, E2E_ACCOUNT_ID_BYTES);
+}
+
+/* Of each account 16, role u8, ascending; this account is the owner. */
+static kith_err put_founders(const struct e2e_account *account, const struct e2e_group_change *change,
+                             struct kith_buf *out)
+{
+    size_t count = (size_t)change->other_count + 1;
+    uint8_t *room = NULL;
+    kith_err err;
+
+    if (count > E2E_GROUP_FOUNDERS_MAX) return KITH_E_FULL;
+    err = kith_buf_reserve(out, count * (E2E_ACCOUNT_ID_BYTES + 1), &room);
+    if (err != KITH_OK) return err;
+    for (size_t i = 0; i < count; i++) {
+        uint8_t *at = room + i * (E2E_ACCOUNT_ID_BYTES + 1);
+        bool is_owner = i == change->other_count;
+        memcpy(at, is_owner ? account->config.account_id : change->others[i], E2E_ACCOUNT_ID_BYTES);
+        at[E2E_ACCOUNT_ID_BYTES] = is_owner ? E2E_ROLE_OWNER : E2E_ROLE_MEMBER;
+    }
+    qsort(room, count, E2E_ACCOUNT_ID_BYTES + 1, by_account);
+    kith_buf_commit(out, count * (E2E_ACCOUNT_ID_BYTES + 1));
+    return KITH_OK;
+}
+
+/* The key is kept before the operation goes out: when it comes back its name must be readable here. */
+static kith_err put_info(struct e2e_account *account, const struct e2e_group_op *op,
+                         const struct e2e_group_change *change, struct kith_buf *out)
+{
+    struct e2e_group_info_key key;
+    kith_err err;
+
+    if (change->info.name.len == 0 && change->info.about.len == 0) return KITH_OK;
+    err = e2e_group_info_seal(&account->config.random, op->group_id, &change->info, &key, out);
+    if (err == KITH_OK) err = account_info_key_put(account, &key);
+    e2e_wipe(&key, sizeof key);
+    return err;
+}
+
+static void op_begin(const struct e2e_account *account, uint64_t now_ms, const struct e2e_group *before,
+                     const struct e2e_group_change *change, struct e2e_group_op *op)
+{
+    const struct e2e_device_list *own = account_own_list(account);
+
+    *op = (struct e2e_group_op){
+        .kind = change->kind, .author_device = account->self.device_id, .list_seq = own->seq, .made_at_ms = now_ms};
+    memcpy(op->author, account->config.account_id, sizeof op->author);
+    memcpy(op->list_hash, own->hash, sizeof op->list_hash);
+    if (before == NULL)
+        e2e_random_fill(&account->config.random, op->group_id, sizeof op->group_id);
+    else
+        memcpy(op->group_id, before->group_id, sizeof op->group_id);
+    switch (change->kind) {
+    case E2E_GROUP_ADD:
+    case E2E_GROUP_ROLE: op->role = change->role; /* fallthrough */
+    case E2E_GROUP_REMOVE: memcpy(op->subject, change->subject, sizeof op->subject); return;
+    case E2E_GROUP_SETTINGS: op->settings = change->settings; return;
+    case E2E_GROUP_CREATE:
+        op->suite = E2E_GROUP_SUITE;
+        op->settings = change->settings;
+        return;
+    case E2E_GROUP_LEAVE:
+    case E2E_GROUP_INFO: return;
+    }
+}
+
+kith_err e2e_account_group_make(struct e2e_account *account, uint64_t now_ms, const uint8_t *chat_id,
+                                const struct e2e_group_change *change, struct kith_buf *signed_op, uint64_t *group_seq)
+{
+    const struct group_place *place = chat_id == NULL ? NULL : account_group_find(account, chat_id);
+    const struct e2e_group *before = place == NULL ? NULL : place->group;
+    struct e2e_group *after = NULL;
+    struct kith_buf founders, info;
+    struct e2e_group_op op;
+    kith_err err = KITH_OK;
+
+    if (account->state != E2E_ACCOUNT_READY) return KITH_E_CLOSED;
+    if ((chat_id == NULL) != (change->kind == E2E_GROUP_CREATE)) return KITH_E_NOTFOUND;
+    if (chat_id != NULL && place == NULL) return KITH_E_NOTFOUND;
+    if (place != NULL && place->is_forked) return KITH_E_DENIED;
+    /* Whoever got it would look us up in a list that does not say that we are there. */
+    if (account->self.list_unsent) return KITH_E_AGAIN;
+    kith_buf_init(&founders, E2E_GROUP_OP_BYTES_MAX);
+    kith_buf_init(&info, E2E_GROUP_INFO_BYTES_MAX);
+    op_begin(account, now_ms, before, change, &op);
+    if (change->kind == E2E_GROUP_CREATE) err = put_founders(account, change, &founders);
+    if (err == KITH_OK && (change->kind == E2E_GROUP_CREATE || change->kind == E2E_GROUP_INFO))
+        err = put_info(account, &op, change, &info);
+    op.founders = kith_buf_peek(&founders);
+    op.info = kith_buf_peek(&info);
+    if (err == KITH_OK) err = e2e_group_make(before, &op, account->self.dsk_secret, &after, signed_op);
+    if (err == KITH_OK) *group_seq = op.seq;
+    e2e_group_free(after);
+    kith_buf_deinit(&founders);
+    kith_buf_deinit(&info);
+    return err;
+}

@@ -1,0 +1,130 @@
+#include <stdlib.h>
+
+#include "libkith/crypto/secret.h"
+#include "libkith/e2ee/account_group.h"
+#include "libkith/e2ee/account_impl.h"
+
+/* The keys of groups' names: drawn here, or given by a member; each is kept until its name is another. */
+
+kith_err account_info_key_put(struct e2e_account *account, const struct e2e_group_info_key *key)
+{
+    uint8_t *place = NULL;
+    kith_err err = kith_map_add(&account->info_keys, key->id, (void **)&place);
+
+    if (err == KITH_E_CONFLICT) return KITH_OK; /* a second, other key of a known id is ignored */
+    if (err != KITH_OK) return err;
+    memcpy(place, key->key, sizeof key->key);
+    account_keep_info_key(account, key->id, place);
+    return KITH_OK;
+}
+
+/* The key that the group's name wants; NULL: it has none, or the key is not here. */
+static const uint8_t *key_of(const struct e2e_account *account, const struct e2e_group *group, const uint8_t **id)
+{
+    *id = NULL;
+    if (group->info_len == 0) return NULL;
+    if (e2e_group_info_key_id(kith_slice_of(group->info, group->info_len), id) != KITH_OK) return NULL;
+    return kith_map_find(&account->info_keys, *id);
+}
+
+static bool wants_key(const struct e2e_group *group, const uint8_t id[static E2E_GROUP_KEY_ID_BYTES])
+{
+    const uint8_t *wanted = NULL;
+
+    return group->info_len > 0 &&
+           e2e_group_info_key_id(kith_slice_of(group->info, group->info_len), &wanted) == KITH_OK &&
+           memcmp(wanted, id, E2E_GROUP_KEY_ID_BYTES) == 0;
+}
+
+void account_info_key_forget(struct e2e_account *account, const struct e2e_group *group)
+{
+    const uint8_t *id;
+    uint8_t *key = (uint8_t *)key_of(account, group, &id);
+
+    if (key == NULL) return;
+    account_drop_info_key(account, id);
+    e2e_wipe(key, E2E_KEY_BYTES);
+    (void)kith_map_remove(&account->info_keys, id);
+}
+
+bool e2e_account_group_gives(const struct e2e_account *account, struct kith_slice signed_op)
+{
+    struct e2e_group_op op;
+
+    if (e2e_group_op_decode(signed_op, &op) != KITH_OK) return false;
+    if (op.kind != E2E_GROUP_CREATE && op.kind != E2E_GROUP_ADD && op.kind != E2E_GROUP_INFO) return false;
+    return op.author_device == account->self.device_id &&
+           memcmp(op.author, account->config.account_id, sizeof op.author) == 0;
+}
+
+kith_err e2e_account_group_keys(const struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
+                                struct kith_buf *out)
+{
+    const struct group_place *place = account_group_find(account, chat_id);
+    struct e2e_group_keys keys = {.has_info_key = true};
+    const uint8_t *key, *id = NULL;
+    kith_err err;
+
+    key = place == NULL ? NULL : key_of(account, place->group, &id);
+    if (key == NULL) return KITH_E_NOTFOUND;
+    memcpy(keys.group_id, place->group->group_id, sizeof keys.group_id);
+    memcpy(keys.info_key.id, id, sizeof keys.info_key.id);
+    memcpy(keys.info_key.key, key, sizeof keys.info_key.key);
+    err = e2e_group_keys_encode(&keys, out);
+    e2e_wipe(&keys, sizeof keys);
+    return err;
+}
+
+kith_err e2e_account_group_keys_take(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
+                                     struct kith_slice body)
+{
+    const struct group_place *place = account_group_find(account, chat_id);
+    struct e2e_group_keys keys;
+    kith_err err = e2e_group_keys_decode(body, &keys);
+
+    if (err == KITH_OK && place == NULL) err = KITH_E_NOTFOUND;
+    if (err == KITH_OK && memcmp(keys.group_id, place->group->group_id, sizeof keys.group_id) != 0) err = KITH_E_DENIED;
+    /* Only what the name wants: a member must not fill the others' memory. */
+    if (err == KITH_OK && keys.has_info_key && wants_key(place->group, keys.info_key.id))
+        err = account_info_key_put(account, &keys.info_key);
+    e2e_wipe(&keys, sizeof keys);
+    return err;
+}
+
+kith_err e2e_account_group_info(const struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
+                                struct kith_buf *plain, struct e2e_group_info *out)
+{
+    const struct group_place *place = account_group_find(account, chat_id);
+    struct e2e_group_info_key found;
+    const uint8_t *key, *id = NULL;
+    kith_err err;
+
+    *out = (struct e2e_group_info){0};
+    if (place == NULL) return KITH_E_NOTFOUND;
+    if (place->group->info_len == 0) return KITH_OK;
+    key = key_of(account, place->group, &id);
+    if (id == NULL) return KITH_E_MALFORMED;
+    if (key == NULL) return KITH_E_NOTFOUND;
+    memcpy(found.id, id, sizeof found.id);
+    memcpy(found.key, key, sizeof found.key);
+    err = e2e_group_info_open(&found, place->group->group_id, kith_slice_of(place->group->info, place->group->info_len),
+                              plain, out);
+    e2e_wipe(&found, sizeof found);
+    return err;
+}
+
+void account_groups_free(struct e2e_account *account)
+{
+    struct group_place **place = NULL;
+    uint8_t *key = NULL;
+    uint32_t at = 0;
+
+    while (kith_map_next(&account->groups, &at, NULL, (void **)&place)) {
+        e2e_group_free((*place)->group);
+        free(*place);
+    }
+    at = 0;
+    while (kith_map_next(&account->info_keys, &at, NULL, (void **)&key)) e2e_wipe(key, E2E_KEY_BYTES);
+    kith_map_deinit(&account->groups);
+    kith_map_deinit(&account->info_keys);
+}

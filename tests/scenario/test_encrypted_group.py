@@ -1,0 +1,102 @@
+"""Encrypted groups with the real kith: who is in one is what its members sign, and the server can read neither text nor name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kithd import Kithd, Problem
+from test_cli_tour import Person
+from test_encrypted_chat import link, me, register, texts
+
+REFUSED = 3
+
+
+def people(kithd: Kithd, tmp_path: Path, *names: str) -> list[Person]:
+    assert kithd.invite is not None
+    first = register(kithd, names[0], tmp_path / names[0], kithd.invite)
+    others = []
+    for name in names[1:]:
+        [invite] = first.lines("invite", "create")
+        others.append(register(kithd, name, tmp_path / name, invite["code"]))
+    return [first, *others]
+
+
+def title(person: Person, chat_id: str) -> str:
+    return str(next(c["name"] for c in person.lines("chat", "list") if c["chat_id"] == chat_id))
+
+
+def roles(person: Person, chat: str) -> dict[str, str]:
+    [shown] = person.lines("chat", "show", chat)
+    return {m["user_id"]: m["role"] for m in shown["members"]}
+
+
+def events(person: Person, chat: str) -> list[str]:
+    return [line for line in person.run("history", chat).stdout.splitlines() if " * " in line]
+
+
+def create(person: Person, name: str, *others: str) -> str:
+    [made] = person.lines("chat", "create", "--group", "--name", name, *others)
+    return str(made["chat_id"])
+
+
+def test_a_group_of_five_from_its_making_to_its_end(kithd: Kithd, tmp_path: Path) -> None:
+    ann, bob, carl, dora, eve = people(kithd, tmp_path, "ann", "bob", "carl", "dora", "eve")
+    chat = create(ann, "marker-name", "bob", "carl", "dora")
+    ann.run("send", "marker-name", "marker-one")
+    for person in (bob, carl, dora):
+        assert title(person, chat) == "marker-name"
+        assert texts(person, chat) == ["marker-one"]
+    tablet = link(bob, "bob", tmp_path / "bob tablet", kithd.url)
+    bob.run("send", "marker-name", "marker-two")
+    assert texts(tablet, chat)[-1] == "marker-two"
+
+    # Who is added reads what is said from then on, and the name; who is removed, nothing more, not even that.
+    ann.run("chat", "add", "marker-name", "eve")
+    assert title(eve, chat) == "marker-name"
+    tablet.run("send", chat, "marker-three")
+    assert texts(eve, chat) == ["marker-three"]
+    assert texts(ann, chat) == ["marker-one", "marker-two", "marker-three"]
+    ann.run("chat", "role", "marker-name", "carl", "admin")
+    carl.run("chat", "remove", "marker-name", "bob")
+    kithd.kill9()
+    kithd.start()
+    ann.run("chat", "rename", "marker-name", "marker-other-name")
+    ann.run("send", chat, "marker-four")
+    bob.run("send", chat, "marker-none", code=REFUSED)
+    for person in (carl, dora, eve):
+        assert title(person, chat) == "marker-other-name"
+        assert texts(person, chat)[-1] == "marker-four"
+    for removed in (bob, tablet):
+        assert "marker-four" not in removed.run("history", chat).stdout
+
+    # A member may not do what an admin may; the owner leaves, and the admin is the owner.
+    dora.run("chat", "remove", chat, "eve", code=REFUSED)
+    ann.run("chat", "leave", chat)
+    assert roles(carl, chat)[me(carl)] == "owner"
+    assert not [line for line in events(carl, chat) if "no member signed" in line]
+    carl.run("chat", "add", chat, "ann")
+    ann.run("send", chat, "marker-five")
+    assert texts(eve, chat)[-1] == "marker-five"
+
+    kithd.stop()
+    for file in [*kithd.data.rglob("*"), *tmp_path.glob("*.log")]:
+        if file.is_file():
+            assert b"marker-" not in file.read_bytes(), file
+
+
+def test_what_the_server_says_of_a_group_is_nobodys_word(kithd: Kithd, tmp_path: Path) -> None:
+    """One who may by the server's rules, but signs nothing, changes nothing."""
+    ann, bob, carl = people(kithd, tmp_path, "ann", "bob", "carl")
+    chat = create(ann, "three", "bob")
+    # Whoever has the password has a token, and no key: the server does as it is told, and nobody believes it.
+    token = kithd.rest("POST", "/auth/login", {"name": "ann", "password": "a good long password",
+                                               "device_name": "a thief's"})["access_token"]
+    with pytest.raises(Problem) as refused:
+        kithd.rest("POST", f"/chats/{chat}/members", {"user_id": me(carl)}, token)
+    assert refused.value.code == "FORBIDDEN"
+    kithd.rest("POST", f"/chats/{chat}/members",
+               {"user_id": me(carl), "signed_op": "bm90aGluZw==", "group_seq": 2}, token)
+    assert "no member signed" in events(bob, chat)[-1]
+    ann.run("send", chat, "not for carl", code=75)  # whom it would be for is what nobody agrees on any more
