@@ -63,6 +63,18 @@ KITH_MUST_USE kith_err e2e_device_list_read(struct kith_slice signed_list,
                                             const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
                                             struct e2e_device_list *out);
 
+/**
+ * What a signed list says, of bytes that were read before and kept since: nothing is verified, and the rules are not
+ * looked at; each acceptance that is there counts. Costs no signature.
+ * KITH_E_MALFORMED, KITH_E_UNSUPPORTED, KITH_E_TOOBIG as above. On an error *out is zeros.
+ */
+KITH_MUST_USE kith_err e2e_device_list_parse(struct kith_slice signed_list, struct e2e_device_list *out);
+/**
+ * Nothing is in the signed list but what was signed, its signature, and acceptances of its devices that hold: no byte that
+ * anybody could have added without a key. `list` as it was read of these bytes.
+ */
+bool e2e_device_list_is_bare(struct kith_slice signed_list, const struct e2e_device_list *list);
+
 enum e2e_list_step {
     E2E_LIST_FIRST,    /* nothing was pinned: a first contact            */
     E2E_LIST_SAME,     /* the pinned one; acceptances may be new         */

@@ -110,7 +110,7 @@ static kith_err decode(struct kith_slice in, enum e2e_prekey_kind kind, struct e
     memcpy(out->public, values[AT_PUBLIC].ptr, public_bytes);
     out->expires_at_ms = e2e_tlv_u64(values[AT_EXPIRES]);
     *signature = values[AT_SIGNATURE];
-    return e2e_prekey_is_kem(kind) ? e2e_kem_check(out->public) : e2e_dh_check(out->public);
+    return KITH_OK;
 }
 
 kith_err e2e_prekey_read(struct kith_slice prekey, enum e2e_prekey_kind kind,
@@ -124,10 +124,22 @@ kith_err e2e_prekey_read(struct kith_slice prekey, enum e2e_prekey_kind kind,
     memset(out, 0, sizeof *out);
     kith_buf_init(&bytes, E2E_PREKEY_BYTES_MAX);
     err = decode(prekey, kind, out, &signature);
+    if (err == KITH_OK) err = e2e_prekey_is_kem(kind) ? e2e_kem_check(out->public) : e2e_dh_check(out->public);
     if (err == KITH_OK && (!device->is_accepted || out->expires_at_ms <= now_ms)) err = KITH_E_DENIED;
     if (err == KITH_OK) err = encode_signed(out, account_id, device->device_id, &bytes);
     if (err == KITH_OK) err = e2e_verify_checked(device->dsk_pub, label_of(kind), kith_buf_peek(&bytes), signature.ptr);
     if (err != KITH_OK) memset(out, 0, sizeof *out);
     kith_buf_deinit(&bytes);
+    return err;
+}
+
+kith_err e2e_prekey_parse(struct kith_slice prekey, enum e2e_prekey_kind kind, struct e2e_prekey *out)
+{
+    struct kith_slice signature = {0};
+    kith_err err = KITH_E_TOOBIG;
+
+    memset(out, 0, sizeof *out);
+    if (prekey.len <= E2E_PREKEY_BYTES_MAX) err = decode(prekey, kind, out, &signature);
+    if (err != KITH_OK) memset(out, 0, sizeof *out);
     return err;
 }

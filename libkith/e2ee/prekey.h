@@ -50,4 +50,10 @@ KITH_MUST_USE kith_err e2e_prekey_read(struct kith_slice prekey, enum e2e_prekey
                                        const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
                                        const struct e2e_device *device, uint64_t now_ms, struct e2e_prekey *out);
 
+/**
+ * The form of one: its encoding and lengths; neither key nor signature is checked. For whoever only keeps it.
+ * KITH_E_MALFORMED, KITH_E_UNSUPPORTED; KITH_E_TOOBIG: more than E2E_PREKEY_BYTES_MAX. On an error *out is zeros.
+ */
+KITH_MUST_USE kith_err e2e_prekey_parse(struct kith_slice prekey, enum e2e_prekey_kind kind, struct e2e_prekey *out);
+
 #endif

@@ -234,6 +234,63 @@ static void test_e2e_prekey__a_full_buffer_leaves_nothing(void **state)
     party_free(party);
 }
 
+/* ---------------------------------------------------------------------------------------------- its form only */
+static kith_err parse_as(struct kith_slice bytes, enum e2e_prekey_kind kind, struct e2e_prekey *out)
+{
+    kith_err err;
+
+    memset(out, 0x5a, sizeof *out);
+    err = e2e_prekey_parse(bytes, kind, out);
+    if (err != KITH_OK) assert_true(e2e_ct_is_zero((const uint8_t *)out, sizeof *out));
+    return err;
+}
+
+static void test_e2e_prekey__its_form_is_read_without_its_device(void **state)
+{
+    struct world_party *party = party_new(1);
+    struct e2e_prekey out;
+
+    (void)state;
+    for (int i = 0; i < WORLD_KEYS_COUNT; i++) {
+        struct kith_slice whole = kith_buf_peek(&party->prekey_bytes[i]);
+        assert_int_equal(parse_as(whole, kinds[i], &out), KITH_OK);
+        assert_memory_equal(&out, &party->prekeys[i], sizeof out);
+        for (size_t len = 0; len < whole.len; len++)
+            assert_int_equal(parse_as(kith_slice_of(whole.ptr, len), kinds[i], &out), KITH_E_MALFORMED);
+        for (int j = 0; j < WORLD_KEYS_COUNT; j++)
+            assert_int_equal(parse_as(whole, kinds[j], &out),
+                             e2e_prekey_is_kem(kinds[i]) == e2e_prekey_is_kem(kinds[j]) ? KITH_OK : KITH_E_MALFORMED);
+        party->prekey_bytes[i].ptr[whole.len - 1] ^= 1; /* of its signature */
+        assert_int_equal(parse_as(whole, kinds[i], &out), KITH_OK);
+        memset(party->prekey_bytes[i].ptr + 6, 0, 4);
+        assert_int_equal(parse_as(whole, kinds[i], &out), KITH_E_MALFORMED); /* an id of 0 */
+    }
+    party_free(party);
+}
+
+static void test_e2e_prekey__its_size_at_the_limit_and_one_past_it(void **state)
+{
+    static const uint8_t zeros[E2E_PREKEY_BYTES_MAX];
+    struct world_party *party = party_new(1);
+    struct kith_slice whole = kith_buf_peek(&party->prekey_bytes[2]);
+    struct e2e_prekey out;
+
+    (void)state;
+    for (size_t over = 0; over < 2; over++) {
+        struct kith_buf longer;
+        struct e2e_tlv_writer writer;
+        kith_buf_init(&longer, 2 * E2E_PREKEY_BYTES_MAX);
+        assert_int_equal(kith_buf_append(&longer, whole), KITH_OK);
+        writer = e2e_tlv_writer_of(&longer);
+        e2e_tlv_put(&writer, 0x8000,
+                    kith_slice_of(zeros, E2E_PREKEY_BYTES_MAX - whole.len - E2E_TLV_HEAD_BYTES + over));
+        assert_int_equal(e2e_tlv_finish(&writer), KITH_OK);
+        assert_int_equal(parse_as(kith_buf_peek(&longer), kinds[2], &out), over == 0 ? KITH_OK : KITH_E_TOOBIG);
+        kith_buf_deinit(&longer);
+    }
+    party_free(party);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +302,8 @@ int main(void)
         cmocka_unit_test(test_e2e_prekey__a_signature_does_not_make_a_bad_key_good),
         cmocka_unit_test(test_e2e_prekey__its_id_is_never_zero_and_drawn_before_the_secret),
         cmocka_unit_test(test_e2e_prekey__a_full_buffer_leaves_nothing),
+        cmocka_unit_test(test_e2e_prekey__its_form_is_read_without_its_device),
+        cmocka_unit_test(test_e2e_prekey__its_size_at_the_limit_and_one_past_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
