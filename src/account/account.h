@@ -160,11 +160,12 @@ struct account_password {
 struct hash_job {
     struct loop *loop;
     struct account_call *call;
+    void (*work)(struct hash_job *job);      /* on the pool's thread, instead of a password; NULL: none */
     const struct account_password *password; /* lent until done */
     bool is_new;                             /* make `encoded` from the password and salt, else compare with it */
     uint8_t salt[16];
     char encoded[DIRECTORY_PASSWORD_HASH_BYTES_MAX];
-    kith_err err; /* out: KITH_OK; KITH_E_DENIED: another password; KITH_E_NOMEM */
+    kith_err err; /* out: KITH_OK; KITH_E_DENIED: another password; KITH_E_NOMEM; or what `work` says */
     void (*done)(struct hash_job *job);
     struct hash_job *next;
     struct loop_task task;

@@ -43,6 +43,10 @@ static void hash_job_work(const struct hash_pool *pool, struct hash_job *job)
     const struct account_password *password = job->password;
     uint8_t hash[HASH_BYTES];
 
+    if (job->work != NULL) {
+        job->work(job);
+        return;
+    }
     if (!job->is_new) {
         int same = crypto_pwhash_str_verify(job->encoded, password->bytes, password->len);
         job->err = same == 0 ? KITH_OK : KITH_E_DENIED;

@@ -4,8 +4,8 @@
 #include "account/account.h"
 
 /**
- * Argon2id on threads of its own, so that a storm of logins cannot stall a loop. Jobs run in the order of their coming;
- * at most HASH_POOL_QUEUE_MAX wait, one more is refused at once.
+ * Argon2id on threads of its own, so that a storm of logins cannot stall a loop; and signatures, which cost a tenth of that.
+ * Jobs run in the order of their coming; at most HASH_POOL_QUEUE_MAX wait, one more is refused at once.
  */
 #define HASH_POOL_QUEUE_MAX   128
 #define HASH_POOL_THREADS_MAX 64

@@ -1,3 +1,4 @@
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -105,6 +106,29 @@ static void test_hash_pool__uses_libsodiums_interactive_limits(void **state)
     check_pool(&config, "$argon2id$v=19$m=65536,t=2,p=1$");
 }
 
+static pthread_t worked_on;
+
+static void work(struct hash_job *job)
+{
+    worked_on = pthread_self();
+    job->err = KITH_E_MALFORMED;
+}
+
+static void test_hash_pool__does_other_work_on_its_threads(void **state)
+{
+    (void)state;
+    for (uint32_t threads = 0; threads < 2; threads++) {
+        const struct hash_pool_config config = {.threads = threads, .ops = 1, .memory_bytes = 8192};
+        struct hash_pool *pool = hash_pool_new(&config);
+        struct hash_job job = {.work = work};
+        assert_non_null(pool);
+        run(pool, &job);
+        assert_int_equal(job.err, KITH_E_MALFORMED);
+        assert_int_equal(pthread_equal(worked_on, pthread_self()) != 0, threads == 0);
+        hash_pool_free(pool);
+    }
+}
+
 static void test_hash_pool__takes_as_many_as_may_wait_and_no_more(void **state)
 {
     static struct hash_job jobs[HASH_POOL_QUEUE_MAX + 2];
@@ -133,6 +157,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_hash_pool__compares_what_it_has_made, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hash_pool__uses_libsodiums_interactive_limits, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_hash_pool__does_other_work_on_its_threads, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hash_pool__takes_as_many_as_may_wait_and_no_more, setup, teardown),
     };
 
