@@ -24,6 +24,8 @@ BAD = {
     "layer, gateway sees an adapter": ("src/gateway/a.c", '#include "adapters/log/log_file.h"\n', "layer: gateway must not include adapters/"),
     "layer, libkith sees the server": ("libkith/a.c", '#include "shard/shard.h"\n', "layer: libkith must not include shard/"),
     "layer, cli sees the core": ("cli/a.c", '#include "chat/chat.h"\n', "layer: cli must not include chat/"),
+    "layer, account sees more of libkith than the readers": ("src/account/a.c", '#include "libkith/e2ee/account.h"\n', "layer: account must not include libkith/"),
+    "layer, api sees libkith": ("src/api/a.c", '#include "libkith/e2ee/device_list.h"\n', "layer: api must not include libkith/"),
     "layer, a way around": ("src/base/a.c", '#include "../wire/stomp.h"\n', "layer: base must not include ../"),
     "file too long": ("src/base/a.c", "int a;\n" * 701, "file-length: 701 lines"),
     "function too long": ("src/base/a.c", "void f(void)\n{\n" + "    g();\n" * 71 + "}\n", "src/base/a.c:1: function-length: a body of 71 lines"),
@@ -45,6 +47,7 @@ BAD = {
 
 GOOD = {
     "a clean file": ("src/wire/a.c", '#include "base/err.h"\n#include "stomp.h"\nint f(void);\n'),
+    "one header of a folder": ("src/account/a.c", '#include "libkith/e2ee/device_list.h"\n#include "libkith/e2ee/prekey.h"\n'),
     "a comment or a string is not a call": ("src/base/a.c", 'f("strcpy(a)"); /* system("x") */ // gets(x)\n'),
     "a member or a longer name is not a call": ("src/chat/a.c", "a->write(a); b.time(b); kith_time(c);\n"),
     "a checked malloc": ("src/base/a.c", "p->x = malloc(3);\nif (p->x == NULL) return;\n"),
