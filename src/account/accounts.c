@@ -32,7 +32,8 @@ static void limiters_init(struct accounts *accounts)
     } all[] = {{&accounts->names, ACCOUNT_LOGINS_NAME},
                {&accounts->addresses, ACCOUNT_LOGINS_ADDRESS},
                {&accounts->lookups, ACCOUNT_LOOKUPS},
-               {&accounts->key_lookups, ACCOUNT_KEY_LOOKUPS}};
+               {&accounts->key_lookups, ACCOUNT_KEY_LOOKUPS},
+               {&accounts->list_uploads, ACCOUNT_LIST_UPLOADS}};
     uint8_t seed[16];
 
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
@@ -103,6 +104,7 @@ void accounts_crash(struct accounts *accounts)
     limiter_deinit(&accounts->addresses);
     limiter_deinit(&accounts->lookups);
     limiter_deinit(&accounts->key_lookups);
+    limiter_deinit(&accounts->list_uploads);
     limiter_deinit(&accounts->claims);
     pthread_mutex_destroy(&accounts->limits_lock);
     pthread_mutex_destroy(&accounts->parcels_lock);

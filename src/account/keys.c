@@ -4,15 +4,14 @@
 #include "account/account_impl.h"
 #include "account/keys.h"
 
-kith_err account_prekey_read(struct kith_slice prekey, size_t public_bytes, struct account_prekey *out)
+kith_err account_prekey_read(struct kith_slice prekey, enum e2e_prekey_kind kind, struct account_prekey *out)
 {
-    struct prekey read;
-    kith_err err = prekey_decode(prekey, &read);
+    struct e2e_prekey read;
+    kith_err err = e2e_prekey_parse(prekey, kind, &read);
 
-    if (err == KITH_OK && read.public_key.len != public_bytes) err = KITH_E_MALFORMED;
     if (err != KITH_OK) return err;
     *out = (struct account_prekey){.id = read.id, .prekey = prekey};
-    crypto_hash_sha256(out->public_hash, read.public_key.ptr, read.public_key.len);
+    crypto_hash_sha256(out->public_hash, read.public, e2e_prekey_is_kem(kind) ? E2E_KEM_PUBLIC_BYTES : E2E_DH_BYTES);
     return KITH_OK;
 }
 
@@ -34,11 +33,11 @@ static kith_err prekeys_count(struct directory_tx *tx, struct device_id device, 
     return directory_scan(tx, &table_prekeys, PREKEYS_BY_ID, 2, &key, false, prekey_counted, out);
 }
 
-static uint32_t id_of(struct kith_slice stored)
+static uint32_t id_of(struct kith_slice stored, enum e2e_prekey_kind kind)
 {
-    struct prekey prekey;
+    struct e2e_prekey prekey;
 
-    return stored.len > 0 && prekey_decode(stored, &prekey) == KITH_OK ? prekey.id : 0;
+    return stored.len > 0 && e2e_prekey_parse(stored, kind, &prekey) == KITH_OK ? prekey.id : 0;
 }
 
 static kith_err state_load(struct directory_tx *tx, const struct account_identity *who, uint64_t list_seq,
@@ -52,8 +51,8 @@ static kith_err state_load(struct directory_tx *tx, const struct account_identit
     if (err == KITH_OK || err == KITH_E_NOTFOUND)
         err = directory_get(tx, &table_device_keys, DEVICE_KEYS_BY_DEVICE, &keys);
     if (err != KITH_OK && err != KITH_E_NOTFOUND) return err;
-    out->spk_id = id_of(kith_slice_of(keys.spk.bytes, keys.spk.len));
-    out->kem_lr_id = id_of(kith_slice_of(keys.kem_lr.bytes, keys.kem_lr.len));
+    out->spk_id = id_of(kith_slice_of(keys.spk.bytes, keys.spk.len), E2E_PREKEY_SPK);
+    out->kem_lr_id = id_of(kith_slice_of(keys.kem_lr.bytes, keys.kem_lr.len), E2E_PREKEY_KEM_LR);
     err = prekeys_count(tx, who->device, PREKEY_OPK, &out->opk_count);
     return err == KITH_OK ? prekeys_count(tx, who->device, PREKEY_KEM_OT, &out->kem_ot_count) : err;
 }
@@ -252,13 +251,13 @@ static kith_err refuse(struct account_keys_put *op, enum kith_code code, const c
 }
 
 static kith_err list_store(struct account_keys_put *op, struct directory_tx *tx, struct user_record *user,
-                           struct signed_list_record *row, const uint8_t hash[static DIRECTORY_HASH_BYTES])
+                           struct signed_list_record *row)
 {
     kith_err err;
 
     row->seq = op->list.seq;
     row->hash.len = DIRECTORY_HASH_BYTES;
-    memcpy(row->hash.bytes, hash, DIRECTORY_HASH_BYTES);
+    memcpy(row->hash.bytes, op->list.hash, DIRECTORY_HASH_BYTES);
     row->list.len = (uint32_t)op->signed_list.len;
     memcpy(row->list.bytes, op->signed_list.ptr, op->signed_list.len);
     err = directory_put(tx, &table_signed_lists, row);
@@ -278,30 +277,21 @@ static kith_err past_keep(struct directory_tx *tx, const struct signed_list_reco
 static kith_err list_put(struct account_keys_put *op, struct directory_tx *tx, struct user_record *user)
 {
     struct signed_list_record row = {.user_id = user->user_id};
-    const struct device_list *list = &op->list;
-    uint8_t hash[DIRECTORY_HASH_BYTES];
-    struct kith_slice stored;
     kith_err err = directory_get(tx, &table_signed_lists, SIGNED_LISTS_BY_USER, &row);
+    bool is_first = err == KITH_E_NOTFOUND;
 
-    if (err != KITH_OK && err != KITH_E_NOTFOUND) return err;
-    crypto_hash_sha256(hash, list->list.ptr, list->list.len);
-    if (err == KITH_E_NOTFOUND) {
-        if (list->seq != 1) return refuse(op, CODE_CONFLICT, "list");
-        return list_store(op, tx, user, &row, hash);
+    if (err != KITH_OK && !is_first) return err;
+    switch (account_list_step(kith_slice_of(row.list.bytes, row.list.len), &op->list)) {
+    case ACCOUNT_LIST_WRONG: return refuse(op, CODE_CONFLICT, "list");
+    case ACCOUNT_LIST_NEXT:
+        err = is_first ? KITH_OK : past_keep(tx, &row);
+        return err == KITH_OK ? list_store(op, tx, user, &row) : err;
+    case ACCOUNT_LIST_SAME: break;
     }
-    stored = kith_slice_of(row.hash.bytes, row.hash.len);
-    /* Two devices may not know of each other's upload: who would undo an acceptance must look again. */
-    if (!device_list_keeps_accepts(kith_slice_of(row.list.bytes, row.list.len), list))
-        return refuse(op, CODE_CONFLICT, "list");
-    if (kith_slice_eq(stored, kith_slice_of(hash, sizeof hash))) {
-        if (!kith_slice_eq(kith_slice_of(row.list.bytes, row.list.len), op->signed_list))
-            return list_store(op, tx, user, &row, hash);
-        /* Nothing has changed, but the chats are told again: the first time may not have come through. */
-        return account_outbox_put(&op->call, tx, OUTBOX_FACTS, user->user_id, (struct kith_uuid){0}, OUTBOX_LIST_SEQ);
-    }
-    if (list->seq != row.seq + 1 || !kith_slice_eq(list->prev_hash, stored)) return refuse(op, CODE_CONFLICT, "list");
-    err = past_keep(tx, &row);
-    return err == KITH_OK ? list_store(op, tx, user, &row, hash) : err;
+    if (!kith_slice_eq(kith_slice_of(row.list.bytes, row.list.len), op->signed_list))
+        return list_store(op, tx, user, &row);
+    /* Nothing has changed, but the chats are told again: the first time may not have come through. */
+    return account_outbox_put(&op->call, tx, OUTBOX_FACTS, user->user_id, (struct kith_uuid){0}, OUTBOX_LIST_SEQ);
 }
 
 /*
@@ -326,10 +316,11 @@ static kith_err key_is_free(struct directory_tx *tx, const struct account_prekey
 }
 
 /* A prekey and its hash become a row's. KITH_E_CONFLICT: the id is that of the stored one, which is another. */
-static kith_err lasting_set(const struct account_prekey *prekey, uint32_t *len, uint8_t *bytes, uint32_t *hash_len,
-                            uint8_t *hash)
+static kith_err lasting_set(const struct account_prekey *prekey, enum e2e_prekey_kind kind, uint32_t *len,
+                            uint8_t *bytes, uint32_t *hash_len, uint8_t *hash)
 {
-    if (id_of(kith_slice_of(bytes, *len)) == prekey->id && !kith_slice_eq(kith_slice_of(bytes, *len), prekey->prekey))
+    if (id_of(kith_slice_of(bytes, *len), kind) == prekey->id &&
+        !kith_slice_eq(kith_slice_of(bytes, *len), prekey->prekey))
         return KITH_E_CONFLICT;
     *len = (uint32_t)prekey->prekey.len;
     memcpy(bytes, prekey->prekey.ptr, prekey->prekey.len);
@@ -345,12 +336,13 @@ static kith_err lasting_put(struct account_keys_put *op, struct directory_tx *tx
 
     if (err == KITH_E_NOTFOUND) err = KITH_OK;
     if (err == KITH_OK && op->has_spk) {
-        err = lasting_set(&op->spk, &row.spk.len, row.spk.bytes, &row.spk_hash.len, row.spk_hash.bytes);
+        err = lasting_set(&op->spk, E2E_PREKEY_SPK, &row.spk.len, row.spk.bytes, &row.spk_hash.len, row.spk_hash.bytes);
         if (err == KITH_OK) err = key_is_free(tx, &op->spk, &op->who.device);
         if (err == KITH_E_CONFLICT) return refuse(op, CODE_CONFLICT, "spk");
     }
     if (err == KITH_OK && op->has_kem_lr) {
-        err = lasting_set(&op->kem_lr, &row.kem_lr.len, row.kem_lr.bytes, &row.kem_lr_hash.len, row.kem_lr_hash.bytes);
+        err = lasting_set(&op->kem_lr, E2E_PREKEY_KEM_LR, &row.kem_lr.len, row.kem_lr.bytes, &row.kem_lr_hash.len,
+                          row.kem_lr_hash.bytes);
         if (err == KITH_OK) err = key_is_free(tx, &op->kem_lr, &op->who.device);
         if (err == KITH_E_CONFLICT) return refuse(op, CODE_CONFLICT, "kem_lr");
     }
@@ -426,23 +418,56 @@ static kith_err put_run(struct account_call *call, struct directory_tx *tx)
     return err;
 }
 
+static void list_verify(struct hash_job *job)
+{
+    struct account_keys_put *op = (struct account_keys_put *)job->call;
+
+    op->call.code = account_list_verify(op->signed_list, &op->who, &op->list);
+}
+
+static void list_verified(struct account_call *call)
+{
+    struct account_keys_put *op = (struct account_keys_put *)call;
+
+    if (call->code == CODE_OK) {
+        account_tx(call, false, put_run, account_conclude);
+        return;
+    }
+    if (call->code == CODE_UNAVAILABLE)
+        call->retry_after_s = 1;
+    else
+        op->refused = "list";
+    account_finish(call, call->code);
+}
+
+/* Before anything is written, and off the loop: a list may have 34 signatures. */
+static void list_begin(struct account_keys_put *op)
+{
+    struct accounts *accounts = op->call.accounts;
+    uint8_t key[LIMITER_KEY_BYTES];
+
+    limiter_key(&accounts->list_uploads, kith_slice_of(op->who.user.id.raw, 16), key);
+    if (!account_limit(&op->call, &accounts->list_uploads, key)) {
+        account_refuse(&op->call, CODE_TOO_MANY);
+        return;
+    }
+    op->call.job = outbox_job_new(accounts->outbox);
+    if (op->call.job == NULL) {
+        op->call.retry_after_s = 1;
+        account_refuse(&op->call, CODE_UNAVAILABLE);
+        return;
+    }
+    op->call.job->late = CODE_UNAVAILABLE; /* asked again, it changes nothing and waits for the chats */
+    op->verify = (struct hash_job){.work = list_verify};
+    account_hash(&op->call, &op->verify, list_verified);
+}
+
 void account_keys_put(struct accounts *accounts, struct account_keys_put *op)
 {
     if (!account_begin(accounts, &op->call, NULL)) return;
     op->refused = NULL;
-    if (op->signed_list.len > 0 && !kith_uuid_eq(op->list.account.id, op->who.user.id)) {
-        op->refused = "list";
-        account_refuse(&op->call, CODE_BAD_REQUEST);
-        return;
-    }
-    if (op->signed_list.len > 0) {
-        op->call.job = outbox_job_new(accounts->outbox);
-        if (op->call.job == NULL) {
-            op->call.retry_after_s = 1;
-            account_refuse(&op->call, CODE_UNAVAILABLE);
-            return;
-        }
-        op->call.job->late = CODE_UNAVAILABLE; /* asked again, it changes nothing and waits for the chats */
-    }
-    account_tx(&op->call, false, put_run, account_conclude);
+    if (op->signed_list.len > 0)
+        list_begin(op);
+    else
+        account_tx(&op->call, false, put_run, account_conclude);
 }

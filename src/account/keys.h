@@ -1,14 +1,15 @@
 #ifndef KITH_ACCOUNT_KEYS_H
 #define KITH_ACCOUNT_KEYS_H
 
-#include "account/account.h"
-#include "wire/device_list.h"
+#include "account/device_list.h"
+#include "libkith/e2ee/prekey.h"
 
 /**
- * The key directory: what devices sign for each other, kept in order and handed out. The server reads of it what wire/
- * device_list.h reads, checks no signature, and can make none. Operations as in account.h. docs/wire/keys.md.
+ * The key directory: what devices sign for each other, kept in order and handed out. A list is verified before it is taken
+ * (device_list.h); of prekeys only the form is read. Operations as in account.h. docs/wire/keys.md.
  */
 #define ACCOUNT_KEY_LOOKUPS       3000          /* device lists asked for in a minute by one person            */
+#define ACCOUNT_LIST_UPLOADS      60            /* lists that one person brings in a minute: each is verified  */
 #define ACCOUNT_CLAIM_DEVICES_MAX 64            /* of one request                                              */
 #define ACCOUNT_CLAIMS            6             /* bundles of one device that one person gets at once          */
 #define ACCOUNT_CLAIM_MS          (600u * 1000) /* after which one more is given                               */
@@ -22,8 +23,9 @@ struct account_prekey {
     uint8_t public_hash[DIRECTORY_HASH_BYTES];
 };
 
-/** KITH_E_MALFORMED unless it is a prekey with a public key of this length; other errors as prekey_decode(). */
-KITH_MUST_USE kith_err account_prekey_read(struct kith_slice prekey, size_t public_bytes, struct account_prekey *out);
+/** Errors as e2e_prekey_parse(). */
+KITH_MUST_USE kith_err account_prekey_read(struct kith_slice prekey, enum e2e_prekey_kind kind,
+                                           struct account_prekey *out);
 
 struct account_keys_state {
     uint64_t list_seq; /* the server's number, which bodies name */
@@ -36,20 +38,23 @@ struct account_keys_state {
  * Takes a signed list, prekeys, or both, all or nothing; the same again changes nothing. After OK every chat knows that
  * the list has changed.
  *
- * code: OK; BAD_REQUEST (the list is another account's), CONFLICT (the list does not follow the stored one; an id or a
- * public key that is taken), FORBIDDEN (KITH_PREKEYS_MAX), UNAUTHORIZED (signed out meanwhile).
+ * code: OK; BAD_REQUEST, BAD_SIGNATURE, FORBIDDEN (the list, as account_list_verify() says), CONFLICT (the list does not
+ * follow the stored one; an id or a public key that is taken), FORBIDDEN (KITH_PREKEYS_MAX), TOO_MANY (lists),
+ * UNAUTHORIZED (signed out meanwhile).
  */
 struct account_keys_put {
     struct account_call call;
     struct account_identity who;
     struct kith_slice signed_list; /* lent until done; empty: none */
-    struct device_list list;       /* as device_list_decode() read it */
     bool has_spk, has_kem_lr;
     struct account_prekey spk, kem_lr;
     const struct account_prekey *opks, *kem_ots; /* lent until done */
     size_t opk_count, kem_ot_count;
     struct account_keys_state keys; /* out: as it is now */
     const char *refused;            /* out: which of list, spk, kem_lr, opks, kem_ots is meant; NULL: none */
+    /* The module's. */
+    struct hash_job verify;
+    struct e2e_device_list list;
 };
 void account_keys_put(struct accounts *accounts, struct account_keys_put *op);
 

@@ -47,11 +47,14 @@ static const char *put_detail(const struct account_keys_put *op)
     bool is_list = op->refused != NULL && strcmp(op->refused, "list") == 0;
 
     switch (op->call.code) {
-    case CODE_BAD_REQUEST: return "The list is another account's.";
+    case CODE_BAD_REQUEST: return "This is no signed device list of this account.";
+    case CODE_BAD_SIGNATURE: return "A signature in the list does not hold, or something beside it is not signed.";
     case CODE_CONFLICT:
         return is_list ? "The list does not follow the one that the server has."
                        : "The id or the public key of a prekey is taken.";
-    case CODE_FORBIDDEN: return "The device has as many one-time prekeys as it may have.";
+    case CODE_FORBIDDEN:
+        return is_list ? "The list does not have the device that brings it."
+                       : "The device has as many one-time prekeys as it may have.";
     default: return NULL;
     }
 }
@@ -83,23 +86,22 @@ static void list_take(struct api_fields *fields, struct put_state *state)
     size_t len = 0;
 
     if (!fields_base64(fields, "list", false, KITH_SIGNED_LIST_BYTES_MAX, &state->list, &len)) return;
+    if (len == 0) fields_wrong(fields, "list", "This is no signed device list.");
     state->op.signed_list = kith_slice_of(state->list, len);
-    if (device_list_decode(state->op.signed_list, &state->op.list) != KITH_OK)
-        fields_wrong(fields, "list", "This is no signed device list.");
 }
 
-static void lasting_take(struct api_fields *fields, const char *name, size_t public_bytes, uint8_t **bytes, bool *found,
-                         struct account_prekey *out)
+static void lasting_take(struct api_fields *fields, const char *name, enum e2e_prekey_kind kind, uint8_t **bytes,
+                         bool *found, struct account_prekey *out)
 {
     size_t len = 0;
 
     *found = fields_base64(fields, name, false, KITH_PREKEY_BYTES_MAX, bytes, &len);
-    if (*found && account_prekey_read(kith_slice_of(*bytes, len), public_bytes, out) != KITH_OK)
+    if (*found && account_prekey_read(kith_slice_of(*bytes, len), kind, out) != KITH_OK)
         fields_wrong(fields, name, "This is no prekey of its kind.");
 }
 
-static void one_time_take(struct api_fields *fields, const char *name, size_t public_bytes, struct kith_slice **bytes,
-                          struct account_prekey **out, size_t *count)
+static void one_time_take(struct api_fields *fields, const char *name, enum e2e_prekey_kind kind,
+                          struct kith_slice **bytes, struct account_prekey **out, size_t *count)
 {
     if (!fields_base64_array(fields, name, false, KITH_PREKEYS_MAX, KITH_PREKEY_BYTES_MAX, bytes, count)) return;
     *out = calloc(*count + 1, sizeof **out);
@@ -108,7 +110,7 @@ static void one_time_take(struct api_fields *fields, const char *name, size_t pu
         return;
     }
     for (size_t i = 0; i < *count; i++)
-        if (account_prekey_read((*bytes)[i], public_bytes, &(*out)[i]) != KITH_OK)
+        if (account_prekey_read((*bytes)[i], kind, &(*out)[i]) != KITH_OK)
             fields_wrong_item(fields, name, i, "This is no prekey of its kind.");
 }
 
@@ -125,10 +127,10 @@ void route_keys_put(struct api_request *request)
     op->who = request->who;
     fields_begin(&fields, request);
     list_take(&fields, state);
-    lasting_take(&fields, "spk", PREKEY_X25519_BYTES, &state->spk, &op->has_spk, &op->spk);
-    lasting_take(&fields, "kem_lr", PREKEY_MLKEM_BYTES, &state->kem_lr, &op->has_kem_lr, &op->kem_lr);
-    one_time_take(&fields, "opks", PREKEY_X25519_BYTES, &state->opk_bytes, &state->opks, &op->opk_count);
-    one_time_take(&fields, "kem_ots", PREKEY_MLKEM_BYTES, &state->kem_ot_bytes, &state->kem_ots, &op->kem_ot_count);
+    lasting_take(&fields, "spk", E2E_PREKEY_SPK, &state->spk, &op->has_spk, &op->spk);
+    lasting_take(&fields, "kem_lr", E2E_PREKEY_KEM_LR, &state->kem_lr, &op->has_kem_lr, &op->kem_lr);
+    one_time_take(&fields, "opks", E2E_PREKEY_OPK, &state->opk_bytes, &state->opks, &op->opk_count);
+    one_time_take(&fields, "kem_ots", E2E_PREKEY_KEM_OT, &state->kem_ot_bytes, &state->kem_ots, &op->kem_ot_count);
     op->opks = state->opks;
     op->kem_ots = state->kem_ots;
     if (fields_end(&fields)) account_keys_put(request->api->config.accounts, op);

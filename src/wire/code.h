@@ -43,7 +43,8 @@
     X(UNKNOWN_OUTCOME, 503, true, "The server could not tell whether it is stored; send the same again.") \
     X(READ_ONLY, 503, true, "The server cannot store anything at the moment.")                            \
     X(UNAVAILABLE, 503, true, "The server is busy or stopping; try again.")                               \
-    X(MAILBOX_FULL, 409, true, "The mailbox holds as much as it may; its devices must fetch it first.")
+    X(MAILBOX_FULL, 409, true, "The mailbox holds as much as it may; its devices must fetch it first.")   \
+    X(BAD_SIGNATURE, 403, false, "A signature does not hold, or what must be signed is not.")
 
 #define KITH_CODE_ENUM(name, status, retryable, text) CODE_##name,
 enum kith_code { KITH_CODE_LIST(KITH_CODE_ENUM) CODE_COUNT };

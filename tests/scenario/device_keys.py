@@ -1,4 +1,5 @@
-"""Signed lists and prekeys in their form (docs/wire/e2ee.md), with keys and signatures that nobody made: the server checks none."""
+"""Signed lists, made by the model of the protocol (docs/wire/e2ee.md), and prekeys in their form, with keys and signatures that nobody made:
+of those the server checks none."""
 
 from __future__ import annotations
 
@@ -9,6 +10,8 @@ import struct
 import uuid
 from typing import Any
 
+from model import device_list, fixtures
+
 X25519, MLKEM = 32, 1184
 
 
@@ -16,31 +19,30 @@ def field(tag: int, value: bytes) -> bytes:
     return struct.pack(">HI", tag, len(value)) + value
 
 
-def items(values: list[bytes]) -> bytes:
-    return b"".join(struct.pack(">I", len(value)) + value for value in values)
-
-
 def text(raw: bytes) -> str:
     return base64.b64encode(raw).decode()
 
 
-def device_list(user_id: str, device_ids: list[str], seq: int = 1, prev_hash: bytes = b"") -> bytes:
-    devices = [field(1, struct.pack(">I", n + 1)) + field(2, uuid.UUID(device).bytes) + field(3, os.urandom(32))
-               + field(4, os.urandom(32)) + field(5, struct.pack(">Q", 1)) for n, device in enumerate(device_ids)]
-    return (field(1, uuid.UUID(user_id).bytes) + field(2, os.urandom(32)) + field(3, os.urandom(32))
-            + field(4, struct.pack(">I", 1)) + field(5, os.urandom(64)) + field(6, struct.pack(">Q", seq))
-            + (field(7, prev_hash) if prev_hash else b"") + field(8, struct.pack(">Q", 1)) + field(9, struct.pack(">Q", 2))
-            + field(10, b"\x02") + field(11, items(devices)))
+class Keys(fixtures.Account):
+    """An account's keys, made of its id; `who` gives it others: those of somebody else who claims to be it."""
+
+    def __init__(self, user_id: str, who: str = "") -> None:
+        super().__init__(f"{user_id} {who}")
+        self.account_id = uuid.UUID(user_id).bytes
+
+    def list(self, device_ids: list[str], seq: int = 1, prev_hash: bytes | None = None, **changed: Any) -> dict[str, Any]:
+        """The fields of a list of these devices, whose numbers are 1, 2, …"""
+        devices = [self.device(n, server_device=uuid.UUID(device).bytes) for n, device in enumerate(device_ids, 1)]
+        return self.fields(devices, seq=seq, prev_hash=prev_hash, **changed)
+
+    def signed(self, fields: dict[str, Any], accepted_by: int = 0) -> bytes:
+        """With the acceptances of the first so many devices."""
+        accepts = dict(list(self.acceptances(fields).items())[:accepted_by])
+        return self.sign_raw(device_list.list_encode(fields), accepts)
 
 
-def list_hash(inner: bytes) -> bytes:
-    return hashlib.sha256(inner).digest()
-
-
-def signed(inner: bytes, accepted_by: int = 0) -> bytes:
-    """With the acceptances of the first so many devices."""
-    accepts = [field(1, struct.pack(">I", n + 1)) + field(2, b"a" * 64) for n in range(accepted_by)]
-    return field(1, inner) + field(2, b"s" * 64) + (field(3, items(accepts)) if accepts else b"")
+def list_hash(fields: dict[str, Any]) -> bytes:
+    return hashlib.sha256(device_list.list_encode(fields)).digest()
 
 
 def prekey(key_id: int, public_bytes: int) -> bytes:

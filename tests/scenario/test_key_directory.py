@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
+import uuid
 from typing import Any
 
 import pytest
 
-from device_keys import X25519, device_list, list_hash, prekey, signed, text, upload
+from device_keys import X25519, Keys, field, list_hash, prekey, text, upload
 from kithd import Account, Kithd, Problem
+from model import device_list, fixtures
 from uuid7 import uuid7
 
 RESERVED, CLAIMS = 10, 6
@@ -53,13 +56,18 @@ def refused(call: Any, *args: Any) -> Problem:
     return problem.value
 
 
+def expect(problem: Problem, status: int, code: str) -> None:
+    assert (problem.status, problem.code, problem.body["pointer"]) == (status, code, "/list")
+
+
 def test_a_list_is_ordered_and_the_chats_hear_of_the_next(kithd: Kithd) -> None:
     ann, bob = kithd.people("ann", "bob")
-    first = device_list(bob.user_id, [bob.device_id])
-    assert put(kithd, bob, {"list": text(signed(first))}) == {"list_seq": 2, "opk_count": 0, "kem_ot_count": 0}
+    keys = Keys(bob.user_id)
+    first = keys.list([bob.device_id])
+    assert put(kithd, bob, {"list": text(keys.signed(first))}) == {"list_seq": 2, "opk_count": 0, "kem_ot_count": 0}
     chat = kithd.chat(ann, bob, encrypted=True)
     say(kithd, ann, bob, chat, 2)
-    accepted = text(signed(first, 1))
+    accepted = text(keys.signed(first, 1))
     assert put(kithd, bob, {"list": accepted})["list_seq"] == 3
     stale = refused(say, kithd, ann, bob, chat, 2)
     assert (stale.code, stale.body["missing"], stale.body["removed"]) == ("STALE_DEVICES", [], [])
@@ -67,22 +75,71 @@ def test_a_list_is_ordered_and_the_chats_hear_of_the_next(kithd: Kithd) -> None:
     say(kithd, ann, bob, chat, 3)
     assert devices(kithd, ann, bob) == {"user_id": bob.user_id, "list_seq": 3, "devices": [bob.device_id],
                                         "list": accepted}
-    other = device_list(bob.user_id, [bob.device_id])
-    for wrong in (other, device_list(bob.user_id, [bob.device_id], 2, list_hash(other)),
-                  device_list(bob.user_id, [bob.device_id], 3, list_hash(first))):
-        problem = refused(put, kithd, bob, {"list": text(signed(wrong))})
-        assert (problem.status, problem.code, problem.body["pointer"]) == (409, "CONFLICT", "/list")
-    foreign = device_list(ann.user_id, [bob.device_id], 2, list_hash(first))
-    assert refused(put, kithd, bob, {"list": text(signed(foreign))}).status == 400
+    other = keys.list([bob.device_id], suites=b"\x02\x03")
+    for wrong in (other, keys.list([bob.device_id], 2, list_hash(other)), keys.list([bob.device_id], 3, list_hash(first))):
+        expect(refused(put, kithd, bob, {"list": text(keys.signed(wrong, 1))}), 409, "CONFLICT")
+    foreign = Keys(ann.user_id)
+    problem = refused(put, kithd, bob, {"list": text(foreign.signed(foreign.list([bob.device_id], 2, list_hash(first))))})
+    expect(problem, 400, "BAD_REQUEST")
 
     kithd.kill9()
     kithd.start()
     assert devices(kithd, ann, bob)["list"] == accepted
-    second = device_list(bob.user_id, [bob.device_id], 2, list_hash(first))
-    forgets = refused(put, kithd, bob, {"list": text(signed(second))})  # the acceptance that the first has
-    assert (forgets.status, forgets.code) == (409, "CONFLICT")
-    assert put(kithd, bob, {"list": text(signed(second, 1))})["list_seq"] == 4
-    assert put(kithd, bob, {"list": text(signed(second, 1))})["list_seq"] == 4  # the same again
+    second = keys.list([bob.device_id], 2, list_hash(first))
+    forgets = refused(put, kithd, bob, {"list": text(keys.signed(second))})  # the acceptance that the first has
+    expect(forgets, 409, "CONFLICT")
+    assert put(kithd, bob, {"list": text(keys.signed(second, 1))})["list_seq"] == 4
+    assert put(kithd, bob, {"list": text(keys.signed(second, 1))})["list_seq"] == 4  # the same again
+
+
+def test_a_stolen_token_cannot_block_an_accounts_list(kithd: Kithd) -> None:
+    """Whoever has a token has everything of the next list but the account's keys: the server refuses what no client would believe."""
+    ann, bob = kithd.people("ann", "bob")
+    phone = kithd.login(bob, "phone")
+    keys, thief = Keys(bob.user_id), Keys(bob.user_id, "a thief")
+    both = [bob.device_id, phone.device_id]
+    first = keys.list(both)
+    stored = keys.signed(first, 2)
+    assert put(kithd, bob, {"list": text(stored)})["list_seq"] == 3
+    pin = device_list.read(None, keys.account_id, stored, fixtures.NOW)
+
+    def steal(raw: bytes, status: int, code: str) -> None:
+        expect(refused(put, kithd, phone, {"list": text(raw), "opks": [text(prekey(1, X25519))]}), status, code)
+
+    follows = {"device_ids": both, "seq": 2, "prev_hash": list_hash(first)}
+    second = keys.list(**follows)
+    raw = device_list.list_encode(second)
+    steal(thief.sign_raw(raw, keys.acceptances(second)), 403, "BAD_SIGNATURE")  # the account's list, signed with another key
+    steal(thief.signed(thief.list(**follows), 2), 409, "CONFLICT")  # a good list of another root key
+    mine = {"ark_pub": keys.ark_pub, "certificate": first["certificate"]}
+    steal(thief.signed(thief.list(**follows, **mine), 2), 403, "BAD_SIGNATURE")  # a list key that the root never certified
+    steal(stored[:-1] + bytes([stored[-1] ^ 1]), 403, "BAD_SIGNATURE")  # the list that is there, an acceptance spoiled
+    steal(keys.sign_raw(device_list.list_encode(first), {}), 409, "CONFLICT")  # and without them
+    steal(stored + field(0x8000, bytes(20_000)), 403, "BAD_SIGNATURE")  # padded, so that nothing fits beside it any more
+    steal(keys.signed(keys.list([bob.device_id], 2, list_hash(first), removed=[2]), 1), 403, "FORBIDDEN")  # not in it any more
+    assert devices(kithd, ann, bob)["list"] == text(stored)
+    assert left(kithd, phone)["opk_count"] == 0  # all or nothing
+
+    kithd.kill9()
+    kithd.start()
+    answer = devices(kithd, ann, bob)
+    assert (answer["list"], answer["list_seq"]) == (text(stored), 3)
+    assert put(kithd, bob, {"list": text(keys.signed(second, 2))})["list_seq"] == 4
+    pin = device_list.read(pin, keys.account_id, base64.b64decode(devices(kithd, ann, bob)["list"]), fixtures.NOW)
+    assert pin.signed.list.seq == 2 and pin.usable == {1, 2}
+    steal(stored, 409, "CONFLICT")  # what was good before the second
+
+    # Whoever removed the phone has a new list key, too: the old one signs nothing any more.
+    rotated = keys.rotated("the second list key", 2)
+    rotated.account_id = keys.account_id
+    alone = [keys.device(1, server_device=uuid.UUID(bob.device_id).bytes)]
+    third = rotated.fields(alone, seq=3, prev_hash=list_hash(second), removed=[2])
+    accept = {1: rotated.acceptances(third)[1]}
+    assert put(kithd, bob, {"list": text(rotated.sign_raw(device_list.list_encode(third), accept))})["list_seq"] == 5
+    fourth = keys.list([bob.device_id, phone.device_id], 4, list_hash(third))
+    steal(keys.signed(fourth, 2), 409, "CONFLICT")
+    pin = device_list.read(pin, keys.account_id, base64.b64decode(devices(kithd, ann, bob)["list"]), fixtures.NOW)
+    assert pin.signed.list.seq == 3 and pin.usable == {1}
 
 
 def test_bundles_until_the_last_resort_also_after_a_crash(kithd: Kithd) -> None:

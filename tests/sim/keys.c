@@ -3,8 +3,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "wire/device_list.h"
-
 #define SPENT_MAX     200
 #define RESERVED      10
 #define CLAIM_MS      (60u * 1000) /* in a tenth of the real time: runs are short */
@@ -183,51 +181,67 @@ void keys_lists(const struct sim *sim, unsigned user, uint64_t after, struct key
 /* ------------------------------------------------------------------------------------------------ put */
 
 /* What everybody else makes of the list: a device without its acceptance is not used. */
-static bool list_read(struct sim *sim, unsigned user, struct kith_slice signed_list, uint32_t *named, uint32_t *listed)
+static void list_count(struct sim *sim, const struct e2e_device_list *list, uint32_t *named, uint32_t *listed)
 {
-    struct e2e_device_list *list = malloc(sizeof *list);
-    bool good;
-
-    if (list == NULL) abort();
-    good = e2e_device_list_read(signed_list, sim->users[user].id.raw, list) == KITH_OK;
     *named = *listed = 0;
-    for (uint32_t i = 0; good && i < list->device_count; i++) {
+    for (uint32_t i = 0; i < list->device_count; i++) {
         unsigned number = sim_device_number(sim, list->devices[i].server_device);
         if (number == SIM_DEVICES_MAX) continue;
         *named |= 1u << number;
         if (list->devices[i].is_accepted) *listed |= 1u << number;
     }
-    free(list);
-    return good;
+}
+
+/* No device that the stored list has accepted and that is still listed is without its acceptance. */
+static bool keeps_accepts(const struct e2e_device_list *before, const struct e2e_device_list *next)
+{
+    for (uint32_t i = 0; i < next->device_count; i++) {
+        const struct e2e_device *was = e2e_device_find(before, next->devices[i].device_id);
+        if (was != NULL && was->is_accepted && !next->devices[i].is_accepted) return false;
+    }
+    return true;
 }
 
 /* The first list, the next one, or the stored one with other acceptances. */
+static enum kith_code list_follow(const struct kept_person *person, const uint8_t account_id[static 16],
+                                  const struct e2e_device_list *next, struct e2e_device_list *before)
+{
+    enum e2e_list_step step;
+
+    if (person->seq == 0) return next->seq == 1 ? CODE_OK : CODE_CONFLICT;
+    if (next->seq > KEYS_LISTS_MAX) return CODE_CONFLICT;
+    if (e2e_device_list_read(person->lists[person->seq - 1], account_id, before) != KITH_OK) return CODE_INTERNAL;
+    step = e2e_device_list_compare(before, next);
+    if (step != E2E_LIST_SAME && step != E2E_LIST_NEXT) return CODE_CONFLICT;
+    return keeps_accepts(before, next) ? CODE_OK : CODE_CONFLICT;
+}
+
 static enum kith_code list_put(struct sim_device *device, struct kith_slice signed_list)
 {
     struct sim *sim = device->sim;
     struct kept_person *person = person_of(device);
-    struct device_list list;
-    uint8_t hash[E2E_HASH_BYTES];
-    uint32_t named = 0, listed = 0;
+    const uint8_t *account_id = sim->users[device->user].id.raw;
+    struct e2e_device_list *list = calloc(2, sizeof *list);
+    enum kith_code code = CODE_BAD_REQUEST;
+    uint32_t listed = 0;
 
-    if (device_list_decode(signed_list, &list) != KITH_OK ||
-        !list_read(sim, device->user, signed_list, &named, &listed))
-        return CODE_BAD_REQUEST;
-    e2e_sha256(&list.list, 1, hash);
-    if (person->seq > 0 && !device_list_keeps_accepts(person->lists[person->seq - 1], &list)) return CODE_CONFLICT;
-    if (person->seq > 0 && memcmp(hash, person->hash, sizeof hash) == 0) {
-        if (kith_slice_eq(person->lists[person->seq - 1], signed_list)) return CODE_OK;
-    } else {
-        if (list.seq != person->seq + 1 || list.seq > KEYS_LISTS_MAX) return CODE_CONFLICT;
-        if (person->seq > 0 && !kith_slice_eq(list.prev_hash, kith_slice_of(person->hash, sizeof person->hash)))
-            return CODE_CONFLICT;
-        person->seq = list.seq;
+    if (list == NULL) abort();
+    /* What the server would not believe none of our devices brings it. */
+    if (e2e_device_list_read(signed_list, account_id, &list[0]) != KITH_OK ||
+        e2e_device_find_server(&list[0], device->id.id.raw) == NULL || !e2e_device_list_is_bare(signed_list, &list[0]))
+        sim_fail(sim, "user %u brings a list that is not good", device->user);
+    else
+        code = list_follow(person, account_id, &list[0], &list[1]);
+    if (code == CODE_OK &&
+        (person->seq != list[0].seq || !kith_slice_eq(person->lists[person->seq - 1], signed_list))) {
+        person->seq = list[0].seq;
+        memcpy(person->hash, list[0].hash, sizeof person->hash);
+        person->lists[person->seq - 1] = keys_copy(sim, signed_list);
+        list_count(sim, &list[0], &person->named, &listed);
+        list_seq_up(sim, device->user, listed);
     }
-    memcpy(person->hash, hash, sizeof hash);
-    person->lists[person->seq - 1] = keys_copy(sim, signed_list);
-    person->named = named;
-    list_seq_up(sim, device->user, listed);
-    return CODE_OK;
+    free(list);
+    return code;
 }
 
 static bool is_spent(const struct kept_device *kept, const uint8_t hash[static E2E_HASH_BYTES])
@@ -237,16 +251,18 @@ static bool is_spent(const struct kept_device *kept, const uint8_t hash[static E
     return false;
 }
 
-static void prekey_read(struct sim *sim, struct kith_slice bytes, struct kept_prekey *out)
+static void prekey_read(struct sim *sim, enum once kind, struct kith_slice bytes, struct kept_prekey *out)
 {
-    struct prekey prekey;
+    struct e2e_prekey prekey;
+    struct kith_slice public;
 
-    if (prekey_decode(bytes, &prekey) != KITH_OK) {
+    if (e2e_prekey_parse(bytes, kind == ONCE_KEM ? E2E_PREKEY_KEM_OT : E2E_PREKEY_OPK, &prekey) != KITH_OK) {
         sim_fail(sim, "a device uploads what is no prekey");
         return;
     }
+    public = kith_slice_of(prekey.public, kind == ONCE_KEM ? E2E_KEM_PUBLIC_BYTES : E2E_DH_BYTES);
     *out = (struct kept_prekey){.id = prekey.id, .bytes = bytes};
-    e2e_sha256(&prekey.public_key, 1, out->public_hash);
+    e2e_sha256(&public, 1, out->public_hash);
 }
 
 static enum kith_code once_put(struct sim_device *device, enum once kind, struct kith_slice bytes)
@@ -256,7 +272,7 @@ static enum kith_code once_put(struct sim_device *device, enum once kind, struct
     struct kept_prekey one = {0}, *all = kept->once[kind];
     uint32_t at = 0, count = kept->once_count[kind];
 
-    prekey_read(sim, bytes, &one);
+    prekey_read(sim, kind, bytes, &one);
     if (is_spent(kept, one.public_hash)) return CODE_OK;
     while (at < count && all[at].id < one.id) at++;
     if (at < count && all[at].id == one.id) return kith_slice_eq(all[at].bytes, bytes) ? CODE_OK : CODE_CONFLICT;

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "libkith/e2ee/list_parts.h"
 #include "wire/json_text.h"
 
 #define OK(call) assert_int_equal(call, KITH_OK)
@@ -38,7 +39,60 @@ static void put_filler(struct kith_buf *out, uint16_t tag, uint64_t fill, size_t
     fake_field_put(out, tag, kith_slice_of(bytes, len));
 }
 
-static void put_items(struct kith_buf *out, uint16_t tag, const struct fake_list *list, uint32_t count, bool accepts)
+/* ------------------------------------------------------------------------------------------------ signed lists */
+
+static void seed_of(const char *what, uint8_t number, struct kith_uuid of, uint8_t seed[static 32])
+{
+    struct kith_buf bytes;
+
+    kith_buf_init(&bytes, 100);
+    OK(kith_buf_append_str(&bytes, what));
+    OK(kith_buf_append_u8(&bytes, number));
+    OK(kith_buf_append(&bytes, kith_slice_of(of.raw, 16)));
+    crypto_hash_sha256(seed, kith_buf_peek(&bytes).ptr, kith_buf_len(&bytes));
+    kith_buf_deinit(&bytes);
+}
+
+static void signer_of(const char *what, uint8_t number, struct kith_uuid of, uint8_t secret[static 64],
+                      uint8_t public[static 32])
+{
+    uint8_t seed[32];
+
+    seed_of(what, number, of, seed);
+    e2e_sign_keypair_from(seed, secret, public);
+}
+
+static void device_of(struct kith_uuid id, uint8_t dsk_secret[static 64], struct e2e_device *out)
+{
+    uint8_t seed[32];
+
+    memcpy(out->server_device, id.raw, sizeof out->server_device);
+    signer_of("dsk", 0, id, dsk_secret, out->dsk_pub);
+    seed_of("ddh", 0, id, seed);
+    e2e_dh_keypair_from(seed, out->ddh_pub);
+    out->added_at_ms = 1000;
+}
+
+static void head_of(const struct made_list *made, uint8_t aik_secret[static 64], struct e2e_device_list *out)
+{
+    uint8_t ark_secret[64];
+
+    memcpy(out->account_id, made->account.raw, sizeof out->account_id);
+    signer_of("ark", made->root, made->account, ark_secret, out->ark_pub);
+    signer_of("aik", made->aik, made->account, aik_secret, out->aik_pub);
+    out->aik_counter = made->aik_counter == 0 ? 1 : made->aik_counter;
+    OK(e2e_certify(ark_secret, out->account_id, out->aik_pub, out->aik_counter, out->certificate));
+    out->seq = made->seq;
+    if (made->prev_hash != NULL) memcpy(out->prev_hash, made->prev_hash, sizeof out->prev_hash);
+    out->issued_at_ms = 1000 + made->fill;
+    out->expires_at_ms = 2000 + made->fill;
+    out->suites[0] = E2E_SUITE_PQ;
+    out->suite_count = 1;
+    out->removed_count = made->removed_count;
+    for (uint32_t i = 0; i < made->removed_count; i++) out->removed[i] = made->removed[i];
+}
+
+static void put_accepts(struct kith_buf *out, const struct e2e_acceptance *accepts, uint32_t count)
 {
     struct kith_buf items, item;
 
@@ -46,53 +100,40 @@ static void put_items(struct kith_buf *out, uint16_t tag, const struct fake_list
     kith_buf_init(&item, KITH_SIGNED_LIST_BYTES_MAX);
     for (uint32_t i = 0; i < count; i++) {
         kith_buf_reset(&item);
-        put_number(&item, 1, i + 1, 4);
-        if (accepts) {
-            put_filler(&item, 2, list->fill, 64);
-        } else {
-            fake_field_put(&item, 2, kith_slice_of(list->devices[i].raw, 16));
-            put_filler(&item, 3, list->fill + i, 32);
-            put_filler(&item, 4, list->fill + i, 32);
-            put_number(&item, 5, 1000, 8);
-            if (i == 0) put_number(&item, 6, 1, 1);
-        }
-        OK(kith_buf_append_u32_be(&items, (uint32_t)kith_buf_len(&item)));
-        OK(kith_buf_append(&items, kith_buf_peek(&item)));
+        put_number(&item, 1, accepts[i].device_id, 4);
+        fake_field_put(&item, 2, kith_slice_of(accepts[i].signature, 64));
+        OK(e2e_tlv_append_item(&items, kith_buf_peek(&item)));
     }
-    fake_field_put(out, tag, kith_buf_peek(&items));
+    fake_field_put(out, 3, kith_buf_peek(&items));
     kith_buf_deinit(&items);
     kith_buf_deinit(&item);
 }
 
-static void put_list(struct kith_buf *out, const struct fake_list *list)
+void made_list_put(struct kith_buf *out, const struct made_list *made, uint8_t hash[32])
 {
     static const uint8_t zeros[KITH_SIGNED_LIST_BYTES_MAX];
-
-    fake_field_put(out, 1, kith_slice_of(list->account.raw, 16));
-    put_filler(out, 2, list->fill, 32);
-    put_filler(out, 3, list->fill, 32);
-    put_number(out, 4, 1, 4);
-    put_filler(out, 5, list->fill, 64);
-    put_number(out, 6, list->seq, 8);
-    if (list->prev_hash != NULL) fake_field_put(out, 7, kith_slice_of(list->prev_hash, 32));
-    put_number(out, 8, 1000, 8);
-    put_number(out, 9, 2000, 8);
-    put_number(out, 10, 2, 1);
-    put_items(out, 11, list, list->device_count, false);
-    if (list->list_bytes > 0)
-        fake_field_put(out, 0x8000, kith_slice_of(zeros, list->list_bytes - kith_buf_len(out) - 6));
-}
-
-void fake_list_put(struct kith_buf *out, const struct fake_list *list, uint8_t hash[32])
-{
+    struct e2e_acceptance accepts[E2E_DEVICES_MAX];
+    struct e2e_device_list list = {.device_count = made->device_count};
+    uint8_t aik_secret[64], dsk_secret[64], signature[64];
     struct kith_buf inner;
 
-    kith_buf_init(&inner, KITH_SIGNED_LIST_BYTES_MAX);
-    put_list(&inner, list);
+    assert_in_range(made->device_count, made->accept_count, E2E_DEVICES_MAX);
+    kith_buf_init(&inner, 2 * KITH_SIGNED_LIST_BYTES_MAX);
+    head_of(made, aik_secret, &list);
+    for (uint32_t i = 0; i < made->device_count; i++) {
+        device_of(made->devices[i], dsk_secret, &list.devices[i]);
+        list.devices[i].device_id = accepts[i].device_id = i + 1;
+        list.devices[i].is_manager = i == 0;
+        OK(e2e_device_accept(dsk_secret, &list, &list.devices[i], accepts[i].signature));
+    }
+    OK(e2e_list_encode(&list, &inner));
+    if (made->list_bytes > 0)
+        fake_field_put(&inner, 0x8000, kith_slice_of(zeros, made->list_bytes - kith_buf_len(&inner) - 6));
     if (hash != NULL) crypto_hash_sha256(hash, kith_buf_peek(&inner).ptr, kith_buf_len(&inner));
+    OK(e2e_sign(aik_secret, E2E_LABEL_DEVLIST, kith_buf_peek(&inner), signature));
     fake_field_put(out, 1, kith_buf_peek(&inner));
-    put_filler(out, 2, list->fill, 64);
-    if (list->accept_count > 0) put_items(out, 3, list, list->accept_count, true);
+    fake_field_put(out, 2, kith_slice_of(signature, sizeof signature));
+    if (made->accept_count > 0) put_accepts(out, accepts, made->accept_count);
     kith_buf_deinit(&inner);
 }
 
@@ -176,25 +217,40 @@ struct reply *send_keys(struct afx *fx, const struct person *who, struct kith_bu
     return reply;
 }
 
+struct reply *send_signed(struct afx *fx, const struct person *who, struct kith_slice signed_list)
+{
+    struct kith_buf json;
+
+    upload_begin(&json);
+    upload_bytes(&json, "list", signed_list);
+    return send_keys(fx, who, &json);
+}
+
+struct reply *send_made(struct afx *fx, const struct person *who, const struct made_list *list, uint8_t hash[32])
+{
+    struct kith_buf bytes;
+    struct reply *reply;
+
+    kith_buf_init(&bytes, KITH_SIGNED_LIST_BYTES_MAX);
+    made_list_put(&bytes, list, hash);
+    reply = send_signed(fx, who, kith_buf_peek(&bytes));
+    kith_buf_deinit(&bytes);
+    return reply;
+}
+
 struct reply *send_list(struct afx *fx, const struct person *who, uint64_t seq, const uint8_t *prev,
                         uint32_t accept_count, uint8_t fill, uint8_t hash[32])
 {
     struct kith_uuid devices[] = {uuid_of(who->device)};
-    struct fake_list list = {.account = uuid_of(who->user),
+    struct made_list list = {.account = uuid_of(who->user),
                              .seq = seq,
                              .prev_hash = prev,
                              .devices = devices,
                              .device_count = 1,
                              .accept_count = accept_count,
                              .fill = fill};
-    struct kith_buf bytes, json;
 
-    kith_buf_init(&bytes, KITH_SIGNED_LIST_BYTES_MAX);
-    fake_list_put(&bytes, &list, hash);
-    upload_begin(&json);
-    upload_bytes(&json, "list", kith_buf_peek(&bytes));
-    kith_buf_deinit(&bytes);
-    return send_keys(fx, who, &json);
+    return send_made(fx, who, &list, hash);
 }
 
 struct reply *devices_of(struct afx *fx, const struct person *by, const char *user)
@@ -254,7 +310,7 @@ struct reply *claim(struct afx *fx, const struct person *by, const struct person
 static uint32_t id_at(const struct reply *reply, const char *path, size_t public_bytes)
 {
     uint8_t bytes[KITH_PREKEY_BYTES_MAX];
-    struct prekey prekey;
+    struct e2e_prekey prekey;
     size_t len = 0;
     json_t *value = reply_at(reply, path);
 
@@ -262,8 +318,8 @@ static uint32_t id_at(const struct reply *reply, const char *path, size_t public
     assert_int_equal(sodium_base642bin(bytes, sizeof bytes, json_string_value(value), json_string_length(value), NULL,
                                        &len, NULL, sodium_base64_VARIANT_ORIGINAL),
                      0);
-    assert_int_equal(prekey_decode(kith_slice_of(bytes, len), &prekey), KITH_OK);
-    assert_int_equal(prekey.public_key.len, public_bytes);
+    OK(e2e_prekey_parse(kith_slice_of(bytes, len),
+                        public_bytes == PREKEY_MLKEM_BYTES ? E2E_PREKEY_KEM_OT : E2E_PREKEY_OPK, &prekey));
     return prekey.id;
 }
 

@@ -1,25 +1,33 @@
 #ifndef TESTS_UNIT_KEYS_FIXTURE_H
 #define TESTS_UNIT_KEYS_FIXTURE_H
 
+#include "account/keys.h"
 #include "api_fixture.h"
-#include "wire/device_list.h"
 
 /**
- * Signed lists and prekeys in their form, with keys and signatures that nobody made: the server looks at no others.
+ * Signed lists, of keys that come of seeds: the account's root and list key of its id, a device's of its own. Prekeys in
+ * their form, with keys and signatures that nobody made: the server looks at no others.
  */
-struct fake_list {
+#define PREKEY_X25519_BYTES E2E_DH_BYTES
+#define PREKEY_MLKEM_BYTES  E2E_KEM_PUBLIC_BYTES
+
+struct made_list {
     struct kith_uuid account;
     uint64_t seq;
-    const uint8_t *prev_hash; /* 32 bytes; NULL: none */
-    const struct kith_uuid *devices;
+    const uint8_t *prev_hash;        /* 32 bytes; NULL: none */
+    const struct kith_uuid *devices; /* their numbers are 1, 2, … */
     uint32_t device_count;
     uint32_t accept_count; /* of the devices; 0: no such field */
-    uint8_t fill;          /* what the keys are made of */
+    uint8_t fill;          /* otherwise equal lists with another are others */
+    uint8_t root, aik;     /* another root key, another list key: the account's 1st, 2nd, … */
+    uint32_t aik_counter;  /* 0: 1 */
     size_t list_bytes;     /* what is signed has so many, by a field to be stepped over; 0: as they come */
+    const uint32_t *removed;
+    uint32_t removed_count;
 };
 
 /** Each appends; a NULL `hash` is not wanted. */
-void fake_list_put(struct kith_buf *out, const struct fake_list *list, uint8_t hash[32]);
+void made_list_put(struct kith_buf *out, const struct made_list *list, uint8_t hash[32]);
 void fake_prekey_put(struct kith_buf *out, uint32_t id, size_t public_bytes, uint64_t fill);
 /** One field. */
 void fake_field_put(struct kith_buf *out, uint16_t tag, struct kith_slice value);
@@ -37,6 +45,9 @@ const char *upload_end(struct kith_buf *json);
 struct kith_uuid uuid_of(const char *text);
 /** PUT /devices/me/keys with what was begun; frees it. */
 struct reply *send_keys(struct afx *fx, const struct person *who, struct kith_buf *json);
+/** PUT /devices/me/keys with this list. */
+struct reply *send_signed(struct afx *fx, const struct person *who, struct kith_slice signed_list);
+struct reply *send_made(struct afx *fx, const struct person *who, const struct made_list *list, uint8_t hash[32]);
 /** A list of the asking device alone, which `prev` leads to (NULL: none); `hash` gets its own. */
 struct reply *send_list(struct afx *fx, const struct person *who, uint64_t seq, const uint8_t *prev,
                         uint32_t accept_count, uint8_t fill, uint8_t hash[32]);

@@ -33,6 +33,104 @@ static void test_api_device_lists__keep_the_acceptances_that_are_there(void **st
     expect_counts(send_list(fx, &ann, 2, first, 1, 1, second), 3, 0, 0);
 }
 
+/* What the server has is what it had, in list and number. */
+static void expect_stored(struct afx *fx, const struct person *of, const struct made_list *list, json_int_t list_seq)
+{
+    struct reply *reply = expect_kept(devices_of(fx, of, of->user), 200, NULL);
+    struct kith_buf bytes, text;
+
+    kith_buf_init(&bytes, KITH_SIGNED_LIST_BYTES_MAX);
+    made_list_put(&bytes, list, NULL);
+    upload_begin(&text);
+    upload_bytes(&text, "list", kith_buf_peek(&bytes));
+    assert_int_equal(reply_int(reply, "list_seq"), list_seq);
+    assert_non_null(strstr(upload_end(&text), reply_str(reply, "list")));
+    reply_free(reply);
+    kith_buf_deinit(&bytes);
+    kith_buf_deinit(&text);
+}
+
+/* Everything that the list's next one has but the account's keys: whoever stole a token knows the rest. */
+static void test_api_device_lists__a_stolen_token_cannot_block_the_accounts_list(void **state)
+{
+    static const size_t places[] = {6 + 6 + 16 + 6 + 3, 6 + 330}; /* in the root key, in a device's */
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann");
+    struct kith_uuid devices[] = {uuid_of(ann.device), uuid_of(ann.user)};
+    uint8_t hash[32];
+    struct made_list list = {.account = uuid_of(ann.user), .seq = 1, .devices = devices, .device_count = 1};
+    struct made_list next = list, thief;
+    struct kith_buf bytes;
+
+    list.accept_count = 1;
+    expect(send_made(fx, &ann, &list, hash), 200, NULL);
+    next.seq = 2;
+    next.prev_hash = hash;
+    next.accept_count = 1;
+    kith_buf_init(&bytes, KITH_SIGNED_LIST_BYTES_MAX);
+    made_list_put(&bytes, &next, NULL);
+    for (size_t i = 0; i <= sizeof places / sizeof places[0]; i++) {
+        /* Signed for other bytes; or not signed for. */
+        uint8_t *at = bytes.ptr + (i < 2 ? places[i] : kith_buf_len(&bytes) - (6 + 84) - 1);
+        *at ^= 4;
+        expect_refused(send_signed(fx, &ann, kith_buf_peek(&bytes)), 403, "BAD_SIGNATURE", "/list");
+        *at ^= 4;
+    }
+    thief = next;
+    thief.root = 1; /* keys of one's own are in order, and another account's */
+    expect_refused(send_made(fx, &ann, &thief, NULL), 409, "CONFLICT", "/list");
+    thief = next;
+    thief.aik = 1; /* certified by the account: a list key that was replaced, say */
+    expect_refused(send_made(fx, &ann, &thief, NULL), 409, "CONFLICT", "/list");
+    kith_buf_reset(&bytes);
+    made_list_put(&bytes, &list, NULL);
+    bytes.ptr[kith_buf_len(&bytes) - 1] ^= 4; /* the list that is there, with an acceptance that does not hold */
+    expect_refused(send_signed(fx, &ann, kith_buf_peek(&bytes)), 403, "BAD_SIGNATURE", "/list");
+    bytes.ptr[kith_buf_len(&bytes) - 1] ^= 4;
+    fake_field_put(&bytes, 0x8000, kith_slice_str("no room for more")); /* with what everybody steps over */
+    expect_refused(send_signed(fx, &ann, kith_buf_peek(&bytes)), 403, "BAD_SIGNATURE", "/list");
+    expect_stored(fx, &ann, &list, 2);
+    expect_counts(send_made(fx, &ann, &next, NULL), 3, 0, 0);
+    expect_stored(fx, &ann, &next, 3);
+    kith_buf_deinit(&bytes);
+}
+
+/* It would be one that the account has removed, or has not linked. */
+static void test_api_device_lists__list_the_device_that_brings_them(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann"), phone = afx_login(fx, "ann", "phone");
+    struct kith_uuid devices[] = {uuid_of(ann.device), uuid_of(phone.device)};
+    uint8_t hash[32];
+    struct made_list list = {.account = uuid_of(ann.user), .seq = 1, .devices = devices, .device_count = 1};
+    struct made_list next = list;
+
+    expect_refused(send_made(fx, &phone, &list, NULL), 403, "FORBIDDEN", "/list");
+    expect_counts(send_made(fx, &ann, &list, hash), 3, 0, 0);
+    next.seq = 2;
+    next.prev_hash = hash;
+    expect_refused(send_made(fx, &phone, &next, NULL), 403, "FORBIDDEN", "/list");
+    next.device_count = 2; /* the new device may bring what the manager has signed */
+    expect_counts(send_made(fx, &phone, &next, NULL), 4, 0, 0);
+}
+
+static void test_api_device_lists__are_brought_up_to_a_limit(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob");
+    struct reply *reply;
+    uint8_t hash[32];
+
+    for (unsigned i = 0; i < ACCOUNT_LIST_UPLOADS; i++) expect(send_list(fx, &ann, 1, NULL, 0, 1, hash), 200, NULL);
+    reply = expect_kept(send_list(fx, &ann, 1, NULL, 0, 1, hash), 429, "TOO_MANY");
+    assert_string_equal(reply->retry_after, "1");
+    reply_free(reply);
+    expect(send_list(fx, &bob, 1, NULL, 0, 1, hash), 200, NULL);
+    expect(afx_ask(fx, "PUT", "/devices/me/keys", ann.access, "{}"), 200, NULL); /* prekeys cost nothing */
+    afx_run_ms(fx, 1000);
+    expect(send_list(fx, &ann, 1, NULL, 0, 1, hash), 200, NULL);
+}
+
 static void test_api_device_lists__of_somebody_else_are_refused(void **state)
 {
     struct afx *fx = *state;
@@ -89,7 +187,7 @@ static void test_api_device_lists__anybody_may_ask_for_a_persons_devices(void **
     struct afx *fx = *state;
     struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob"), phone = afx_login(fx, "ann", "phone");
     struct kith_uuid devices[] = {uuid_of(ann.device), uuid_of(phone.device)};
-    struct fake_list list = {.account = uuid_of(ann.user), .seq = 1, .devices = devices, .device_count = 2};
+    struct made_list list = {.account = uuid_of(ann.user), .seq = 1, .devices = devices, .device_count = 2};
     struct kith_buf bytes, json, text;
     struct reply *reply = expect_kept(devices_of(fx, &bob, ann.user), 200, NULL);
 
@@ -99,7 +197,7 @@ static void test_api_device_lists__anybody_may_ask_for_a_persons_devices(void **
     assert_null(reply_at(reply, "list"));
     reply_free(reply);
     kith_buf_init(&bytes, KITH_SIGNED_LIST_BYTES_MAX);
-    fake_list_put(&bytes, &list, NULL);
+    made_list_put(&bytes, &list, NULL);
     upload_begin(&json);
     upload_bytes(&json, "list", kith_buf_peek(&bytes));
     expect_counts(send_keys(fx, &phone, &json), 3, 0, 0);
@@ -138,6 +236,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(follow_each_other),
         TEST(keep_the_acceptances_that_are_there),
+        TEST(a_stolen_token_cannot_block_the_accounts_list),
+        TEST(list_the_device_that_brings_them),
+        TEST(are_brought_up_to_a_limit),
         TEST(of_somebody_else_are_refused),
         cmocka_unit_test(test_api_device_lists__a_new_one_is_known_to_the_chats_when_it_is_answered),
         TEST(one_is_not_answered_before_the_chats_know),

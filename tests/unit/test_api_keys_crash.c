@@ -20,7 +20,7 @@ static void test_api_keys_crash__a_list_survives_a_crash_at_any_step(void **stat
         struct afx *fx = afx_new(steps + 1, REGISTRATION_OPEN, steps % 2 == 0 ? 0 : 3);
         struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob");
         struct kith_uuid device = uuid_of(bob.device);
-        struct fake_list list = {.account = uuid_of(bob.user), .seq = 1, .devices = &device, .device_count = 1};
+        struct made_list list = {.account = uuid_of(bob.user), .seq = 1, .devices = &device, .device_count = 1};
         struct kith_buf bytes, json;
         struct reply *put, *got;
         char members[64];
@@ -30,7 +30,7 @@ static void test_api_keys_crash__a_list_survives_a_crash_at_any_step(void **stat
         (void)snprintf(members, sizeof members, "[\"%s\"]", bob.user);
         chat = afx_chat(fx, &ann, "direct", true, members);
         kith_buf_init(&bytes, KITH_SIGNED_LIST_BYTES_MAX);
-        fake_list_put(&bytes, &list, NULL);
+        made_list_put(&bytes, &list, NULL);
         upload_begin(&json);
         upload_bytes(&json, "list", kith_buf_peek(&bytes));
         put = afx_start(fx, "PUT", "/devices/me/keys", bob.access, upload_end(&json));
