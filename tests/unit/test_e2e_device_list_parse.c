@@ -50,6 +50,25 @@ static void test_e2e_device_list_parse__refuses_every_short_prefix(void **state)
     account_free(account);
 }
 
+static void test_e2e_device_list_parse__refuses_acceptances_that_are_none(void **state)
+{
+    struct account *account = account_new();
+    struct kith_buf bytes = signed_of(account, 0), items, longer;
+    struct e2e_device_list out;
+
+    (void)state;
+    kith_buf_init(&items, E2E_SIGNED_LIST_BYTES_MAX);
+    kith_buf_init(&longer, E2E_SIGNED_LIST_BYTES_MAX);
+    assert_int_equal(e2e_tlv_append_item(&items, kith_slice_of("\0\1\0\0\0\4\0\0\0\12", 10)), KITH_OK);
+    account_replace(kith_buf_peek(&bytes), 3, kith_buf_peek(&items), &longer);
+    assert_int_equal(e2e_device_list_parse(kith_buf_peek(&longer), &out), KITH_E_MALFORMED);
+    assert_true(e2e_ct_is_zero((const uint8_t *)&out, sizeof out));
+    kith_buf_deinit(&items);
+    kith_buf_deinit(&longer);
+    kith_buf_deinit(&bytes);
+    account_free(account);
+}
+
 static bool is_bare(const struct account *account, struct kith_slice bytes)
 {
     struct e2e_device_list read;
@@ -109,6 +128,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_e2e_device_list_parse__says_what_was_read),
         cmocka_unit_test(test_e2e_device_list_parse__refuses_every_short_prefix),
+        cmocka_unit_test(test_e2e_device_list_parse__refuses_acceptances_that_are_none),
         cmocka_unit_test(test_e2e_device_list_parse__what_nobody_signed_is_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
