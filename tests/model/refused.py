@@ -2,6 +2,8 @@
 
 # The names that the document gives. Every other refusal is just that, whatever a program calls it.
 NAMED = {"FORK", "STALE", "GAP", "IDENTITY", "ROLLBACK", "REPEATED"}
+# A reader too old for a group says so. Whatever else it does not support is refused like anything that is wrong.
+TOO_OLD = "TOO OLD"
 
 
 class Refused(Exception):
@@ -15,6 +17,8 @@ class Refused(Exception):
     @property
     def known_name(self) -> str:
         """The name as known answers have it."""
+        if self.name == TOO_OLD:
+            return "UNSUPPORTED"
         return self.name if self.name in NAMED else "REFUSED"
 
 

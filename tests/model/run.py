@@ -1,7 +1,7 @@
 """Runs the steps of a known answer, `{do, args}`, and says what comes of each: `out` or `err`, and the session's state.
 
 Another implementation's runner is this file in its own language. Byte strings are hex here; the runner keeps pins by account,
-sessions and private keys by name, from one step of a case to the next.
+sessions, private keys, groups and chains by name, from one step of a case to the next.
 
     cd tests && python -m model.run
 
@@ -14,11 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from . import device_list, payload, prekey, primitives, ratchet, session, state
+from . import device_list, group, payload, prekey, primitives, ratchet, run_groups, sender_chain, session, state
 from .coins import Coins
 from .refused import Refused
 
 STATE_SHOWN_MAX = 8192
+NAMES = ("session", "ours", "accepted", "secrets", "kind", "group", "chain")
 Args = dict[str, Any]
 
 
@@ -51,24 +52,31 @@ class Run:
     pins: dict[bytes, device_list.Pin] = field(default_factory=dict)
     sessions: dict[str, state.State] = field(default_factory=dict)
     secrets: dict[str, session.Secrets] = field(default_factory=dict)
+    groups: dict[str, group.Group] = field(default_factory=dict)
+    chains: dict[str, sender_chain.Sending | sender_chain.Receiving] = field(default_factory=dict)
     coins_left: int = 0
 
     def step(self, do: str, args: Args) -> dict[str, Any]:
         """What is to be written beside `do` and `args`."""
-        names = {key: args[key] for key in ("session", "ours", "accepted", "secrets", "kind") if key in args}
+        names = {key: args[key] for key in NAMES if key in args}
         given: Args = {key: names[key] if key in names else raw(value) for key, value in args.items()}
-        before = self.sessions.get(args.get("session", ""))
+        before = self.kept(args)
         try:
             result: dict[str, Any] = {"out": shown(OPS[do](self, given))}
         except Refused as refused:
-            assert self.sessions.get(args.get("session", "")) is before, "refused, and something has changed"
+            assert self.kept(args) is before, "refused, and something has changed"
             return {"err": refused.known_name}
-        kept = self.sessions.get(args.get("session", ""))
+        kept = self.kept(args)
         if kept is not None:
-            encoded = kept.encode()
+            encoded = kept.state.encode() if isinstance(kept, group.Group) else kept.encode()
             short = len(encoded) <= STATE_SHOWN_MAX
             result |= {"state": encoded.hex()} if short else {"state_sha256": primitives.sha256(encoded).hex()}
         return result
+
+    def kept(self, args: Args) -> state.State | group.Group | sender_chain.Sending | sender_chain.Receiving | None:
+        """The session, group or chain that the step names."""
+        found = (self.sessions.get(args.get("session", "")), self.groups.get(args.get("group", "")), self.chains.get(args.get("chain", "")))
+        return next((one for one in found if one is not None), None)
 
     def coins(self, args: Args) -> Coins:
         return Coins(args.get("coins", b""))
@@ -223,7 +231,7 @@ def main() -> None:
 
 OPS: dict[str, Callable[[Run, Args], Args]] = {
     name.removeprefix("op_"): value for name, value in list(globals().items()) if name.startswith("op_")
-}
+} | run_groups.OPS
 
 if __name__ == "__main__":
     main()
