@@ -1,7 +1,8 @@
 """The model against the C, natively and as WebAssembly: cases by chance, step by step.
 
-    cd tests && KITH_KITH1=PROGRAM KITH_WASM=MODULE KITH_NODE=NODE python -m model.differential SEED [COUNT]
+    cd tests && KITH_KITH1=PROGRAM KITH_WASM=MODULE KITH_NODE=NODE python -m model.differential SEED [COUNT [groups]]
 
+`groups`: those of random_groups.py instead of random_cases.py; not yet of use, before both programs know the steps of groups.
 KITH_KITH1 is the built test_e2e_kith1; without it, or without KITH_WASM, that side is left out. Printed is the first step that
 comes out otherwise, in the shortest case that still has it, which is left in the folder KITH_FINDINGS, or among temporary files.
 """
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import make_vectors, random_cases
+from . import make_vectors, random_cases, random_groups
 from .cases import Case
 
 BATCH = 50
@@ -104,17 +105,19 @@ def report(side: Side, case: Case, folder: Path) -> None:
     path.write_text(make_vectors.file_text("tests/model/differential.py", [short]), encoding="utf-8")
     print(f"{side.name} differs from the model: {case.name}, {len(case.steps)} steps, shrunk to {len(short.steps)}: {path}")
     for step in short.steps:
-        print(f"  {step['do']} {step['args'].get('session', '')} {step.get('err', '')}".rstrip())
+        of = next((step["args"][name] for name in ("session", "group", "chain") if name in step["args"]), "")
+        print(f"  {step['do']} {of} {step.get('err', '')}".rstrip())
     print((side.complaint(path) or "").strip())
 
 
 def main() -> int:
     seed, count = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    case_of = random_groups.case_of if sys.argv[3:] == ["groups"] else random_cases.case_of
     all_sides, steps = sides(), 0
     with tempfile.TemporaryDirectory(prefix="kith1-") as name, ThreadPoolExecutor(len(all_sides)) as pool:
         folder = Path(name)
         for first in range(seed, seed + count, BATCH):
-            cases = [random_cases.case_of(number) for number in range(first, min(first + BATCH, seed + count))]
+            cases = [case_of(number) for number in range(first, min(first + BATCH, seed + count))]
             path = written(folder, "batch", cases)
             steps += sum(len(case.steps) for case in cases)
             found = pool.map(lambda side, path=path, cases=cases: batch_differs(side, path, cases), all_sides)  # type: ignore[misc]
