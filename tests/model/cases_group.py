@@ -298,7 +298,20 @@ def encodings() -> list[Case]:
     stepped = signed_by(ALICE, with_field(whole, 0x8000, b"new"))
     take(case, ALICE, with_field(stepped, 0x8000, b"new, too"), note="fields to step over, within what is signed and beside it")
     make(case, ALICE, LEAVE, note="follows the hash of the bytes as they came")
-    return [case]
+    return [case, bounds()]
+
+
+def bounds() -> Case:
+    """What is at its most, or one byte past it, and right in all else."""
+    case = usual("the longest and the shortest")
+    for length, expect in ((1, None), (2048, None), (2049, "REFUSED")):
+        signed = forged(group_of(case), ALICE, INFO, info=coin("long info", length))
+        take(case, ALICE, signed, expect, f"info of {length} bytes, which nobody here opens")
+    for length, expect in ((16_001, "REFUSED"), (16_000, None)):
+        raw = forged_op(group_of(case), ALICE, INFO)
+        raw += tlv.put(0x8000, bytes(length - len(raw) - tlv.HEAD))
+        take(case, ALICE, signed_by(ALICE, raw), expect, f"an operation of {length} bytes, with a field to step over")
+    return case
 
 
 # ---------------------------------------------------------------------------------------------- the most people

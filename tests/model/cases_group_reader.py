@@ -339,6 +339,7 @@ def infos() -> list[Case]:
         {
             "a name and a description": {"name": NAME, "about": ABOUT},
             "a name alone": {"name": NAME},
+            "the shortest of both": {"name": b"n", "about": b"a"},
             "a description alone": {"about": ABOUT},
             "the longest of both": {"name": b"n" * 128, "about": "ä".encode() * 512},
         }.items()

@@ -3,11 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
-from . import primitives, sender_chain, tlv
+from . import payload, primitives, sender_chain, tlv
 from .cases import Case
+from .cases_payload import FULL, without
 from .coins import Coins
 from .fixtures import DAY_MS, NOW, Account, broken, coin, with_field
-from .group_steps import ALICE, BOB, DEVICE, GROUP_ID
+from .group_steps import ALICE, BOB, DEVICE, GROUP_ID, create, group_of
 from .ratchet import chain_step
 from .sender_chain import Kept, Owner, Receiving, Sending
 
@@ -348,6 +349,29 @@ def states() -> list[Case]:
     return [case]
 
 
+def whole() -> list[Case]:
+    """A message as it is: a payload in a chain in a group."""
+    case = Case("a payload in a chain in a group")
+    create(case, BOB, ALICE)
+    head = group_of(case).head
+    new(case)
+    take(case, give(case, group_epoch=1, group_hash=head))
+    who = {"thread_id": FULL["thread_id"], "account_id": ALICE.account_id, "device_id": DEVICE}
+    fields = {**without(FULL, "peer_list_seq", "peer_list_hash"), **who, "group_epoch": 1, "group_hash": head}
+    data = payload.encode(fields)
+    for note, at, expect in (
+        ("", {"group_epoch": 1, "group_hash": head}, None),
+        ("another epoch in the header", {"group_epoch": 2, "group_hash": head}, "REFUSED"),
+        ("another hash in the header", {"group_epoch": 1, "group_hash": HASH}, "REFUSED"),
+    ):
+        case.do("chain_encrypt", note=note, chain="a", plaintext=data, coins=coin(f"whole {note}", 24), **at)
+        decrypt(case, case.out("message"))
+        out = case.steps[-1]["out"]
+        told = {"group_epoch": out["group_epoch"], "group_hash": case.out("group_hash")}
+        case.do("read_group_payload", expect, note, group="g", payload=case.out("plaintext"), **who, **told)
+    return [case]
+
+
 def cases() -> list[Case]:
-    parts = (course, taking, jumps, ends, due, broken_messages, encodings, owners, states)
+    parts = (whole, course, taking, jumps, ends, due, broken_messages, encodings, owners, states)
     return [case for part in parts for case in part()]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import group, group_info, sender_chain
+from .refused import require
 
 if TYPE_CHECKING:
     from .run import Run
@@ -67,6 +68,8 @@ def op_check_epoch(run: Run, args: Args) -> Args:
 def op_read_group_payload(run: Run, args: Args) -> Args:
     who = (args["thread_id"], args["account_id"], args["device_id"])
     found = group.payload_read(run.groups[args["group"]], args["payload"], *who)
+    for name in ("group_epoch", "group_hash"):
+        require(args.get(name, found[name]) == found[name], f"{name} is not that of the chain's header")
     return {name: value for name, value in found.items() if value is not None and name != "padding"}
 
 
