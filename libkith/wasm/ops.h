@@ -56,9 +56,10 @@
     X(tlv_items, 1, "list -> count of its items")
 
 /**
- * Lists, prekeys, sessions and payloads (ops_e2ee.c). Here a time or a seq is 8 bytes, and what may be missing is empty. An
+ * Lists, prekeys, sessions (ops_e2ee.c) and payloads (ops_payload.c). Here a time or a seq is 8 bytes, and what may be missing is empty. An
  * `end` is an account's id and its signed list, one behind the other. A session is its encoded state: an operation takes it
- * and gives the next, after its length, and whoever calls keeps the one or, on an error, the other.
+ * and gives the next, after its length, and whoever calls keeps the one or, on an error, the other. So is a group (ops_group.c), empty before
+ * its first operation; a step is a number of enum e2e_group_step.
  */
 /* X(name, count of arguments, what) */
 #define KITH_E2EE_OPS(X)                                                                                              \
@@ -79,7 +80,13 @@
     X(session_facts, 1, "state -> transcript created_at heard_at needs_step u8 is_answered u8")                       \
     X(payload_encode, 1, "fields 1 to 15 and 17, encoded -> payload")                                                 \
     X(payload_decode, 1, "payload -> its fields but the padding, encoded")                                            \
-    X(padded_length, 1, "count -> count")
+    X(padded_length, 1, "count -> count")                                                                             \
+    X(group_make, 3,                                                                                                  \
+      "dsk_seed group, the fields 1, 4 to 9 and 11 to 16 of an operation, encoded -> count group signed_operation")   \
+    X(group_apply, 3, "group signed_operation dsk_pub -> step u8; of the next one the group after it")                \
+    X(group_info_seal, 3, "group_id name about -> key_id key sealed, of the host's random")                           \
+    X(group_info_open, 4, "key_id key group_id sealed -> fields 1 and 2, encoded")                                    \
+    X(group_keys_decode, 1, "keys -> keys, as they are written again")
 
 #define X(name, count, what)                                                                                \
     KITH_MUST_USE kith_err kith_e2ee_##name(const struct e2e_random *random, const struct kith_slice *args, \
