@@ -8,6 +8,7 @@
 #include "libkith/crypto/kem.h"
 #include "libkith/crypto/secret.h"
 #include "libkith/crypto/sign.h"
+#include "libkith/e2ee/group_keys.h"
 #include "tests/e2e_world.h"
 
 /*
@@ -267,6 +268,47 @@ static void session(void)
     world_party_deinit(&b);
 }
 
+/* ---------------------------------------------------------------------------------------------- groups */
+static void group_info(void)
+{
+    static const uint8_t group_id[E2E_GROUP_ID_BYTES] = {14};
+    const struct e2e_group_info info = {.name = slice("name", 4), .about = slice("about", 5)};
+    struct kith_prng prng;
+    const struct e2e_random random = {.fill = fill_marked, .arg = &prng};
+    struct e2e_group_info_key key, other;
+    struct e2e_group_info opened;
+    struct kith_buf sealed, plain;
+
+    kith_prng_seed(&prng, 14);
+    kith_buf_init(&sealed, E2E_GROUP_INFO_BYTES_MAX);
+    kith_buf_init(&plain, E2E_GROUP_INFO_BYTES_MAX);
+    need(e2e_group_info_seal(&random, group_id, &info, &key, &sealed) == KITH_OK, "seal a name");
+    unmark(key.id, sizeof key.id);
+    unmark(kith_buf_peek(&sealed).ptr, kith_buf_len(&sealed));
+    need(e2e_group_info_open(&key, group_id, kith_buf_peek(&sealed), &plain, &opened) == KITH_OK, "open a name");
+    need(kith_slice_is(opened.name, "name") && kith_slice_is(opened.about, "about"), "opened to another name");
+    other = key;
+    other.key[0] ^= 1;
+    need(e2e_group_info_open(&other, group_id, kith_buf_peek(&sealed), &plain, &opened) == KITH_E_DENIED,
+         "a wrong key");
+    kith_buf_deinit(&sealed);
+    kith_buf_wipe(&plain);
+}
+
+static void group_keys(void)
+{
+    struct e2e_group_keys keys = {.has_info_key = true, .has_chain = true, .chain = {.iteration = 5}}, read;
+    struct kith_buf bytes;
+
+    mark(keys.info_key.key, sizeof keys.info_key.key);
+    mark(keys.chain.chain_key, sizeof keys.chain.chain_key);
+    kith_buf_init(&bytes, 1000);
+    need(e2e_group_keys_encode(&keys, &bytes) == KITH_OK, "write group keys");
+    need(e2e_group_keys_decode(kith_buf_peek(&bytes), &read) == KITH_OK, "read group keys");
+    need(read.chain.iteration == 5, "another iteration");
+    kith_buf_wipe(&bytes);
+}
+
 static void planted(void)
 {
     uint8_t secret[4] = {13};
@@ -279,9 +321,18 @@ static const struct {
     const char *name;
     void (*run)(void);
 } cases[] = {
-    {"compare", compare}, {"hex", hex},         {"base64url", base64url}, {"mac_and_derive", mac_and_derive},
-    {"aead", aead},       {"dh", dh},           {"sign", sign},           {"kem", kem},
-    {"session", session}, {"planted", planted},
+    {"compare", compare},
+    {"hex", hex},
+    {"base64url", base64url},
+    {"mac_and_derive", mac_and_derive},
+    {"aead", aead},
+    {"dh", dh},
+    {"sign", sign},
+    {"kem", kem},
+    {"session", session},
+    {"group_info", group_info},
+    {"group_keys", group_keys},
+    {"planted", planted},
 };
 
 int main(int argc, char **argv)
