@@ -69,7 +69,6 @@ kith_err e2e_group_op_check(const struct e2e_group_op *op)
     if (!is_kind(op->kind)) return KITH_E_UNSUPPORTED;
     if (op->kind == E2E_GROUP_CREATE && op->suite != E2E_GROUP_SUITE) return KITH_E_UNSUPPORTED;
     if (op->seq == 0 || (op->seq == 1) != (op->kind == E2E_GROUP_CREATE)) return KITH_E_MALFORMED;
-    if (op->seq == 1 && !is_zero(op->prev_hash, sizeof op->prev_hash)) return KITH_E_MALFORMED;
     allowed = kinds[op->kind].needs | kinds[op->kind].may;
     if ((fields_of(op) & ~allowed) != 0) return KITH_E_MALFORMED;
     if ((allowed & ROLE) != 0 && !is_role(op->role)) return KITH_E_MALFORMED;

@@ -75,7 +75,6 @@ static kith_err members_encode(const struct e2e_group *group, struct kith_buf *o
     uint8_t *at = NULL;
     kith_err err;
 
-    if (len == 0) return KITH_OK;
     err = kith_buf_reserve(out, len, &at);
     if (err != KITH_OK) return err;
     for (uint32_t i = 0; i < group->member_count; i++, at += MEMBER_BYTES) {

@@ -116,9 +116,10 @@ static void test_e2e_group_keys__opens_nothing_that_was_touched(void **state)
         assert_int_equal(open_sealed(&key, group_id, kith_buf_peek(&sealed), NULL), KITH_E_DENIED);
         sealed.ptr[bit / 8] ^= (uint8_t)(1 << bit % 8);
     }
-    /* The id is authenticated, and not only compared. */
+    /* The id is compared, and authenticated, too. */
     wrong = key;
     wrong.id[0] ^= 1;
+    assert_int_equal(open_sealed(&wrong, group_id, kith_buf_peek(&sealed), NULL), KITH_E_DENIED);
     sealed.ptr[0] ^= 1;
     assert_int_equal(open_sealed(&wrong, group_id, kith_buf_peek(&sealed), NULL), KITH_E_DENIED);
     sealed.ptr[0] ^= 1;
