@@ -51,13 +51,12 @@ void e2e_chain_skip(uint8_t chain[static E2E_KEY_BYTES], uint32_t steps)
 /* ---------------------------------------------------------------------------------------------- one message */
 #define AD_BYTES_MAX (E2E_HASH_BYTES + E2E_HEADER_BYTES_MAX)
 
-void e2e_message_keys(const uint8_t mk[static E2E_KEY_BYTES], const uint8_t transcript[static E2E_HASH_BYTES],
+void e2e_message_keys(const uint8_t mk[static E2E_KEY_BYTES], enum e2e_label label, struct kith_slice info,
                       struct e2e_message_keys *out)
 {
     uint8_t both[2 * E2E_KEY_BYTES];
 
-    e2e_derive((struct kith_slice){0}, key_of(mk), E2E_LABEL_MK, kith_slice_of(transcript, E2E_HASH_BYTES), both,
-               sizeof both);
+    e2e_derive((struct kith_slice){0}, key_of(mk), label, info, both, sizeof both);
     memcpy(out->key, both, E2E_KEY_BYTES);
     memcpy(out->commit, both + E2E_KEY_BYTES, E2E_KEY_BYTES);
     e2e_wipe(both, sizeof both);

@@ -21,7 +21,8 @@ void e2e_chain_skip(uint8_t chain[static E2E_KEY_BYTES], uint32_t steps);
 struct e2e_message_keys {
     uint8_t key[E2E_KEY_BYTES], commit[E2E_KEY_BYTES];
 };
-void e2e_message_keys(const uint8_t mk[static E2E_KEY_BYTES], const uint8_t transcript[static E2E_HASH_BYTES],
+/** label, info: of a session's message E2E_LABEL_MK and its transcript. */
+void e2e_message_keys(const uint8_t mk[static E2E_KEY_BYTES], enum e2e_label label, struct kith_slice info,
                       struct e2e_message_keys *out);
 
 /** Appends the message. Draws the nonce. setup: empty for none. KITH_E_TOOBIG, KITH_E_NOMEM. */

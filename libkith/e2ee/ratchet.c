@@ -152,7 +152,7 @@ kith_err e2e_ratchet_receive(const struct e2e_random *random, struct e2e_session
 
     if (err == KITH_OK) err = take_way(next, &message->header, &path);
     if (err != KITH_OK) goto done;
-    e2e_message_keys(path.mk, next->transcript, &keys);
+    e2e_message_keys(path.mk, E2E_LABEL_MK, kith_slice_of(next->transcript, sizeof next->transcript), &keys);
     err = e2e_message_check(message, &keys);
     if (err == KITH_OK)
         err = e2e_kept_after(&before, path.kept_index, next->recv_chains, now_ms, path.runs, path.run_count,
@@ -219,7 +219,7 @@ kith_err e2e_session_encrypt(const struct e2e_random *random, struct e2e_session
     err = e2e_kept_after(&before, E2E_KEPT_NONE, next.recv_chains, now_ms, NULL, 0, &next.kept);
     if (err != KITH_OK) goto done;
     e2e_chain_next(next.send_chain, mk);
-    e2e_message_keys(mk, next.transcript, &keys);
+    e2e_message_keys(mk, E2E_LABEL_MK, kith_slice_of(next.transcript, sizeof next.transcript), &keys);
     e2e_wipe(mk, sizeof mk);
     next.ns++;
     next.unanswered++;

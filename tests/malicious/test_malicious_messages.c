@@ -399,7 +399,7 @@ static void test_malicious__e2e_21_a_message_is_committed_to_its_key(void **stat
         for (int good = 0; good < 2; good++) {
             struct e2e_opened opened;
             struct e2e_envelope envelope;
-            e2e_message_keys(mk, session->transcript, &keys);
+            e2e_message_keys(mk, E2E_LABEL_MK, kith_slice_of(session->transcript, sizeof session->transcript), &keys);
             keys.commit[0] ^= good ? 0 : 1;
             kith_buf_reset(&message);
             town_need(e2e_message_seal(&random, &keys, session->transcript, &header, (struct kith_slice){0},

@@ -163,7 +163,7 @@ static void test_malicious__e2e_09_ratchet_keys_that_are_no_keys(void **state)
         memcpy(header.ratchet_pub, forge_bad_points[i], E2E_DH_BYTES);
         e2e_root_next(session->root_key, zeros, chain);
         e2e_chain_next(chain, mk);
-        e2e_message_keys(mk, session->transcript, &keys);
+        e2e_message_keys(mk, E2E_LABEL_MK, kith_slice_of(session->transcript, sizeof session->transcript), &keys);
         town_need(e2e_payload_encode(&payload, &plain) == KITH_OK);
         town_need(e2e_message_seal(&random, &keys, session->transcript, &header, (struct kith_slice){0},
                                    kith_buf_peek(&plain), &message) == KITH_OK);
