@@ -15,7 +15,9 @@
 #define E2E_CHAIN_MESSAGES_MAX         500 /* then a new one is drawn */
 #define E2E_CHAIN_LIFE_MS              (7ull * 24 * 3600 * 1000)
 #define E2E_GROUP_MESSAGE_OVERHEAD_MAX 512
-#define E2E_CHAIN_BYTES_MAX            (128u * 1024)
+#define E2E_GROUP_PLAIN_MAX            (256u * 1024 - E2E_AEAD_TAG_BYTES)
+#define E2E_CHAIN_BYTES_MAX            (160u * 1024) /* a state: 2,000 kept keys have 132,000 */
+#define E2E_CHAIN_GIVEN_BYTES_MAX      256
 
 struct e2e_sender_chain;                                        /* one's own; wiped when freed */
 struct e2e_receiver_chain;                                      /* another device's */
@@ -36,12 +38,15 @@ struct e2e_group_epoch {
 /** Draws chain_id, chain key, seed of the signing key. KITH_E_NOMEM. */
 KITH_MUST_USE kith_err e2e_sender_chain_new(const struct e2e_random *random, const struct e2e_chain_owner *owner,
                                             uint64_t now_ms, struct e2e_sender_chain **out);
-/** As it is given to others now; secret. */
+/** As it is given to others now; secret. Nothing is drawn, and the chain stays where it is. */
 void e2e_sender_chain_give(const struct e2e_sender_chain *chain, const struct e2e_group_epoch *epoch,
                            struct e2e_chain_given *out);
 /** It has sent E2E_CHAIN_MESSAGES_MAX, or is E2E_CHAIN_LIFE_MS old. */
 bool e2e_sender_chain_is_used_up(const struct e2e_sender_chain *chain, uint64_t now_ms);
-/** Appends the group message of one plaintext. Draws the nonce. KITH_E_TOOBIG, KITH_E_FULL (no iteration is left), KITH_E_NOMEM. */
+/**
+ * Appends the group message of one plaintext, 0..E2E_GROUP_PLAIN_MAX bytes. Draws the nonce.
+ * KITH_E_TOOBIG  it is longer, or out's maximum      KITH_E_FULL  no iteration is left      KITH_E_NOMEM
+ */
 KITH_MUST_USE kith_err e2e_sender_chain_encrypt(const struct e2e_random *random, struct e2e_sender_chain *chain,
                                                 const struct e2e_group_epoch *epoch, struct kith_slice plain,
                                                 struct kith_buf *out);
@@ -60,7 +65,11 @@ KITH_MUST_USE kith_err e2e_group_message_decode(struct kith_slice in, struct e2e
 /** A chain that came by a session of its owner. KITH_E_MALFORMED: its signing key is none. KITH_E_NOMEM. */
 KITH_MUST_USE kith_err e2e_receiver_chain_new(const struct e2e_chain_owner *owner, const struct e2e_chain_given *given,
                                               struct e2e_receiver_chain **out);
-/** Whether it is the same chain again, at any iteration that this one can tell: KITH_OK; KITH_E_CONFLICT: another one with its id. */
+/**
+ * Whether it is the same chain again, so that it is no news. One that is further than E2E_CHAIN_SKIP_MAX from what is known
+ * is told by its signing key alone.
+ * KITH_E_CONFLICT: another one with its id.
+ */
 KITH_MUST_USE kith_err e2e_receiver_chain_same(const struct e2e_receiver_chain *chain,
                                                const struct e2e_chain_given *given);
 /**
@@ -72,6 +81,10 @@ KITH_MUST_USE kith_err e2e_receiver_chain_same(const struct e2e_receiver_chain *
 KITH_MUST_USE kith_err e2e_receiver_chain_decrypt(struct e2e_receiver_chain *chain,
                                                   const struct e2e_group_message *message, uint64_t now_ms,
                                                   struct kith_buf *out);
+
+/** A given chain as it stands in group keys: secret. KITH_E_NOMEM, KITH_E_TOOBIG; KITH_E_MALFORMED, KITH_E_UNSUPPORTED. */
+KITH_MUST_USE kith_err e2e_chain_given_encode(const struct e2e_chain_given *given, struct kith_buf *out);
+KITH_MUST_USE kith_err e2e_chain_given_decode(struct kith_slice in, struct e2e_chain_given *out);
 
 /** Canonical states: secret. KITH_E_NOMEM, KITH_E_TOOBIG; KITH_E_MALFORMED, KITH_E_UNSUPPORTED. */
 KITH_MUST_USE kith_err e2e_sender_chain_encode(const struct e2e_sender_chain *chain, struct kith_buf *out);
