@@ -88,10 +88,23 @@
     X(group_info_open, 4, "key_id key group_id sealed -> fields 1 and 2, encoded")                                    \
     X(group_keys_decode, 1, "keys -> keys, as they are written again")
 
+/** Sender chains (ops_chain.c). A chain is its encoded state, as a session is; what is given is the field `chain` of group keys. */
+/* X(name, count of arguments, what) */
+#define KITH_CHAIN_OPS(X)                                                                  \
+    X(chain_new, 4, "group_id account_id device_id now -> state, of the host's random")    \
+    X(chain_encrypt, 4, "state epoch group_hash plain -> count state message")             \
+    X(chain_give, 3, "state epoch group_hash -> given")                                    \
+    X(sender_encode, 1, "state -> state, as it is written again")                          \
+    X(receiver_new, 4, "group_id account_id device_id given -> state")                     \
+    X(receiver_same, 2, "state given -> nothing, or KITH_E_CONFLICT: another with its id") \
+    X(receiver_decrypt, 3, "state message now -> count state plain")                       \
+    X(receiver_encode, 1, "state -> state, as it is written again")
+
 #define X(name, count, what)                                                                                \
     KITH_MUST_USE kith_err kith_e2ee_##name(const struct e2e_random *random, const struct kith_slice *args, \
                                             struct kith_buf *out);
 KITH_E2EE_OPS(X)
+KITH_CHAIN_OPS(X)
 #undef X
 
 #define KITH_OP_ARGS_MAX 10
