@@ -258,6 +258,95 @@ static void test_e2e_group_message__signed_by_another_chain_is_refused(void **st
     chains_free(other);
 }
 
+/* ---------------------------------------------------------------------------------------------- one key */
+/*
+ * One nonce and one sealed text that open under the keys of two chains, to different plaintexts: XChaCha20-Poly1305 does not
+ * commit. Found by solving the two Poly1305 equations, under the header of two_keys_message(), for the one block; the chain
+ * keys are 32 times 'A' and 32 times 'B'. A member might so show one message in two ways.
+ */
+static const uint8_t two_keys_nonce[E2E_AEAD_NONCE_BYTES] = {[23] = 4};
+static const uint8_t two_keys_sealed[32] = {0x42, 0xd2, 0xa4, 0xb1, 0x3f, 0x4c, 0x4d, 0x74, 0x66, 0xdc, 0xcf,
+                                            0xed, 0x07, 0x29, 0xf6, 0x8a, 0x4e, 0x4e, 0x9f, 0x25, 0xa8, 0x21,
+                                            0x8f, 0x8c, 0x73, 0xba, 0xbf, 0x14, 0xf8, 0x70, 0xbd, 0x87};
+static const uint8_t two_keys_plain[2][16] = {
+    {0xfd, 0xde, 0x26, 0x66, 0x65, 0x05, 0x96, 0xd6, 0xe1, 0xb9, 0x11, 0x0a, 0xa6, 0xb0, 0x78, 0xb2},
+    {0x4e, 0xb1, 0xfe, 0xd1, 0xd5, 0x15, 0x8a, 0xff, 0x2c, 0x76, 0x4c, 0x2b, 0xeb, 0xab, 0x13, 0x76}};
+
+/* Its header is that of the chain's first message, which is taken from `chains`; then it is committed to `keys`, and signed. */
+static struct kith_buf two_keys_message(struct chains *chains, const struct e2e_message_keys *keys)
+{
+    struct kith_buf message = chains_message_of(chains, kith_slice_of(two_keys_plain, 16));
+    struct kith_slice parts[2];
+    size_t len = 0;
+
+    memcpy(world_field(&message, 3, NULL), two_keys_nonce, sizeof two_keys_nonce);
+    memcpy(world_field(&message, 5, NULL), two_keys_sealed, sizeof two_keys_sealed);
+    parts[0].ptr = world_field(&message, 2, &len);
+    parts[0].len = len;
+    parts[1] = kith_slice_of(two_keys_nonce, sizeof two_keys_nonce);
+    e2e_hmac(kith_slice_of(keys->commit, sizeof keys->commit), parts, 2, world_field(&message, 4, NULL));
+    chains_sign(&message, chains->sender->sign_secret);
+    chains->sender->iteration = 0;
+    return message;
+}
+
+/* The chain of a known owner, of the chain keys 'A' and 'B'. */
+static void two_keys_chains(struct chains *chains, struct e2e_receiver_chain *receivers[static 2],
+                            struct e2e_message_keys keys[static 2])
+{
+    memset(chains->owner.group_id, 'g', sizeof chains->owner.group_id);
+    memset(chains->owner.account_id, 'a', sizeof chains->owner.account_id);
+    chains->owner.device_id = 7;
+    chains->epoch.seq = 1;
+    memset(chains->epoch.hash, 'h', sizeof chains->epoch.hash);
+    chains->sender->owner = chains->owner;
+    memset(chains->sender->chain_id, 'c', sizeof chains->sender->chain_id);
+    for (int i = 0; i < 2; i++) {
+        struct e2e_chain_given given;
+        uint8_t chain_key[E2E_KEY_BYTES], mk[E2E_KEY_BYTES];
+        memset(chains->sender->chain_key, 'A' + i, sizeof chains->sender->chain_key);
+        given = chains_given(chains);
+        receivers[i] = chains_receiver(&chains->owner, &given);
+        memcpy(chain_key, given.chain_key, sizeof chain_key);
+        e2e_chain_next(chain_key, mk);
+        e2e_group_message_keys(mk, &chains->owner, given.chain_id, &keys[i]);
+    }
+}
+
+static void test_e2e_group_message__one_text_under_two_keys_opens_for_the_one_it_is_committed_to(void **state)
+{
+    struct chains *chains = chains_new(12);
+    struct e2e_receiver_chain *receivers[2];
+    struct e2e_message_keys keys[2];
+
+    (void)state;
+    two_keys_chains(chains, receivers, keys);
+    for (int to = 0; to < 2; to++) {
+        struct kith_buf message = two_keys_message(chains, &keys[to]), before = chains_state(receivers[1 - to]), out;
+        struct e2e_group_message parts;
+        uint8_t plain[16];
+        assert_int_equal(e2e_group_message_decode(kith_buf_peek(&message), &parts), KITH_OK);
+        for (int i = 0; i < 2; i++) { /* the seal alone would let both pass */
+            assert_int_equal(e2e_aead_open(keys[i].key, parts.nonce, parts.header_bytes, parts.sealed, plain), KITH_OK);
+            assert_memory_equal(plain, two_keys_plain[i], sizeof plain);
+        }
+        kith_buf_init(&out, WORLD_PLAIN_MAX);
+        assert_int_equal(e2e_receiver_chain_decrypt(receivers[1 - to], &parts, WORLD_NOW, &out), KITH_E_DENIED);
+        chains_check_state(receivers[1 - to], &before);
+        assert_int_equal(kith_buf_len(&out), 0);
+        if (to == 1) {
+            assert_int_equal(e2e_receiver_chain_decrypt(receivers[to], &parts, WORLD_NOW, &out), KITH_OK);
+            assert_memory_equal(kith_buf_peek(&out).ptr, two_keys_plain[to], sizeof plain);
+        }
+        kith_buf_deinit(&out);
+        kith_buf_wipe(&before);
+        kith_buf_deinit(&message);
+    }
+    e2e_receiver_chain_free(receivers[0]);
+    e2e_receiver_chain_free(receivers[1]);
+    chains_free(chains);
+}
+
 /* ---------------------------------------------------------------------------------------------- lengths */
 static void test_e2e_group_message__takes_its_longest_plaintext_and_not_a_byte_more(void **state)
 {
@@ -325,6 +414,7 @@ int main(void)
         cmocka_unit_test(test_e2e_group_message__of_another_owner_chain_or_epoch_is_refused),
         cmocka_unit_test(test_e2e_group_message__its_keys_are_of_its_owner_alone),
         cmocka_unit_test(test_e2e_group_message__signed_by_another_chain_is_refused),
+        cmocka_unit_test(test_e2e_group_message__one_text_under_two_keys_opens_for_the_one_it_is_committed_to),
         cmocka_unit_test(test_e2e_group_message__takes_its_longest_plaintext_and_not_a_byte_more),
         cmocka_unit_test(test_e2e_group_message__a_full_buffer_changes_nothing),
     };
