@@ -9,6 +9,7 @@
 #include "libkith/crypto/secret.h"
 #include "libkith/crypto/sign.h"
 #include "libkith/e2ee/group_keys.h"
+#include "tests/chain_world.h"
 #include "tests/e2e_world.h"
 
 /*
@@ -309,6 +310,81 @@ static void group_keys(void)
     kith_buf_wipe(&bytes);
 }
 
+/* ---------------------------------------------------------------------------------------------- sender chains */
+static struct kith_buf group_message(struct chains *chains)
+{
+    uint8_t plain[100] = {14};
+    struct kith_buf out;
+
+    mark(plain, sizeof plain);
+    kith_buf_init(&out, WORLD_PLAIN_MAX);
+    need(e2e_sender_chain_encrypt(&chains->random, chains->sender, &chains->epoch, slice(plain, sizeof plain), &out) ==
+             KITH_OK,
+         "encrypt for a group");
+    unmark(out.ptr, out.tail);
+    return out;
+}
+
+static void group_opened(struct chains *chains, const struct kith_buf *message, kith_err expected)
+{
+    struct e2e_group_message parts;
+    struct kith_buf out;
+
+    kith_buf_init(&out, WORLD_PLAIN_MAX);
+    need(e2e_group_message_decode(kith_buf_peek(message), &parts) == KITH_OK, "a group message");
+    need(e2e_receiver_chain_decrypt(chains->receiver, &parts, WORLD_NOW, &out) == expected, "decrypt of a group");
+    if (expected == KITH_OK) need_plain(&out);
+}
+
+/* Stored and read, both ends. */
+static void chains_restarted(struct chains *chains)
+{
+    struct kith_buf sender = chains_sender_state(chains->sender), receiver = chains_state(chains->receiver);
+
+    e2e_sender_chain_free(chains->sender);
+    e2e_receiver_chain_free(chains->receiver);
+    need(e2e_sender_chain_decode(kith_buf_peek(&sender), &chains->sender) == KITH_OK, "state of a sender chain");
+    chains->receiver = chains_read(&receiver);
+    kith_buf_wipe(&sender);
+    kith_buf_wipe(&receiver);
+}
+
+static void chain(void)
+{
+    struct chains *chains = chains_new(1);
+    struct e2e_chain_given given;
+
+    chains->random.fill = fill_marked;
+    e2e_sender_chain_free(chains->sender);
+    e2e_receiver_chain_free(chains->receiver);
+    need(e2e_sender_chain_new(&chains->random, &chains->owner, WORLD_NOW, &chains->sender) == KITH_OK, "a chain");
+    given = chains_given(chains);
+    chains->receiver = chains_receiver(&chains->owner, &given);
+    for (int i = 0; i < 3; i++) {
+        struct kith_buf lost = group_message(chains), message = group_message(chains);
+        group_opened(chains, &message, KITH_OK);
+        group_opened(chains, &message, KITH_E_CONFLICT);
+        chains_restarted(chains);
+        world_field(&lost, 4, NULL)[0] ^= 1; /* another commitment, under a signature that holds */
+        chains_sign(&lost, chains->sender->sign_secret);
+        unmark(world_field(&lost, 6, NULL), E2E_SIGNATURE_BYTES);
+        group_opened(chains, &lost, KITH_E_DENIED);
+        world_field(&lost, 4, NULL)[0] ^= 1;
+        chains_sign(&lost, chains->sender->sign_secret);
+        unmark(world_field(&lost, 6, NULL), E2E_SIGNATURE_BYTES);
+        group_opened(chains, &lost, KITH_OK);
+        kith_buf_deinit(&lost);
+        kith_buf_deinit(&message);
+        need(e2e_receiver_chain_same(chains->receiver, &given) == KITH_OK, "the same chain");
+        given = chains_given(chains);
+        need(e2e_receiver_chain_same(chains->receiver, &given) == KITH_OK, "the same chain, later");
+        given.chain_key[0] ^= 1;
+        need(e2e_receiver_chain_same(chains->receiver, &given) == KITH_E_CONFLICT, "another chain");
+        given.chain_key[0] ^= 1;
+    }
+    chains_free(chains);
+}
+
 static void planted(void)
 {
     uint8_t secret[4] = {13};
@@ -332,6 +408,7 @@ static const struct {
     {"session", session},
     {"group_info", group_info},
     {"group_keys", group_keys},
+    {"chain", chain},
     {"planted", planted},
 };
 
