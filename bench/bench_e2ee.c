@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "libkith/e2ee/sender_chain.h"
 #include "libkith/e2ee/session.h"
 
 #define RUNS_MAX 64
@@ -130,7 +131,7 @@ static double now_us(void)
 
 /* Each primitive on its own, in µs of processor time. */
 struct primitives {
-    double dh, dh_keypair, encaps, verify, aead, hmac;
+    double dh, dh_keypair, encaps, sign, verify, aead, hmac;
 };
 
 #define TIMED(into, times, what)                         \
@@ -155,6 +156,7 @@ static void primitives_run(struct primitives *p)
     TIMED(p->dh, TIMES, must(e2e_dh(secret, public, shared)));
     TIMED(p->dh_keypair, TIMES, e2e_dh_keypair(&coins, other, mine));
     TIMED(p->encaps, TIMES, must(e2e_kem_encaps(&coins, kem_pub, ct, shared)));
+    TIMED(p->sign, TIMES, must(e2e_sign(sign, E2E_LABEL_SPK, bytes, signature)));
     TIMED(p->verify, TIMES, must(e2e_verify_checked(sign_pub, E2E_LABEL_SPK, bytes, signature)));
     TIMED(p->aead, FAST, must(e2e_aead_seal(shared, nonce, (struct kith_slice){0}, bytes, sealed)));
     TIMED(p->hmac, FAST, e2e_hmac(part, &part, 1, shared));
@@ -165,7 +167,8 @@ static void primitives_run(struct primitives *p)
 struct figures {
     struct primitives p;
     double begin, begin_sum, encrypt, decrypt, step, first_ms;
-    size_t state_bytes;
+    double group_encrypt, group_encrypt_sum, group_decrypt, group_decrypt_sum;
+    size_t state_bytes, chain_bytes, group_overhead_bytes;
 };
 
 static void begin_run(struct figures *f, const struct party *a, const struct party *b, const struct keys *keys)
@@ -236,6 +239,46 @@ static void first_run(struct figures *f, const struct party *a, const struct par
     kith_buf_deinit(&message);
 }
 
+/* A message for a group, however many are in it: one encryption and one signature, and at each reader one of each. */
+static void group_run(struct figures *f)
+{
+    struct e2e_chain_owner owner = {.group_id = {1}, .account_id = {2}, .device_id = 3};
+    struct e2e_group_epoch epoch = {.seq = 1};
+    struct e2e_sender_chain *sender = NULL;
+    struct e2e_receiver_chain *receiver = NULL;
+    struct e2e_group_message parts;
+    struct e2e_chain_given given;
+    struct kith_buf message, plain, state;
+    uint8_t text[BODY] = {5};
+    struct kith_slice bytes = kith_slice_of(text, sizeof text);
+
+    kith_buf_init(&message, 1u << 20);
+    kith_buf_init(&plain, 1u << 20);
+    kith_buf_init(&state, E2E_CHAIN_BYTES_MAX);
+    must(e2e_sender_chain_new(&coins, &owner, NOW_MS, &sender));
+    TIMED(f->group_encrypt, FAST, kith_buf_reset(&message);
+          must(e2e_sender_chain_encrypt(&coins, sender, &epoch, bytes, &message)));
+    e2e_sender_chain_give(sender, &epoch, &given);
+    must(e2e_receiver_chain_new(&owner, &given, &receiver));
+    /* There and here, less the way there. */
+    TIMED(f->group_decrypt, FAST, kith_buf_reset(&message); kith_buf_reset(&plain);
+          must(e2e_sender_chain_encrypt(&coins, sender, &epoch, bytes, &message));
+          must(e2e_group_message_decode(kith_buf_peek(&message), &parts));
+          must(e2e_receiver_chain_decrypt(receiver, &parts, NOW_MS, &plain)));
+    f->group_decrypt -= f->group_encrypt;
+    /* Of HMACs two are the chain's step, three HKDF's, one the commitment. */
+    f->group_encrypt_sum = f->p.sign + f->p.aead + 6 * f->p.hmac;
+    f->group_decrypt_sum = f->p.verify + f->p.aead + 6 * f->p.hmac;
+    must(e2e_receiver_chain_encode(receiver, &state));
+    f->chain_bytes = kith_buf_len(&state);
+    f->group_overhead_bytes = kith_buf_len(&message) - BODY;
+    e2e_sender_chain_free(sender);
+    e2e_receiver_chain_free(receiver);
+    kith_buf_deinit(&message);
+    kith_buf_deinit(&plain);
+    kith_buf_deinit(&state);
+}
+
 /* ---- what is printed */
 
 static int by_value(const void *a, const void *b)
@@ -254,13 +297,18 @@ static void print_row(const char *name, const char *unit, const struct figures *
     printf("  %-44s %9.1f %-2s (%.1f to %.1f)\n", name, values[runs / 2], unit, values[0], values[runs - 1]);
 }
 
-static double median_ratio(const struct figures *all, unsigned runs)
+/* Of the figure at `at` to the sum of its primitives, which stands behind it. */
+static void print_ratio(const struct figures *all, unsigned runs, size_t at)
 {
     double values[RUNS_MAX];
 
-    for (unsigned i = 0; i < runs; i++) values[i] = all[i].begin / all[i].begin_sum;
+    for (unsigned i = 0; i < runs; i++) {
+        double pair[2];
+        memcpy(pair, (const char *)&all[i] + at, sizeof pair);
+        values[i] = pair[0] / pair[1];
+    }
     qsort(values, runs, sizeof values[0], by_value);
-    return values[runs / 2];
+    printf("  %-44s %9.2f\n", "  ratio", values[runs / 2]);
 }
 
 static void print_all(const struct figures *all, unsigned runs, unsigned devices)
@@ -273,17 +321,26 @@ static void print_all(const struct figures *all, unsigned runs, unsigned devices
     printf("kith/1 on one processor, load %.1f, median of %u runs (least to most)\n\n", load[0], runs);
     print_row("X25519", "us", all, runs, offsetof(struct figures, p.dh));
     print_row("ML-KEM-768 encapsulation", "us", all, runs, offsetof(struct figures, p.encaps));
+    print_row("a signature", "us", all, runs, offsetof(struct figures, p.sign));
     print_row("a signature verified", "us", all, runs, offsetof(struct figures, p.verify));
     print_row("600 B sealed (XChaCha20-Poly1305)", "us", all, runs, offsetof(struct figures, p.aead));
     printf("\n");
     print_row("a session begun, its bundle verified", "us", all, runs, offsetof(struct figures, begin));
     print_row("  the sum of its primitives", "us", all, runs, offsetof(struct figures, begin_sum));
-    printf("  %-44s %9.2f\n", "  ratio", median_ratio(all, runs));
+    print_ratio(all, runs, offsetof(struct figures, begin));
     print_row("600 B encrypted", "us", all, runs, offsetof(struct figures, encrypt));
     print_row("600 B decrypted", "us", all, runs, offsetof(struct figures, decrypt));
     print_row("a step of the ratchet, at the receiver", "us", all, runs, offsetof(struct figures, step));
     print_row(first, "ms", all, runs, offsetof(struct figures, first_ms));
-    printf("  %-44s %9zu B\n", "a session at rest", all[0].state_bytes);
+    printf("  %-44s %9zu B\n\n", "a session at rest", all[0].state_bytes);
+    print_row("600 B encrypted for a group, of any size", "us", all, runs, offsetof(struct figures, group_encrypt));
+    print_row("  the sum of its primitives", "us", all, runs, offsetof(struct figures, group_encrypt_sum));
+    print_ratio(all, runs, offsetof(struct figures, group_encrypt));
+    print_row("600 B of a group decrypted", "us", all, runs, offsetof(struct figures, group_decrypt));
+    print_row("  the sum of its primitives", "us", all, runs, offsetof(struct figures, group_decrypt_sum));
+    print_ratio(all, runs, offsetof(struct figures, group_decrypt));
+    printf("  %-44s %9zu B\n", "beyond the plaintext", all[0].group_overhead_bytes);
+    printf("  %-44s %9zu B\n", "a sender chain at rest, at a reader", all[0].chain_bytes);
 }
 
 static unsigned option(int argc, char **argv, const char *name, unsigned otherwise, unsigned most)
@@ -312,6 +369,7 @@ int bench_e2ee(int argc, char **argv)
         begin_run(&all[i], &a, &b, &keys);
         messages_run(&all[i], &a, &b, &keys);
         first_run(&all[i], &a, &b, &keys, devices);
+        group_run(&all[i]);
     }
     print_all(all, runs, devices);
     keys_free(&keys);
