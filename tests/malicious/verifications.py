@@ -31,8 +31,9 @@ WHOLE = ["malicious/test_malicious_lists", "malicious/test_malicious_identity", 
 ALONE = re.compile(r"op_drive|weeks|wycheproof|crypto|tlv|account")  # of other folders, too slow, or of whole accounts
 PARTS = [f"unit/{path.stem}" for path in sorted((ROOT / "tests/unit").glob("test_e2e_*.c"))
          if not ALONE.search(path.name) and "op_drive" not in path.read_text()] + ["malicious/test_malicious_setup", "malicious/test_malicious_messages"]
-FIRST = {"device": "unit/test_e2e_device_list", "list_p": "unit/test_e2e_device_list", "prekey": "unit/test_e2e_prekey", "ratche": "unit/test_e2e_session_order", "group_": "unit/test_e2e_group",
-         "sessio": "unit/test_e2e_session"}
+FIRST = {"device": "unit/test_e2e_device_list", "list_p": "unit/test_e2e_device_list", "prekey": "unit/test_e2e_prekey", "ratche": "unit/test_e2e_session_order",
+         "sessio": "unit/test_e2e_session", "chain_": "unit/test_e2e_chain_stored", "receiv": "unit/test_e2e_sender_chain", "sender": "unit/test_e2e_sender_chain",
+         "group_": "unit/test_e2e_group"}
 NOT_RUN = "not run"
 LIGHT = {"KITH_MUTATIONS": "300", "KITH_CLONED_MESSAGES": "150"}
 TEST_SECONDS = 30
