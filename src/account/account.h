@@ -120,6 +120,9 @@ struct chat_id accounts_group_chat(const struct accounts *accounts, struct user_
 KITH_MUST_USE kith_err account_name_normalise(char *name);
 /** A name for people to read: 1 to 128 bytes of UTF-8 without control characters. */
 bool account_display_name_is_valid(struct kith_slice name);
+/** What is wrong with a new password, for people; NULL: it is UTF-8 of KITH_PASSWORD_CHARS_MIN characters or more, and
+ *  of KITH_PASSWORD_BYTES_MAX bytes at most. */
+const char *account_password_fault(struct kith_slice password);
 
 /* ------------------------------------------------------------------------------------------------ operations */
 

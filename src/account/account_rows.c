@@ -32,6 +32,16 @@ bool account_display_name_is_valid(struct kith_slice name)
     return true;
 }
 
+const char *account_password_fault(struct kith_slice password)
+{
+    size_t characters = 0;
+
+    if (password.len > KITH_PASSWORD_BYTES_MAX) return "The password is too long.";
+    if (!utf8_is_valid(password)) return "The password is not valid UTF-8.";
+    for (size_t i = 0; i < password.len; i++) characters += (password.ptr[i] & 0xc0) != 0x80;
+    return characters < KITH_PASSWORD_CHARS_MIN ? "The password is too short." : NULL;
+}
+
 void account_text_copy(char *to, size_t room, const char *from)
 {
     size_t len = strlen(from);

@@ -143,7 +143,7 @@ static bool is_well_formed(const struct account_update *op)
 {
     if (op->has_display_name && !account_display_name_is_valid(kith_slice_str(op->display_name))) return false;
     if (!op->has_password) return true;
-    return op->password.len >= KITH_PASSWORD_BYTES_MIN && op->password.len <= KITH_PASSWORD_BYTES_MAX &&
+    return account_password_fault(kith_slice_of(op->password.bytes, op->password.len)) == NULL &&
            op->current.len <= KITH_PASSWORD_BYTES_MAX;
 }
 

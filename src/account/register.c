@@ -194,8 +194,9 @@ void account_register(struct accounts *accounts, struct account_register *op)
 {
     if (!account_begin(accounts, &op->call, register_end)) return;
     op->has_chat = false;
-    if (account_name_normalise(op->name) != KITH_OK || op->password.len < KITH_PASSWORD_BYTES_MIN ||
-        op->password.len > KITH_PASSWORD_BYTES_MAX || !device_name_is_valid(op->device_name) ||
+    if (account_name_normalise(op->name) != KITH_OK ||
+        account_password_fault(kith_slice_of(op->password.bytes, op->password.len)) != NULL ||
+        !device_name_is_valid(op->device_name) ||
         (op->display_name[0] != '\0' && !device_name_is_valid(op->display_name))) {
         account_refuse(&op->call, CODE_BAD_REQUEST);
         return;

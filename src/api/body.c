@@ -181,24 +181,18 @@ bool fields_display_name(struct api_fields *fields, const char *name, bool requi
     return false;
 }
 
-static size_t characters(struct kith_slice text)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < text.len; i++) count += (text.ptr[i] & 0xc0) != 0x80;
-    return count;
-}
-
 bool fields_password(struct api_fields *fields, const char *name, bool required, bool is_new,
                      struct account_password *out)
 {
     struct kith_slice text;
+    const char *fault;
 
     if (json_is_null(json_object_get(fields->object, name)))
         fields_wrong(fields, name, "A password is a string."); /* whoever says it at all means one */
     if (!fields_text(fields, name, required, 1, sizeof out->bytes, &text)) return false;
-    if (is_new && characters(text) < KITH_PASSWORD_BYTES_MIN) {
-        fields_wrong(fields, name, "The password is too short.");
+    fault = is_new ? account_password_fault(text) : NULL;
+    if (fault != NULL) {
+        fields_wrong(fields, name, fault);
         return false;
     }
     memcpy(out->bytes, text.ptr, text.len);

@@ -22,7 +22,8 @@
 #define KITH_SIGNED_LIST_BYTES_MAX  (KITH_DEVICE_LIST_BYTES_MAX + 4 * 1024) /* the same with signature and acceptances */
 #define KITH_PREKEY_BYTES_MAX       2048                                    /* one prekey, encoded */
 #define KITH_PREKEYS_MAX            100 /* one-time prekeys of each kind that a device keeps with the server */
-#define KITH_PASSWORD_BYTES_MIN     8
+#define KITH_PASSWORD_CHARS_MIN     8   /* of a new one */
+#define KITH_PASSWORD_BYTES_MIN     8   /* of a passphrase under which a device keeps its things */
 #define KITH_PASSWORD_BYTES_MAX     1024
 
 #define KITH_PAGE_MAX         200  /* messages in one page of history      */

@@ -76,11 +76,32 @@ static void test_api_accounts__takes_passwords_at_their_limits_and_none_past_the
     struct afx *fx = *state;
     char text[KITH_PASSWORD_BYTES_MAX + 2];
 
-    expect(try_register(fx, "p1", fill(text, KITH_PASSWORD_BYTES_MIN - 1, 'x'), "d"), 400, "BAD_REQUEST");
-    expect(try_register(fx, "p2", fill(text, KITH_PASSWORD_BYTES_MIN, 'x'), "d"), 201, NULL);
+    expect(try_register(fx, "p1", fill(text, KITH_PASSWORD_CHARS_MIN - 1, 'x'), "d"), 400, "BAD_REQUEST");
+    expect(try_register(fx, "p2", fill(text, KITH_PASSWORD_CHARS_MIN, 'x'), "d"), 201, NULL);
     expect(try_register(fx, "p3", fill(text, KITH_PASSWORD_BYTES_MAX, 'x'), "d"), 201, NULL);
     expect(try_login(fx, "p3", text, NULL), 200, NULL);
     expect(try_register(fx, "p4", fill(text, KITH_PASSWORD_BYTES_MAX + 1, 'x'), "d"), 400, "BAD_REQUEST");
+}
+
+static void test_api_accounts__a_password_is_counted_in_characters_at_least_and_in_bytes_at_most(void **state)
+{
+    struct afx *fx = *state;
+    char text[KITH_PASSWORD_BYTES_MAX];
+    struct reply *reply;
+
+    reply = expect_kept(try_register(fx, "c1", "\xc3\xa4\xc3\xb6\xc3\xbc\xc3\x9f\xc3\xa9\xc3\xa8\xc3\xa0", "d"), 400,
+                        "BAD_REQUEST");
+    assert_string_equal(reply_str(reply, "pointer"), "/password");
+    reply_free(reply);
+    expect(try_register(fx, "c2", "\xc3\xa4\xc3\xb6\xc3\xbc\xc3\x9f\xc3\xa9\xc3\xa8\xc3\xa0\xc3\xb1", "d"), 201, NULL);
+    assert_string_equal(account_password_fault(kith_slice_str("\xf0\x9f\x99\x82\xf0\x9f\x99\x82")),
+                        "The password is too short.");
+    assert_string_equal(account_password_fault(kith_slice_str("ends early\xc3")), "The password is not valid UTF-8.");
+    memset(text, 0xc3, sizeof text);
+    for (size_t i = 1; i < sizeof text; i += 2) text[i] = '\xa4';
+    assert_null(account_password_fault(kith_slice_of(text, sizeof text)));
+    assert_null(account_password_fault(kith_slice_of(text, 16)));
+    assert_string_equal(account_password_fault(kith_slice_of(text, 14)), "The password is too short.");
 }
 
 static void test_api_accounts__two_at_once_do_not_get_one_name(void **state)
@@ -217,6 +238,7 @@ int main(void)
         TEST(registers_logs_in_and_shows_oneself),
         TEST(takes_names_at_their_limits_and_none_past_them),
         TEST(takes_passwords_at_their_limits_and_none_past_them),
+        TEST(a_password_is_counted_in_characters_at_least_and_in_bytes_at_most),
         TEST(two_at_once_do_not_get_one_name),
         TEST(an_unknown_name_answers_as_a_wrong_password),
         TEST(ten_wrong_passwords_a_minute_for_a_name),
