@@ -6,6 +6,10 @@
 #include "kithd/server_state.h"
 #include "loop/loop_epoll.h"
 
+/* Of 1 ms, in which nothing was applied. */
+#define LOG_STALLED_TURNS_MAX   5000  /* after about as long the server itself gives a replay up, too (serving.c) */
+#define STORE_STALLED_TURNS_MAX 60000 /* it may be slow */
+
 /*
  * With the server stopped: opens what the server opens, without listening, and makes the account as the server would.
  * All loops are run by this one thread, in turn.
@@ -42,25 +46,68 @@ static bool caught_up(const struct server *server)
     return true;
 }
 
+static uint64_t applied(const struct server *server)
+{
+    struct shard_stats stats;
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < server->loop_count; i++) {
+        shard_owner_stats(server->servings[i].owner, &stats);
+        sum += stats.applied;
+    }
+    return sum;
+}
+
+/* A log that halts before it was replayed never says so to its followers, and a store without room is asked for ever:
+ * when nothing moves any more, that was it. False: it was said. */
+static bool catch_up(struct server *server)
+{
+    struct log_status status;
+    uint64_t before = 0, now;
+    unsigned stalled = 0;
+
+    while (!caught_up(server)) {
+        turn(server);
+        now = applied(server);
+        stalled = now == before ? stalled + 1 : 0;
+        before = now;
+        if (stalled < LOG_STALLED_TURNS_MAX) continue;
+        log_status(server->log, &status);
+        if (status.writable && stalled < STORE_STALLED_TURNS_MAX) continue;
+        fprintf(stderr, "kithd: the command log cannot be replayed: %s\n",
+                status.writable ? "the message store takes nothing" : status.reason);
+        return false;
+    }
+    return true;
+}
+
+/* False: it was said why. */
+static bool make_account(struct server *server, struct admin_run *run)
+{
+    if (!catch_up(server)) return false;
+    accounts_start(server->accounts, started, run);
+    while (!run->started) turn(server);
+    if (run->err != KITH_OK) {
+        fprintf(stderr, "kithd: the directory cannot be used: %s\n", kith_err_name(run->err));
+        return false;
+    }
+    account_register(server->accounts, &run->op);
+    while (!run->registered) turn(server);
+    if (run->op.call.code != CODE_CREATED) fprintf(stderr, "kithd: %s\n", kith_code_text(run->op.call.code));
+    return run->op.call.code == CODE_CREATED;
+}
+
 static void closed(void *arg)
 {
     *(bool *)arg = true;
 }
 
-static kith_err make_account(struct server *server, struct admin_run *run)
+static void close_log(struct server *server)
 {
     bool log_closed = false;
 
-    while (!caught_up(server)) turn(server);
-    accounts_start(server->accounts, started, run);
-    while (!run->started) turn(server);
-    if (run->err == KITH_OK) {
-        account_register(server->accounts, &run->op);
-        while (!run->registered) turn(server);
-    }
     server->log->ops->close(server->log, closed, &log_closed);
     while (!log_closed) turn(server);
-    return run->err;
 }
 
 static bool read_password(struct account_password *password)
@@ -101,14 +148,11 @@ int cmd_admin_create(const struct config *config, int argc, char **argv)
     run->op.role = USER_ADMIN;
     (void)snprintf(run->op.name, sizeof run->op.name, "%s", argv[0]);
     (void)snprintf(run->op.device_name, sizeof run->op.device_name, "kithd admin create");
-    if (make_account(server, run) != KITH_OK)
-        fprintf(stderr, "kithd: the directory cannot be used\n");
-    else if (run->op.call.code != CODE_CREATED)
-        fprintf(stderr, "kithd: %s\n", kith_code_text(run->op.call.code));
-    else {
-        printf("%s is an administrator now.\n", argv[0]);
+    if (make_account(server, run)) {
+        printf("%s is an administrator now.\n", run->op.name);
         code = 0;
     }
+    close_log(server);
     server_close(server);
 done:
     if (run != NULL) sodium_memzero(run, sizeof *run);
