@@ -110,29 +110,51 @@ static void close_log(struct server *server)
     while (!log_closed) turn(server);
 }
 
-static bool read_password(struct account_password *password)
+/* The first line of standard input. NULL; or what is wrong, for people. */
+static const char *read_password(struct account_password *password)
 {
-    char *line = password->bytes;
+    int byte;
 
-    if (fgets(line, (int)sizeof password->bytes, stdin) == NULL) return false;
-    password->len = strcspn(line, "\n");
-    return true;
+    (void)setvbuf(stdin, NULL, _IONBF, 0); /* no copy of it is left behind */
+    while ((byte = getchar()) != EOF && byte != '\n') {
+        if (password->len == sizeof password->bytes) return "The password is too long.";
+        password->bytes[password->len++] = (char)byte;
+    }
+    if (ferror(stdin)) return "The password cannot be read from standard input.";
+    if (password->len == 0) return "No password was given on standard input.";
+    return account_password_fault(kith_slice_of(password->bytes, password->len));
+}
+
+/* NULL; or what is wrong, for people. */
+static const char *fill(struct admin_run *run, const char *name)
+{
+    run->op.call.done = registered;
+    run->op.trusted = true;
+    run->op.role = USER_ADMIN;
+    (void)snprintf(run->op.device_name, sizeof run->op.device_name, "kithd admin create");
+    if (strlen(name) > KITH_NAME_BYTES_MAX) return "The name is too long.";
+    memcpy(run->op.name, name, strlen(name) + 1);
+    if (account_name_normalise(run->op.name) != KITH_OK)
+        return "A name is a letter and then letters, digits, dots, dashes or underscores.";
+    return read_password(&run->op.password);
 }
 
 int cmd_admin_create(const struct config *config, int argc, char **argv)
 {
     struct server *server;
     struct admin_run *run;
+    const char *fault;
     int code = 1;
 
-    if (argc != 1 || strlen(argv[0]) > KITH_NAME_BYTES_MAX) {
+    if (argc != 1) {
         fprintf(stderr, "kithd: admin create takes one NAME; the password comes from standard input\n");
         return 2;
     }
     server = calloc(1, sizeof *server);
     run = calloc(1, sizeof *run);
-    if (server == NULL || run == NULL || sodium_init() < 0 || !read_password(&run->op.password)) {
-        fprintf(stderr, "kithd: no password was given on standard input\n");
+    fault = server == NULL || run == NULL || sodium_init() < 0 ? "There is no memory." : fill(run, argv[0]);
+    if (fault != NULL) {
+        fprintf(stderr, "kithd: %s\n", fault);
         goto done;
     }
     server->config = config;
@@ -143,11 +165,6 @@ int cmd_admin_create(const struct config *config, int argc, char **argv)
         goto done;
     }
     run->op.call.loop = server->servings[0].loop;
-    run->op.call.done = registered;
-    run->op.trusted = true;
-    run->op.role = USER_ADMIN;
-    (void)snprintf(run->op.name, sizeof run->op.name, "%s", argv[0]);
-    (void)snprintf(run->op.device_name, sizeof run->op.device_name, "kithd admin create");
     if (make_account(server, run)) {
         printf("%s is an administrator now.\n", run->op.name);
         code = 0;

@@ -64,6 +64,54 @@ def test_one_is_made_beside_people_and_a_taken_name_is_refused(kithd: Kithd) -> 
     assert problem.value.code == "BAD_CREDENTIALS"
 
 
+@pytest.mark.parametrize("password", [
+    pytest.param("x" * 1024, id="of 1024 bytes"),
+    pytest.param("ä" * 512, id="of 1024 bytes in 512 characters"),
+    pytest.param("äöüßéèàñ", id="of 8 characters"),
+    pytest.param(b"without an end of line", id="without an end of line"),
+    pytest.param(b"the first line\nanother one\n", id="and another line"),
+])
+def test_a_password_at_its_limits_is_taken_whole(make_kithd: Callable[..., Kithd], tmp_path: Path,
+                                                 password: str | bytes) -> None:
+    done = create(tmp_path / "data", "ada", password)
+    assert done.returncode == 0, done.stderr
+    kithd = make_kithd("--registration", "closed", data=tmp_path / "data")
+    login(kithd, "ada", password if isinstance(password, str) else password.decode().split("\n")[0])
+
+
+@pytest.mark.parametrize("password, said", [
+    pytest.param(None, "No password", id="none"),
+    pytest.param("", "No password", id="an empty line"),
+    pytest.param("seven c", "The password is too short", id="of 7 characters"),
+    pytest.param("äöüßéèà", "The password is too short", id="of 7 characters in 14 bytes"),
+    pytest.param("x" * 1025, "The password is too long", id="of 1025 bytes"),
+    pytest.param(b"x" * 100_000, "The password is too long", id="without end"),
+    pytest.param(b"latin\xe4 one\n", "The password is not valid UTF-8", id="in Latin-1"),
+])
+def test_a_bad_password_is_refused_before_anything_is_made(tmp_path: Path, password: str | bytes | None,
+                                                           said: str) -> None:
+    refused(create(tmp_path / "data", "ada", password), 1, said)
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("name, said", [
+    pytest.param("a" * 65, "The name is too long", id="of 65 bytes"),
+    pytest.param("1ada", "A name is a letter", id="that begins with a digit"),
+    pytest.param("a", "A name is a letter", id="of one letter"),
+    pytest.param("", "A name is a letter", id="that is empty"),
+])
+def test_a_bad_name_is_refused_before_anything_is_made(tmp_path: Path, name: str, said: str) -> None:
+    refused(create(tmp_path / "data", name, PASSWORD), 1, said)
+    assert not (tmp_path / "data").exists()
+
+
+def test_without_a_name_or_with_two_it_is_wrong_use(tmp_path: Path) -> None:
+    refused(create(tmp_path / "data", "ada", PASSWORD, "eve"), 2, "one NAME")
+    done = subprocess.run([str(program("kithd")), "admin", "create", "--data", str(tmp_path / "data")], timeout=60,
+                          input=b"", capture_output=True, check=False)
+    assert done.returncode == 2 and b"one NAME" in done.stderr
+
+
 def test_a_running_server_keeps_its_folder(kithd: Kithd) -> None:
     refused(create(kithd.data, "ada", PASSWORD), 1, f"another kithd is using the data folder {kithd.data}")
     kithd.rest("GET", "/readyz")
