@@ -22,10 +22,13 @@ int cmd_config_check(const struct config *config, int argc, char **argv)
 int cmd_config_show(const struct config *config, int argc, char **argv)
 {
     struct kith_buf out;
-    bool with_origin = argc > 0 && strcmp(argv[0], "--origin") == 0;
 
+    if (argc > 1 || (argc == 1 && strcmp(argv[0], "--origin") != 0)) {
+        fprintf(stderr, "kithd: config show takes --origin, and no other argument '%s'\n", argv[argc - 1]);
+        return 2;
+    }
     kith_buf_init(&out, 64 * 1024);
-    return print_and_free(&out, config_print(config, with_origin, &out));
+    return print_and_free(&out, config_print(config, argc == 1, &out));
 }
 
 int cmd_config_defaults(const struct config *config, int argc, char **argv)

@@ -6,11 +6,8 @@
 
 static int cmd_serve(const struct config *config, int argc, char **argv)
 {
+    (void)argc;
     (void)argv;
-    if (argc > 0) {
-        fprintf(stderr, "kithd: serve takes no argument '%s'; see kithd help\n", argv[0]);
-        return 2;
-    }
     return server_run(config);
 }
 
@@ -28,19 +25,20 @@ static int cmd_help(const struct config *config, int argc, char **argv);
 static const struct command {
     const char *noun, *verb; /* verb NULL: a command of one word */
     const char *own_flag;
+    bool takes_words;
     int (*run)(const struct config *config, int argc, char **argv);
     const char *help;
 } commands[] = {
-    {"serve", NULL, NULL, cmd_serve, "start the server (also without any command)"},
-    {"config", "check", NULL, cmd_config_check, "check the configuration and say what is wrong"},
-    {"config", "show", "--origin", cmd_config_show,
+    {"serve", NULL, NULL, false, cmd_serve, "start the server (also without any command)"},
+    {"config", "check", NULL, false, cmd_config_check, "check the configuration and say what is wrong"},
+    {"config", "show", "--origin", true, cmd_config_show,
      "print the configuration in force; --origin: and where each value comes from"},
-    {"config", "defaults", NULL, cmd_config_defaults, "print a commented file of all defaults"},
-    {"log", "verify", NULL, cmd_log_verify, "read the whole command log and check every record"},
-    {"log", "replay", "--from", cmd_log_replay, "print the log's commands as JSON lines; --from POSITION"},
-    {"admin", "create", NULL, cmd_admin_create, "make an administrator; NAME, password from standard input"},
-    {"version", NULL, NULL, cmd_version, "print the version"},
-    {"help", NULL, NULL, cmd_help, "print this"},
+    {"config", "defaults", NULL, false, cmd_config_defaults, "print a commented file of all defaults"},
+    {"log", "verify", NULL, false, cmd_log_verify, "read the whole command log and check every record"},
+    {"log", "replay", "--from", true, cmd_log_replay, "print the log's commands as JSON lines; --from POSITION"},
+    {"admin", "create", NULL, true, cmd_admin_create, "make an administrator; NAME, password from standard input"},
+    {"version", NULL, NULL, false, cmd_version, "print the version"},
+    {"help", NULL, NULL, false, cmd_help, "print this"},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
@@ -70,6 +68,12 @@ static const struct command *command_find(int argc, char **argv, int *words)
     return NULL;
 }
 
+static void refuse_word(const struct command *command, const char *word)
+{
+    fprintf(stderr, "kithd: %s%s%s takes no argument '%s'; see kithd help\n", command->noun,
+            command->verb == NULL ? "" : " ", command->verb == NULL ? "" : command->verb, word);
+}
+
 int command_run(int argc, char **argv)
 {
     struct config config;
@@ -94,7 +98,10 @@ int command_run(int argc, char **argv)
         if (config_load(&config, &argc, argv + words, command->own_flag, &message) != KITH_OK) {
             fprintf(stderr, "kithd: %.*s\n", (int)kith_buf_len(&message), (const char *)kith_buf_peek(&message).ptr);
         } else {
-            code = command->run(&config, argc, argv + words);
+            if (argc > 0 && !command->takes_words)
+                refuse_word(command, argv[words]);
+            else
+                code = command->run(&config, argc, argv + words);
             config_free(&config);
         }
     }

@@ -6,6 +6,8 @@ import sqlite3
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from kithd import Kithd, program
 
 
@@ -43,6 +45,14 @@ def test_an_unknown_key_is_named_with_its_line_and_the_nearest(tmp_path: Path) -
         assert part in refused.stderr, refused.stderr
     by_flag = run("--registraton", "open", cwd=tmp_path)
     assert by_flag.returncode != 0 and "registration" in by_flag.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "config check", "config show", "config show --origin", "config defaults",
+                                     "log verify", "version", "help"])
+def test_a_word_too_many_is_wrong_use(command: str, tmp_path: Path) -> None:
+    refused = run(*command.split(), "kith.yaml", cwd=tmp_path)
+    assert (refused.returncode, refused.stdout) == (2, "") and "'kith.yaml'" in refused.stderr, refused
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_second_server_on_the_same_folder_is_refused(kithd: Kithd, tmp_path: Path) -> None:
