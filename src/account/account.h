@@ -61,7 +61,6 @@ void accounts_watch(struct accounts *accounts, struct account_watcher *watcher);
 enum account_registration { REGISTRATION_INVITE, REGISTRATION_OPEN, REGISTRATION_CLOSED };
 /** "invite", "open", "closed". */
 KITH_MUST_USE kith_err account_registration_parse(struct kith_slice text, enum account_registration *out);
-const char *account_registration_name(enum account_registration mode);
 
 #define ACCOUNT_ACCESS_MS       (3600ull * 1000)           /* an access token lives an hour                        */
 #define ACCOUNT_REFRESH_MS      (60ull * 24 * 3600 * 1000) /* a refresh token 60 days from its making              */

@@ -118,7 +118,7 @@ void revocation_tell(struct account_call *call, account_next next);
 
 /* ------------------------------------------------------------------------------------------------ tables */
 
-/** KITH_E_NOTFOUND also when the account was deleted or suspended. */
+/** KITH_E_NOTFOUND also when the account was deleted. */
 KITH_MUST_USE kith_err account_user_get(struct directory_tx *tx, struct user_id user, struct user_record *out);
 /** Makes a session for the device: writes the row, fills the tokens. `token`: the refresh token's bytes. */
 KITH_MUST_USE kith_err account_session_put(struct account_call *call, struct directory_tx *tx, struct user_id user,

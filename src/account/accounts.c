@@ -19,11 +19,6 @@ kith_err account_registration_parse(struct kith_slice text, enum account_registr
     return KITH_E_MALFORMED;
 }
 
-const char *account_registration_name(enum account_registration mode)
-{
-    return registration_names[mode];
-}
-
 static void limiters_init(struct accounts *accounts)
 {
     struct {

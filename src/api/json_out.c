@@ -53,11 +53,6 @@ void json_out_text(struct json_out *out, struct kith_slice text)
     if (out->err == KITH_OK) out->err = json_put_string(&out->buf, text);
 }
 
-void json_out_str(struct json_out *out, const char *text)
-{
-    json_out_text(out, kith_slice_str(text));
-}
-
 void json_out_id(struct json_out *out, struct kith_uuid id)
 {
     separate(out);

@@ -24,7 +24,6 @@ void json_out_close(struct json_out *out, char bracket);
 void json_out_key(struct json_out *out, const char *name);
 /** Valid UTF-8. */
 void json_out_text(struct json_out *out, struct kith_slice text);
-void json_out_str(struct json_out *out, const char *text);
 void json_out_id(struct json_out *out, struct kith_uuid id);
 void json_out_time(struct json_out *out, uint64_t ms);
 void json_out_u64(struct json_out *out, uint64_t number);

@@ -21,7 +21,7 @@ struct reader {
     struct row_chat chat;
     struct row_member member;
     struct row_device device;
-    bool has_member, has_device;
+    bool has_device;
     struct kith_slice rest;   /* of scan.rows, not looked at yet */
     uint64_t head;            /* pull: the stream's when the page was read: nothing else is stored up to there */
     uint64_t seq_last;        /* pull: of the last row that was looked at */

@@ -26,11 +26,6 @@ bool http_exchange_is_secure(const struct http_exchange *exchange)
     return peer_of(exchange).is_secure;
 }
 
-struct loop *http_exchange_loop(const struct http_exchange *exchange)
-{
-    return http_conn_of(exchange)->server->net->loop;
-}
-
 void http_exchange_on_abort(struct http_exchange *exchange, void (*aborted)(void *arg), void *arg)
 {
     assert(exchange->is_open);

@@ -67,7 +67,6 @@ const struct http1_request *http_exchange_request(const struct http_exchange *ex
 /** The peer's address, after trusted proxies; whether it came by TLS (or a trusted proxy says so). */
 void http_exchange_peer(const struct http_exchange *exchange, char out[static 64]);
 bool http_exchange_is_secure(const struct http_exchange *exchange);
-struct loop *http_exchange_loop(const struct http_exchange *exchange);
 /**
  * NULL, or runs when the peer goes away before the answer: then the exchange is gone, do not answer it. Without one the
  * exchange stays until it is answered, to nobody. A peer that only closed its sending half still gets its answer.

@@ -10,7 +10,7 @@
 #define DIRECTORY_HASH_BYTES              32
 #define DIRECTORY_PASSWORD_HASH_BYTES_MAX 128
 
-enum user_status { USER_ACTIVE = 1, USER_SUSPENDED = 2, USER_DELETED = 3 };
+enum user_status { USER_ACTIVE = 1, USER_DELETED = 3 }; /* stored; 2 was never used */
 enum user_role { USER_MEMBER = 0, USER_ADMIN = 1 };
 
 struct user_record {
