@@ -6,16 +6,15 @@
 #define DIGITS_MAX 20 /* of a u64 in decimal */
 
 /**
- * A number as text in base 10 or 16; lies in `room`. In place of printf, which would cost more than the rest of a
- * frame.
+ * A number as decimal text; lies in `room`. In place of printf, which would cost more than the rest of a frame.
  */
-static inline struct kith_slice digits_of(uint64_t value, unsigned base, char room[static DIGITS_MAX])
+static inline struct kith_slice digits_of(uint64_t value, char room[static DIGITS_MAX])
 {
     char *at = room + DIGITS_MAX;
 
     do {
-        *--at = "0123456789abcdef"[value % base];
-        value /= base;
+        *--at = (char)('0' + value % 10);
+        value /= 10;
     } while (value > 0);
     return kith_slice_of(at, (size_t)(room + DIGITS_MAX - at));
 }

@@ -29,7 +29,7 @@ void http1_response_begin(struct http1_writer *writer, struct kith_buf *buf, uns
     *writer = (struct http1_writer){
         .buf = buf, .at = kith_buf_len(buf), .without_body = status < 200 || status == 204 || status == 304};
     put_text(writer, "HTTP/1.1 ");
-    put_bytes(writer, digits_of(status, 10, room));
+    put_bytes(writer, digits_of(status, room));
     put_text(writer, " ");
     put_text(writer, http1_status_reason(status));
     put_text(writer, "\r\n");
@@ -72,7 +72,7 @@ void http1_put_u64(struct http1_writer *writer, const char *name, uint64_t value
 {
     char room[DIGITS_MAX];
 
-    http1_put(writer, name, digits_of(value, 10, room));
+    http1_put(writer, name, digits_of(value, room));
 }
 
 kith_err http1_end_head(struct http1_writer *writer, uint64_t body_len)
@@ -95,31 +95,6 @@ kith_err http1_end_bare(struct http1_writer *writer)
 {
     put_text(writer, "\r\n");
     return finish(writer);
-}
-
-kith_err http1_end_chunked(struct http1_writer *writer)
-{
-    assert(!writer->without_body);
-    http1_put_str(writer, "Transfer-Encoding", "chunked");
-    return http1_end_bare(writer);
-}
-
-kith_err http1_chunk(struct kith_buf *buf, struct kith_slice bytes)
-{
-    struct http1_writer writer = {.buf = buf, .at = kith_buf_len(buf)};
-    char room[DIGITS_MAX];
-
-    assert(bytes.len > 0); /* an empty chunk is the last one */
-    put_bytes(&writer, digits_of(bytes.len, 16, room));
-    put_text(&writer, "\r\n");
-    put_bytes(&writer, bytes);
-    put_text(&writer, "\r\n");
-    return finish(&writer);
-}
-
-kith_err http1_chunk_last(struct kith_buf *buf)
-{
-    return kith_buf_append_str(buf, "0\r\n\r\n");
 }
 
 kith_err http1_continue(struct kith_buf *buf)

@@ -11,7 +11,7 @@
  *
  * No header can be injected: a name that is no token, or a value with a control character (CR, LF, NUL, ...; a tab is
  * fine), makes the end return KITH_E_MALFORMED. Content-Length and Transfer-Encoding are the ends' to write.
- * Source: RFC 9112, 3, 4, 6.3, 7.1; RFC 9110, 5.5, 8.6.
+ * Source: RFC 9112, 3, 4, 6.3; RFC 9110, 5.5, 8.6.
  */
 struct http1_writer {
     struct kith_buf *buf;
@@ -36,11 +36,6 @@ KITH_MUST_USE kith_err http1_end(struct http1_writer *writer, struct kith_slice 
 KITH_MUST_USE kith_err http1_end_head(struct http1_writer *writer, uint64_t body_len);
 /** Ends the head of a message without any length: an upgrade, a GET. */
 KITH_MUST_USE kith_err http1_end_bare(struct http1_writer *writer);
-
-/** Ends the head, with Transfer-Encoding: chunked; then http1_chunk() for each non-empty piece, then _last(). */
-KITH_MUST_USE kith_err http1_end_chunked(struct http1_writer *writer);
-KITH_MUST_USE kith_err http1_chunk(struct kith_buf *buf, struct kith_slice bytes);
-KITH_MUST_USE kith_err http1_chunk_last(struct kith_buf *buf);
 
 /** "HTTP/1.1 100 Continue" and the blank line. */
 KITH_MUST_USE kith_err http1_continue(struct kith_buf *buf);

@@ -126,7 +126,7 @@ void stomp_put_u64(struct stomp_writer *writer, const char *name, uint64_t value
 {
     char room[DIGITS_MAX];
 
-    stomp_put(writer, name, digits_of(value, 10, room));
+    stomp_put(writer, name, digits_of(value, room));
 }
 
 /* The first error, with what was written so far cut off again. */
@@ -145,7 +145,7 @@ static kith_err end(struct stomp_writer *writer, size_t body_len, const uint8_t 
     size_t len = 1;
 
     assert(has_body || body_len == 0);
-    if (has_body) stomp_put(writer, "content-length", digits_of(body_len, 10, room));
+    if (has_body) stomp_put(writer, "content-length", digits_of(body_len, room));
     if (with_body) len += body_len + 1;
     out = reserve(writer, len);
     if (out != NULL) {

@@ -46,7 +46,7 @@ static void test_http1_writer__writes_responses(void **state)
     kith_buf_deinit(&out);
 }
 
-static void test_http1_writer__writes_requests_and_chunks(void **state)
+static void test_http1_writer__writes_requests(void **state)
 {
     struct http1_writer w;
     struct kith_buf out;
@@ -56,12 +56,6 @@ static void test_http1_writer__writes_requests_and_chunks(void **state)
     http1_request_begin(&w, &out, HTTP1_GET, kith_slice_str("/a?b"), kith_slice_str("h:1"));
     assert_int_equal(http1_end_bare(&w), KITH_OK);
     assert_text(&out, "GET /a?b HTTP/1.1\r\nHost: h:1\r\n\r\n");
-    http1_request_begin(&w, &out, HTTP1_POST, kith_slice_str("/"), kith_slice_str("h"));
-    assert_int_equal(http1_end_chunked(&w), KITH_OK);
-    assert_int_equal(http1_chunk(&out, kith_slice_str("0123456789abcdef!")), KITH_OK);
-    assert_int_equal(http1_chunk_last(&out), KITH_OK);
-    assert_text(&out,
-                "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n11\r\n0123456789abcdef!\r\n0\r\n\r\n");
     kith_buf_deinit(&out);
 }
 
@@ -135,10 +129,7 @@ static void test_http1_writer__what_it_writes_the_reader_reads(void **state)
     kith_buf_init(&out, MAX);
     http1_request_begin(&w, &out, HTTP1_PATCH, kith_slice_str("/x"), kith_slice_str("[::1]:80"));
     http1_put_str(&w, "X", "  y\t");
-    assert_int_equal(http1_end_chunked(&w), KITH_OK);
-    assert_int_equal(http1_chunk(&out, kith_slice_str("hello ")), KITH_OK);
-    assert_int_equal(http1_chunk(&out, kith_slice_str("world")), KITH_OK);
-    assert_int_equal(http1_chunk_last(&out), KITH_OK);
+    assert_int_equal(http1_end(&w, kith_slice_str("hello world")), KITH_OK);
     http1_reader_init_server(&reader, MAX);
     rest = kith_buf_peek(&out);
     do {
@@ -159,7 +150,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_http1_writer__writes_responses),
-        cmocka_unit_test(test_http1_writer__writes_requests_and_chunks),
+        cmocka_unit_test(test_http1_writer__writes_requests),
         cmocka_unit_test(test_http1_writer__lets_no_header_be_injected),
         cmocka_unit_test(test_http1_writer__cuts_a_message_off_that_does_not_fit),
         cmocka_unit_test(test_http1_writer__what_it_writes_the_reader_reads),
