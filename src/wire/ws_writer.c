@@ -5,7 +5,6 @@
 #include "wire/utf8.h"
 
 #define CLOSE_REASON_BYTES_MAX (WS_CONTROL_BYTES_MAX - 2)
-#define MESSAGE_HEAD_GUESS     4 /* 126..65,535 bytes of payload, unmasked: what a chat message nearly always is */
 
 kith_err ws_write_frame(struct kith_buf *out, enum ws_opcode opcode, bool fin, struct kith_slice payload,
                         const uint8_t *mask)
@@ -44,55 +43,4 @@ kith_err ws_write_close(struct kith_buf *out, unsigned code, struct kith_slice r
     kith_put_u16_be(payload, (uint16_t)code);
     if (len > 0) memcpy(payload + 2, reason.ptr, len);
     return ws_write(out, WS_CLOSE, kith_slice_of(payload, 2 + len), mask);
-}
-
-size_t ws_write_head(uint8_t out[static WS_HEAD_BYTES_MAX], enum ws_opcode opcode, uint64_t payload_len)
-{
-    struct ws_head head = {.payload_len = payload_len, .opcode = opcode, .fin = true};
-
-    return ws_head_encode(&head, out);
-}
-
-kith_err ws_message_begin(struct kith_buf *out, struct ws_message *message)
-{
-    uint8_t *at = NULL;
-    kith_err err;
-
-    message->at = kith_buf_len(out);
-    err = kith_buf_reserve(out, MESSAGE_HEAD_GUESS, &at);
-    if (err == KITH_OK) kith_buf_commit(out, MESSAGE_HEAD_GUESS);
-    return err;
-}
-
-void ws_message_cancel(struct kith_buf *out, struct ws_message message)
-{
-    assert(kith_buf_len(out) >= message.at);
-    out->tail = out->head + message.at;
-}
-
-kith_err ws_message_end(struct kith_buf *out, struct ws_message message, enum ws_opcode opcode, const uint8_t *mask)
-{
-    struct ws_head head = {.opcode = opcode, .fin = true, .masked = mask != NULL};
-    uint8_t raw[WS_HEAD_BYTES_MAX];
-    size_t head_len, payload_len;
-    uint8_t *at = NULL;
-    kith_err err;
-
-    assert(kith_buf_len(out) >= message.at + MESSAGE_HEAD_GUESS);
-    head.payload_len = payload_len = kith_buf_len(out) - message.at - MESSAGE_HEAD_GUESS;
-    if (mask != NULL) memcpy(head.mask, mask, sizeof head.mask);
-    head_len = ws_head_encode(&head, raw);
-    if (head_len > MESSAGE_HEAD_GUESS) {
-        err = kith_buf_reserve(out, head_len - MESSAGE_HEAD_GUESS, &at);
-        if (err != KITH_OK) {
-            ws_message_cancel(out, message);
-            return err;
-        }
-    }
-    at = out->ptr + out->head + message.at;
-    if (head_len != MESSAGE_HEAD_GUESS) memmove(at + head_len, at + MESSAGE_HEAD_GUESS, payload_len);
-    memcpy(at, raw, head_len);
-    if (mask != NULL) ws_mask(at + head_len, payload_len, mask, 0);
-    out->tail = out->head + message.at + head_len + payload_len;
-    return KITH_OK;
 }

@@ -30,26 +30,6 @@ KITH_MUST_USE kith_err ws_write_close(struct kith_buf *out, unsigned code, struc
                                       const uint8_t *mask);
 
 /**
- * Only the header of an unmasked, final, uncompressed frame: for a payload that many connections share and that is
- * written from where it lies. Returns its size.
- */
-size_t ws_write_head(uint8_t out[static WS_HEAD_BYTES_MAX], enum ws_opcode opcode, uint64_t payload_len);
-
-/*
- * A message composed in place: begin, append the payload to the buffer with anything, end. Saves the copy of
- * ws_write(). Between the two nothing may be consumed from the buffer, and only one message may be open.
- */
-struct ws_message {
-    size_t at; /* length of the buffer at the beginning */
-};
-KITH_MUST_USE kith_err ws_message_begin(struct kith_buf *out, struct ws_message *message);
-/** On error the message is cut off again, the buffer is as before ws_message_begin(). */
-KITH_MUST_USE kith_err ws_message_end(struct kith_buf *out, struct ws_message message, enum ws_opcode opcode,
-                                      const uint8_t *mask);
-/** Cuts an unfinished message off. */
-void ws_message_cancel(struct kith_buf *out, struct ws_message message);
-
-/**
  * A compressor that the connections of one thread take turns with, a message each, so that none of them holds a window
  * (we never take a context over, whatever was agreed). Memory: up to 180 KiB for each window size in use.
  */

@@ -15,7 +15,6 @@ static void put(struct kith_buf *out, struct kith_buf *log, uint8_t how, struct 
 {
     bool is_text = (how & 1) != 0 && utf8_is_valid(payload);
     enum ws_opcode opcode = is_text ? WS_TEXT : WS_BINARY;
-    struct ws_message message;
 
     if ((how & 0x0e) == 0 && payload.len <= WS_CONTROL_BYTES_MAX) {
         ws_drive_must(ws_write(out, WS_PING, payload, mask));
@@ -23,10 +22,6 @@ static void put(struct kith_buf *out, struct kith_buf *log, uint8_t how, struct 
     } else {
         if ((how & 0x0e) == 2) {
             ws_drive_must(ws_write(out, opcode, payload, mask));
-        } else if ((how & 0x0e) == 4) {
-            ws_drive_must(ws_message_begin(out, &message));
-            ws_drive_must(kith_buf_append(out, payload));
-            ws_drive_must(ws_message_end(out, message, opcode, mask));
         } else if ((how & 0x0e) == 6) {
             size_t half = payload.len / 2;
             ws_drive_must(ws_write_frame(out, opcode, false, kith_slice_of(payload.ptr, half), mask));

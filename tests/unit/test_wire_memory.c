@@ -125,24 +125,18 @@ static void test_wire_memory__reading_a_request_survives_every_failure(void **st
 static kith_err encode_work(void)
 {
     struct stomp_writer writer;
-    struct ws_message message;
-    struct kith_buf out;
+    struct kith_buf frame, out;
     kith_err err;
 
+    kith_buf_init(&frame, 10000);
     kith_buf_init(&out, 10000);
-    err = ws_message_begin(&out, &message);
-    if (err == KITH_OK) {
-        stomp_begin(&writer, &out, STOMP_SEND);
-        for (int i = 0; i < 20; i++)
-            stomp_put_str(&writer, "a-name", "and a value: long enough to make the buffer grow");
-        err = stomp_end(&writer, kith_slice_str("body"));
-        if (err == KITH_OK) {
-            err = ws_message_end(&out, message, WS_TEXT, (const uint8_t *)"mask");
-        } else {
-            ws_message_cancel(&out, message);
-        }
-    }
+    stomp_begin(&writer, &frame, STOMP_SEND);
+    for (int i = 0; i < 20; i++) stomp_put_str(&writer, "a-name", "and a value: long enough to make the buffer grow");
+    err = stomp_end(&writer, kith_slice_str("body"));
+    if (err != KITH_OK && kith_buf_len(&frame) > 0) err = KITH_E_IO;
+    if (err == KITH_OK) err = ws_write(&out, WS_TEXT, kith_buf_peek(&frame), (const uint8_t *)"mask");
     if (err != KITH_OK && kith_buf_len(&out) > 0) err = KITH_E_IO;
+    kith_buf_deinit(&frame);
     kith_buf_deinit(&out);
     return err;
 }

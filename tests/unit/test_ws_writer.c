@@ -69,70 +69,9 @@ static void test_ws_writer__writes_close_frames(void **state)
     kith_buf_deinit(&out);
 }
 
-static void test_ws_writer__writes_only_the_head_for_a_shared_payload(void **state)
-{
-    uint8_t raw[WS_HEAD_BYTES_MAX];
-
-    (void)state;
-    assert_int_equal(ws_write_head(raw, WS_BINARY, 600), 4);
-    assert_memory_equal(raw, "\x82\x7e\x02\x58", 4);
-    assert_int_equal(ws_write_head(raw, WS_TEXT, 3), 2);
-    assert_memory_equal(raw, "\x81\x03", 2);
-}
-
-static void test_ws_writer__composes_in_place_what_write_copies(void **state)
-{
-    static const size_t lens[] = {0, 1, 125, 126, 127, 65535, 65536, 100000};
-    struct kith_buf composed, copied;
-    uint8_t *payload = malloc(100000);
-
-    (void)state;
-    assert_non_null(payload);
-    for (size_t i = 0; i < 100000; i++) payload[i] = (uint8_t)(i >> 3);
-    kith_buf_init(&composed, MAX);
-    kith_buf_init(&copied, MAX);
-    for (size_t i = 0; i < sizeof lens / sizeof lens[0] * 2; i++) {
-        const uint8_t *key = (i & 1) != 0 ? mask : NULL;
-        struct kith_slice body = kith_slice_of(payload, lens[i / 2]);
-        struct ws_message message;
-
-        kith_buf_reset(&composed);
-        kith_buf_reset(&copied);
-        /* behind other bytes, of which some were read */
-        assert_int_equal(kith_buf_append_str(&composed, "before"), KITH_OK);
-        assert_int_equal(kith_buf_append_str(&copied, "before"), KITH_OK);
-        kith_buf_consume(&composed, 3);
-        kith_buf_consume(&copied, 3);
-        assert_int_equal(ws_message_begin(&composed, &message), KITH_OK);
-        assert_int_equal(kith_buf_append(&composed, body), KITH_OK);
-        assert_int_equal(ws_message_end(&composed, message, WS_BINARY, key), KITH_OK);
-        assert_int_equal(ws_write(&copied, WS_BINARY, body, key), KITH_OK);
-        assert_true(kith_slice_eq(kith_buf_peek(&composed), kith_buf_peek(&copied)));
-    }
-    kith_buf_deinit(&composed);
-    kith_buf_deinit(&copied);
-    free(payload);
-}
-
-static void test_ws_writer__cuts_an_unfinished_message_off(void **state)
-{
-    struct kith_buf out;
-    struct ws_message message;
-
-    (void)state;
-    kith_buf_init(&out, MAX);
-    assert_int_equal(kith_buf_append_str(&out, "before"), KITH_OK);
-    assert_int_equal(ws_message_begin(&out, &message), KITH_OK);
-    assert_int_equal(kith_buf_append_str(&out, "half"), KITH_OK);
-    ws_message_cancel(&out, message);
-    assert_bytes(&out, "before", 6);
-    kith_buf_deinit(&out);
-}
-
 static void test_ws_writer__fills_a_buffer_to_its_maximum_and_leaves_it_alone_past_it(void **state)
 {
     struct kith_buf out;
-    struct ws_message message;
 
     (void)state;
     kith_buf_init(&out, 7);
@@ -141,13 +80,11 @@ static void test_ws_writer__fills_a_buffer_to_its_maximum_and_leaves_it_alone_pa
     assert_int_equal(ws_write(&out, WS_TEXT, kith_slice_str("Hello"), NULL), KITH_OK);
     assert_int_equal(ws_write(&out, WS_PING, (struct kith_slice){0}, NULL), KITH_E_TOOBIG);
     assert_bytes(&out, "\x81\x05Hello", 7);
-    assert_int_equal(ws_message_begin(&out, &message), KITH_E_TOOBIG);
     kith_buf_reset(&out);
     /* the head with its mask is what does not fit */
-    assert_int_equal(ws_message_begin(&out, &message), KITH_OK);
-    assert_int_equal(kith_buf_append_str(&out, "Hi!"), KITH_OK);
-    assert_int_equal(ws_message_end(&out, message, WS_TEXT, mask), KITH_E_TOOBIG);
+    assert_int_equal(ws_write(&out, WS_TEXT, kith_slice_str("Hi"), mask), KITH_E_TOOBIG);
     assert_int_equal(kith_buf_len(&out), 0);
+    assert_int_equal(ws_write(&out, WS_TEXT, kith_slice_str("H"), mask), KITH_OK);
     kith_buf_deinit(&out);
 }
 
@@ -175,9 +112,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ws_writer__writes_the_examples_of_rfc_6455_5_7),
         cmocka_unit_test(test_ws_writer__writes_close_frames),
-        cmocka_unit_test(test_ws_writer__writes_only_the_head_for_a_shared_payload),
-        cmocka_unit_test(test_ws_writer__composes_in_place_what_write_copies),
-        cmocka_unit_test(test_ws_writer__cuts_an_unfinished_message_off),
         cmocka_unit_test(test_ws_writer__fills_a_buffer_to_its_maximum_and_leaves_it_alone_past_it),
         cmocka_unit_test(test_ws_writer__what_it_writes_the_reader_reads),
     };
