@@ -166,14 +166,6 @@ void gateway_drop_device(struct gateway *gateway, struct user_id user, struct de
     }
 }
 
-void gateway_drop_user(struct gateway *gateway, struct user_id user, enum kith_code code)
-{
-    struct session *s;
-
-    gateway->revocations++;
-    while ((s = users_first(gateway, user)) != NULL) session_fail(s, code, NULL, (struct kith_slice){0});
-}
-
 void gateway_receipts_changed(struct gateway *gateway, struct user_id user, bool receipts_on)
 {
     for (struct session *s = users_first(gateway, user); s != NULL; s = s->peer_next) s->receipts_off = !receipts_on;

@@ -88,9 +88,8 @@ void gateway_session_attach(struct conn_user *user, struct conn *conn);
 /** The upgrade came to nothing. */
 void gateway_session_abandon(struct conn_user *user);
 
-/** Ends a device's, or all of a person's, connections of this loop: ERROR with `code`, close. Nothing is sent after. */
+/** Ends a device's connections of this loop: ERROR with `code`, close. Nothing is sent after. */
 void gateway_drop_device(struct gateway *gateway, struct user_id user, struct device_id device, enum kith_code code);
-void gateway_drop_user(struct gateway *gateway, struct user_id user, enum kith_code code);
 /** For accounts_watch(), one of each gateway: revoked devices lose their connections (I-A2); receipts are switched. */
 struct account_watcher *gateway_watcher(struct gateway *gateway);
 /** A person's read receipts were switched: the watcher says so. Also found out by itself within GATEWAY_HEADS_MS. */

@@ -138,7 +138,7 @@ static void test_gateway_session__i_a2_a_revoked_device_is_closed(void **state)
     (void)fx_say(&fx, 1, 2, 2, "after");
     fx_expect_nothing(gone);
     fx_expect_seq(stays, 1, 2);
-    gateway_drop_user(fx.gateways[0], USER(1), CODE_UNAUTHORIZED);
+    watcher->revoked(watcher, USER(1), DEVICE(3));
     fx_expect_error(stays, "UNAUTHORIZED", 1008);
     fx_close(&fx);
 }
