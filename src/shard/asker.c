@@ -150,7 +150,7 @@ static kith_err append(struct asker *asker, const struct cmd *from, uint64_t req
 
     cmd.time_ms = loop_wall_ms(asker->config.loop);
     cmd.origin = (struct cmd_origin){
-        .boot = asker->boot, .session = request != 0, .request = request, .loop = asker->config.loop_index};
+        .boot = asker->boot, .session = 1, .request = request, .loop = asker->config.loop_index};
     bytes = cmd_size(&cmd);
     if (bytes > LOG_BODY_BYTES_MAX) return KITH_E_TOOBIG;
     entry = log_entry_new(cmd_shard(cmd.stream), LOG_COMMAND, (uint32_t)bytes);
@@ -197,12 +197,6 @@ void asker_ask(struct asker *asker, const struct cmd *cmd, struct ask *ask)
         return;
     }
     deadline_arm(asker);
-}
-
-void asker_tell(struct asker *asker, const struct cmd *cmd)
-{
-    /* Nobody waits: what is lost here is told again by whoever needs it (cursors move on, facts stay in their outbox). */
-    (void)append(asker, cmd, 0);
 }
 
 void asker_cancel(struct asker *asker, struct ask *ask)

@@ -44,8 +44,6 @@ struct shard_listener *asker_listener(struct asker *asker);
 
 /** Sends a copy of *cmd, with time and origin filled in, and waits. */
 void asker_ask(struct asker *asker, const struct cmd *cmd, struct ask *ask);
-/** The same, but nobody waits: cursors, facts. */
-void asker_tell(struct asker *asker, const struct cmd *cmd);
 /** Forget an ask whose caller goes away: `done` will not run. */
 void asker_cancel(struct asker *asker, struct ask *ask);
 

@@ -236,6 +236,20 @@ struct chat_answer fx_ask(struct fx *fx, const struct cmd *cmd)
     return asked.ask.answer;
 }
 
+static void told(struct ask *ask)
+{
+    free(ask);
+}
+
+void fx_tell(struct fx *fx, const struct cmd *cmd)
+{
+    struct ask *ask = calloc(1, sizeof *ask);
+
+    assert_non_null(ask);
+    ask->done = told;
+    asker_ask(fx->askers[0], cmd, ask);
+}
+
 static void create(struct fx *fx, uint32_t chat, const uint32_t *users, uint32_t count, uint32_t flags)
 {
     uint8_t *members = calloc(count, CMD_MEMBER_BYTES);

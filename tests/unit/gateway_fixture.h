@@ -102,6 +102,8 @@ void fx_run(struct fx *fx, uint64_t ms);
 
 /** A command through the log, as REST would. */
 struct chat_answer fx_ask(struct fx *fx, const struct cmd *cmd);
+/** The same, but nobody waits for it. */
+void fx_tell(struct fx *fx, const struct cmd *cmd);
 /** Between users a and b; a < b, a makes it. */
 void fx_direct(struct fx *fx, uint32_t chat, uint32_t a, uint32_t b, bool encrypted);
 /** User 1 owns it, users 2..members are in it. */

@@ -268,7 +268,7 @@ static void test_gateway_events__receipts_of_a_large_group_come_bit_by_bit(void 
     for (uint32_t user = 2; user <= 200; user++) {
         struct cmd cmd = {
             .verb = CMD_CURSOR, .stream = CHAT(1).id, .actor = USER(user), .device = DEVICE(user), .seq = 1};
-        asker_tell(fx.askers[0], &cmd);
+        fx_tell(&fx, &cmd);
     }
     fx_run(&fx, 90);
     first_burst = ann->frame_count;

@@ -89,7 +89,7 @@ static void test_gateway_member__i_c4_a_removal_overtakes_a_stream_that_is_behin
         fx_send(bob, "SUBSCRIBE\nid:in\ndestination:/inbox\nack:client\n\n");
         fx_run(&fx, seed % 7);
         for (unsigned i = 0; i < 5; i++) fx_send_message(ann, 1, fx_msg_id(&fx), NULL, "before");
-        asker_tell(fx.askers[0], &cmd);
+        fx_tell(&fx, &cmd);
         for (unsigned i = 0; i < 5; i++) fx_send_message(ann, 1, fx_msg_id(&fx), NULL, "after");
         fx_run(&fx, 300);
         for (size_t i = 1; i < bob->frame_count; i++) {
