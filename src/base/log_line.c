@@ -109,8 +109,6 @@ static void put_value(struct line *line, const struct log_field *field)
     switch (field->kind) {
     case LOG_LINE_TEXT: put_text(line, field->as.text); return;
     case LOG_LINE_UINT: (void)snprintf(text, sizeof text, "%" PRIu64, field->as.number); break;
-    case LOG_LINE_INT: (void)snprintf(text, sizeof text, "%" PRId64, field->as.signed_number); break;
-    case LOG_LINE_BOOL: (void)snprintf(text, sizeof text, field->as.truth ? "true" : "false"); break;
     case LOG_LINE_ID:
         kith_uuid_format(field->as.id, text);
         put_text(line, kith_slice_str(text));

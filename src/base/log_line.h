@@ -34,7 +34,7 @@ struct log_line_sink {
     void (*write)(const struct log_line_sink *sink, struct kith_slice line); /* with its line end */
 };
 
-enum log_line_kind { LOG_LINE_END, LOG_LINE_TEXT, LOG_LINE_UINT, LOG_LINE_INT, LOG_LINE_BOOL, LOG_LINE_ID };
+enum log_line_kind { LOG_LINE_END, LOG_LINE_TEXT, LOG_LINE_UINT, LOG_LINE_ID };
 
 struct log_field {
     const char *key;
@@ -42,8 +42,6 @@ struct log_field {
     union {
         struct kith_slice text;
         uint64_t number;
-        int64_t signed_number;
-        bool truth;
         struct kith_uuid id;
     } as;
 };
@@ -76,24 +74,9 @@ static inline struct log_field log_event(const char *event)
     return log_str("event", event);
 }
 
-static inline struct log_field log_err(kith_err err)
-{
-    return log_str("err", kith_err_name(err));
-}
-
 static inline struct log_field log_uint(const char *key, uint64_t number)
 {
     return (struct log_field){.key = key, .kind = LOG_LINE_UINT, .as.number = number};
-}
-
-static inline struct log_field log_int(const char *key, int64_t number)
-{
-    return (struct log_field){.key = key, .kind = LOG_LINE_INT, .as.signed_number = number};
-}
-
-static inline struct log_field log_bool(const char *key, bool truth)
-{
-    return (struct log_field){.key = key, .kind = LOG_LINE_BOOL, .as.truth = truth};
 }
 
 static inline struct log_field log_id(const char *key, struct kith_uuid id)
