@@ -230,6 +230,46 @@ static void test_api_device_lists__are_asked_for_up_to_a_limit(void **state)
     expect(devices_of(fx, &bob, ann.user), 200, NULL);
 }
 
+/* The number of older lists in the answer to `after`; the last of them is `last`. */
+static size_t past_after(struct afx *fx, const struct person *who, unsigned after, const char *last)
+{
+    struct reply *reply;
+    char target[100], path[20];
+    size_t count;
+
+    (void)snprintf(target, sizeof target, "/users/%s/devices?after=%u", who->user, after);
+    reply = expect_kept(afx_ask(fx, "GET", target, who->access, NULL), 200, NULL);
+    count = json_array_size(reply_at(reply, "past"));
+    (void)snprintf(path, sizeof path, "past/%zu", count - 1);
+    if (count > 0) assert_string_equal(reply_str(reply, path), last);
+    reply_free(reply);
+    return count;
+}
+
+static void test_api_device_lists__older_ones_at_the_limit_and_one_past_it(void **state)
+{
+    enum { LISTS = ACCOUNT_PAST_LISTS_MAX + 3 };
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann");
+    char *lists[LISTS + 1];
+    uint8_t hashes[LISTS + 1][32];
+
+    for (unsigned seq = 1; seq <= LISTS; seq++) {
+        struct reply *reply;
+        expect(send_list(fx, &ann, seq, seq == 1 ? NULL : hashes[seq - 1], 1, (uint8_t)seq, hashes[seq]), 200, NULL);
+        reply = expect_kept(devices_of(fx, &ann, ann.user), 200, NULL);
+        lists[seq] = strdup(reply_str(reply, "list"));
+        assert_non_null(lists[seq]);
+        reply_free(reply);
+        afx_run_ms(fx, 10000);
+    }
+    assert_int_equal(past_after(fx, &ann, LISTS - 1, NULL), 0);
+    assert_int_equal(past_after(fx, &ann, LISTS - 2, lists[LISTS - 1]), 1);
+    assert_int_equal(past_after(fx, &ann, 2, lists[LISTS - 1]), ACCOUNT_PAST_LISTS_MAX);
+    assert_int_equal(past_after(fx, &ann, 1, lists[LISTS - 2]), ACCOUNT_PAST_LISTS_MAX);
+    for (unsigned seq = 1; seq <= LISTS; seq++) free(lists[seq]);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_api_device_lists__##name, afx_setup_open, afx_teardown)
@@ -244,6 +284,7 @@ int main(void)
         TEST(one_is_not_answered_before_the_chats_know),
         TEST(anybody_may_ask_for_a_persons_devices),
         TEST(are_asked_for_up_to_a_limit),
+        TEST(older_ones_at_the_limit_and_one_past_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
