@@ -229,6 +229,75 @@ static void send_big(struct fixture *f, size_t body_len, const char *receipt)
     free(bytes);
 }
 
+/* GATEWAY_INPUT_BYTES_SPARE beyond one frame is kept for an open session that must wait; one byte more ends it. */
+static void test_gateway_limits__input_of_an_open_session_is_kept_to_the_limit_and_no_byte_more(void **state)
+{
+    const size_t most = KITH_FRAME_BYTES_MAX + GATEWAY_INPUT_BYTES_SPARE;
+    char *beats = malloc(most);
+
+    (void)state;
+    assert_non_null(beats);
+    memset(beats, '\n', most);
+    for (unsigned more = 0; more <= 1; more++) {
+        struct fixture f;
+
+        open(&f, (struct gateway_limits){.in_flight_max = 1});
+        fx_send_message(f.ann, 1, fx_msg_id(&f.fx), "waits", "x");
+        assert_true(f.ann->paused);
+        fx_bytes(f.ann, beats, most / 2);
+        fx_bytes(f.ann, beats, most - most / 2);
+        assert_false(f.ann->closing);
+        if (more == 1) {
+            fx_bytes(f.ann, beats, 1);
+            fx_expect_error(f.ann, "TOO_BIG", 1009);
+        } else {
+            fx_run(&f.fx, 50);
+            assert_string_equal(fx_header(fx_expect(f.ann, STOMP_RECEIPT), "receipt-id"), "waits");
+            assert_false(f.ann->paused);
+            fx_send_message(f.ann, 1, fx_msg_id(&f.fx), "next", "y");
+            fx_run(&f.fx, 50);
+            assert_string_equal(fx_header(fx_expect(f.ann, STOMP_RECEIPT), "receipt-id"), "next");
+        }
+        fx_close(&f.fx);
+    }
+    free(beats);
+}
+
+static void show_typing(struct fx_peer *peer, uint32_t chat, bool on)
+{
+    fx_send(peer, "SEND\ndestination:/chat/%s/typing\n\n{\"typing\":%s}", fx_id(CHAT(chat).id), on ? "true" : "false");
+    fx_run(peer->fx, 1);
+}
+
+/* GATEWAY_TYPING_MAX: one more is not shown, which is harmless, until another has ended. */
+static void test_gateway_limits__so_many_are_shown_typing_and_one_more_is_not(void **state)
+{
+    struct fx fx = {0};
+    struct fx_peer *ann, *last, *more;
+
+    (void)state;
+    fx_open(&fx, 1, 1);
+    for (uint32_t i = 1; i <= GATEWAY_TYPING_MAX + 1; i++) fx_direct(&fx, i, 2, 10 + i, false);
+    ann = fx_connect(&fx, 0, 2, 2);
+    last = fx_connect(&fx, 0, 10 + GATEWAY_TYPING_MAX, 3);
+    more = fx_connect(&fx, 0, 10 + GATEWAY_TYPING_MAX + 1, 4);
+    fx_send(last, "SUBSCRIBE\nid:ev\ndestination:/events\n\n");
+    fx_send(more, "SUBSCRIBE\nid:ev\ndestination:/events\n\n");
+    fx_run(&fx, 50);
+    for (uint32_t i = 1; i < GATEWAY_TYPING_MAX; i++) show_typing(ann, i, true);
+    last->next = last->frame_count; /* what came of receipts */
+    more->next = more->frame_count;
+    show_typing(ann, GATEWAY_TYPING_MAX, true);
+    assert_non_null(strstr(fx_expect(last, STOMP_MESSAGE)->body, "\"typing\":true"));
+    show_typing(ann, GATEWAY_TYPING_MAX + 1, true);
+    fx_expect_nothing(more);
+    show_typing(ann, 1, false);
+    show_typing(ann, GATEWAY_TYPING_MAX + 1, true);
+    assert_non_null(strstr(fx_expect(more, STOMP_MESSAGE)->body, "\"typing\":true"));
+    fx_expect_nothing(ann);
+    fx_close(&fx);
+}
+
 /* KITH_MESSAGE_BYTES_MAX and one more; max-frame-bytes and one more. */
 static void test_gateway_limits__the_largest_message_and_one_byte_more(void **state)
 {
@@ -283,6 +352,8 @@ int main(void)
         cmocka_unit_test(test_gateway_limits__a_client_that_refuses_everything_must_come_again),
         cmocka_unit_test(test_gateway_limits__a_frame_before_connect_is_small),
         cmocka_unit_test(test_gateway_limits__input_of_a_waiting_session_is_bounded),
+        cmocka_unit_test(test_gateway_limits__input_of_an_open_session_is_kept_to_the_limit_and_no_byte_more),
+        cmocka_unit_test(test_gateway_limits__so_many_are_shown_typing_and_one_more_is_not),
         cmocka_unit_test(test_gateway_limits__i_e6_forgotten_devices_are_flagged_generously),
     };
 
