@@ -65,8 +65,8 @@ struct config {
 
 /**
  * Reads all four sources. argv holds the flags `--key value`, `--key=value` and `--config FILE`; what is left over is
- * moved to its front and counted in *argc. own_flag: one that is the command's own ("--from"), and left there; or NULL. On error `message` gets one or more lines for people: which source, which
- * line, what is wrong, the nearest known key.
+ * moved to its front and counted in *argc. own_flag: one that is the command's own ("--from"), and left there; or NULL.
+ * On error `message` gets one or more lines for people: which source, which line, what is wrong, the nearest known key.
  */
 KITH_MUST_USE kith_err config_load(struct config *config, int *argc, char **argv, const char *own_flag,
                                    struct kith_buf *message);

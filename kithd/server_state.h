@@ -99,9 +99,9 @@ void route_request(void *arg, struct http_exchange *exchange);
 void route_admin(void *arg, struct http_exchange *exchange);
 /* metrics.c */
 void serving_stats_copy(struct serving *serving);
+KITH_MUST_USE kith_err server_metrics(void *arg, struct kith_buf *out);
 /* health.c */
 size_t server_checks(void *arg, struct api_check out[static API_CHECKS_MAX]);
-KITH_MUST_USE kith_err server_metrics(void *arg, struct kith_buf *out);
 /* first_run.c: prints the address and, when nobody has an account yet, an invite for the first admin. */
 void server_announce(struct server *server, uint16_t port);
 

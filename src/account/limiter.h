@@ -22,7 +22,8 @@ struct limiter {
 #define LIMITER_KEY_BYTES 16
 #define LIMITER_NONE      UINT32_MAX
 
-/** per_minute at once, and as many come back in a minute. `seed`: 16 unpredictable bytes. No allocation before the first take. */
+/** per_minute at once, and as many come back in a minute. `seed`: 16 unpredictable bytes. No allocation before the first
+ *  take. */
 void limiter_init(struct limiter *limiter, uint32_t per_minute, uint32_t entries_max, const uint8_t seed[static 16]);
 /** `burst` at once, and one comes back every token_ms (>= 1). */
 void limiter_init_slow(struct limiter *limiter, uint32_t burst, uint32_t token_ms, uint32_t entries_max,

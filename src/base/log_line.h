@@ -11,7 +11,7 @@
  *     time=2031-05-08T07:08:09.123Z level=info event=listening address=0.0.0.0 port=443
  *     {"time":"2031-05-08T07:08:09.123Z","level":"info","event":"listening","address":"0.0.0.0","port":443}
  *
- * Never log message content, tokens, keys, names or whole addresses. Event and keys are constants of ours
+ * Never log message content, tokens, keys, names or addresses of clients. Event and keys are constants of ours
  * ([a-z0-9_]); values may be foreign: whatever could end the line, steer a terminal or turn text around is escaped, so
  * that no value can forge a line or a field. Bytes that are no UTF-8 show as \xNN (JSON: U+FFFD).
  *

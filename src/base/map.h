@@ -9,7 +9,7 @@
  *
  *     struct kith_map chats;
  *     struct chat **slot;
- *     kith_map_init(&chats, sizeof(struct chat_id), sizeof(struct chat *), CHATS_MAX, seed);
+ *     kith_map_init(&chats, sizeof(struct chat_id), sizeof(struct chat *), CHATS_CACHED_MAX, seed);
  *     if (kith_map_add(&chats, &id, (void **)&slot) == KITH_OK) *slot = chat;
  *     slot = kith_map_find(&chats, &id);               -- NULL when it is not there
  *

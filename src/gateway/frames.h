@@ -55,8 +55,8 @@ enum frame_result send_typing(struct session *session, const struct stomp_frame 
 enum frame_result send_session(struct session *session, const struct stomp_frame *frame, struct kith_uuid id);
 enum frame_result send_mailbox(struct session *session, const struct stomp_frame *frame, struct kith_uuid id);
 
-/* What SEND to a chat and to a mailbox have in common: message id, expiry, content type, body; checked. `room` is where
- * *cmd's slices may point to besides the frame. CODE_OK, or the refusal and its text. */
+/* What SEND to a chat and to a mailbox have in common: message id, expiry, content type, body; checked. *cmd's slices
+ * point into the frame. CODE_OK, or the refusal and its text. */
 enum kith_code frame_message(const struct stomp_frame *frame, struct cmd *cmd, const char **text);
 
 /* look_up.c: a SEND that must read something of the store first. The next frame waits too: the order of a session's frames

@@ -40,8 +40,8 @@
 struct gateway_group;
 
 /**
- * life_position: the log's position_durable as it was opened, before log_start() (0: an empty log). A message up to there may have
- * been sent to anybody in an earlier life, and is marked `redelivered` when it is unacknowledged.
+ * life_position: the log's position_durable as it was opened, before log_start() (0: an empty log). A message up to there
+ * may have been sent to anybody in an earlier life, and is marked `redelivered` when it is unacknowledged.
  */
 struct gateway_group *gateway_group_new(uint64_t life_position);
 /** After all its gateways. */

@@ -308,7 +308,7 @@ bool sim_loop_run_one(struct sim_loop *sim)
     }
 }
 
-/* ---------------------------------------------------------------------------------------------- what the simulator does to it */
+/* ------------------------------------------------------------------------------------ what the simulator does to it */
 
 void sim_loop_init(struct sim_loop *sim)
 {

@@ -9,7 +9,7 @@
  *
  * All but disk_sync() is done when the call returns, and may block: the log runs on a thread of its own. A written byte
  * is durable only after a later disk_sync() of its file was answered KITH_OK; a created, renamed or removed name only
- * after disk_sync_dir(). After one disk_sync() failed, nothing that file got since its last good sync can be trusted,
+ * after sync_dir(). After one disk_sync() failed, nothing that file got since its last good sync can be trusted,
  * and a second sync proves nothing (Linux drops the dirty pages and clears the error).
  *
  * Errors: KITH_E_IO, KITH_E_NOSPACE (full disk or quota), KITH_E_NOTFOUND, KITH_E_NOMEM.

@@ -6,11 +6,12 @@
 #include "loop/loop.h"
 
 /**
- * The projection of the log: rows in key order. msgstore_rocksdb.c (embedded), msgstore_mem.c (reference), Cassandra.
+ * The projection of the log: rows in key order. Embedded: msgstore_rocksdb.c; reference: msgstore_mem.c; clustered:
+ * Cassandra.
  *
- * A row is a key of bytes and a value of bytes. A key's first byte names its table (ports/row.h makes and reads keys
- * and values, and says what the tables are in each engine). A value starts with `expires_ms` (u64 big-endian, 0 never):
- * the engine may drop a row when that time is past, and a reader must not show it.
+ * A row is a key of bytes and a value of bytes. A key's first byte names its table (wire/row.h makes and reads keys and
+ * values, docs/schema.md says what the tables are in each engine). A value starts with `expires_ms` (u64 big-endian, 0
+ * never): the engine may drop a row when that time is past, and a reader must not show it.
  *
  * One commit is atomic, carries the positions of the shards it belongs to, and is visible to every read that starts after
  * its `done`, on any loop. It need not be durable then: after a crash the store holds, for each shard, exactly what the

@@ -7,14 +7,14 @@
 
 /**
  * The owner of some shards, on one loop: takes their durable commands from the log, applies them in order per chat,
- * stores the rows with the shards' positions in one commit, and only then tells the gateways (architecture: append,
- * sync, apply, store, emit).
+ * stores the rows with the shards' positions in one commit, and only then tells the listeners, the asker of each loop
+ * (architecture: append, sync, apply, store, emit).
  *
  * A chat or mailbox whose state or looked-up rows must still come from the store keeps its commands waiting; others go
  * on. A shard's position is the one before its oldest command whose rows are not committed.
  */
 
-/** One thing that a gateway learns. Lent during the call; references are taken to keep anything. */
+/** One thing that a listener learns. Lent during the call; references are taken to keep anything. */
 enum shard_news_kind {
     NEWS_ANSWER = 1, /* to who asked                                        */
     NEWS_EVENT,      /* a numbered event of a chat: a hint, the store is the truth */
@@ -65,7 +65,7 @@ struct shard_owner_config {
     struct loop *loop;
     struct log *log;
     struct msgstore *store;
-    struct shard_listener *const *listeners; /* one per gateway loop, indexed by cmd_origin.loop; lives as long */
+    struct shard_listener *const *listeners; /* one per loop, indexed by cmd_origin.loop; lives as long */
     size_t listener_count;
     const bool *shards;        /* KITH_SHARDS: which are owned; copied */
     const uint64_t *positions; /* KITH_SHARDS: what the store has applied; copied */

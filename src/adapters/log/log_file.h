@@ -23,7 +23,7 @@ struct log_file_config {
     uint64_t step_bytes;           /* 1 MiB: a file grows, or is wiped, by so much between two batches */
     uint64_t ahead_bytes;          /* 4 MiB: so much of the file in use stands ready beyond what was written */
     uint64_t segment_age_ms;       /* 1 day: a segment with entries ends when it is older */
-    uint64_t keep_ms;              /* LOG_KEEP_MS after its end a segment may go, once log_trim() allows it */
+    uint64_t keep_ms;              /* KITH_LOG_KEEP_MS: after its end a segment may go, once log_trim() allows it */
     uint32_t batch_bytes_max;      /* 1 MiB; one entry may be longer */
     uint32_t waiting_entries_max;  /* 65,536: more that are not answered yet are refused with KITH_E_FULL */
     uint64_t waiting_bytes_max;    /* 64 MiB, of bodies */

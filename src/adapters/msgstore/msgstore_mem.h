@@ -15,7 +15,7 @@ struct msgstore_mem_image;
 struct msgstore_mem_config {
     uint64_t seed;         /* for delays and flushes; same seed and calls, same run                           */
     uint32_t delay_ms_max; /* 0: ops complete by loop_defer(); else after 0..delay_ms_max, by loop timers      */
-    uint32_t flush_one_in; /* 0: only msgstore_flush() persists; n: one commit in n persists a part of journal */
+    uint32_t flush_one_in; /* n: one commit in n persists a part of the journal; 0: only a full journal does      */
 };
 
 /** At most this many commits are unpersisted: one more persists the oldest. */
