@@ -12,7 +12,7 @@
 
 static kith_err open_folder(const struct config *config, struct disk **out)
 {
-    char path[4096];
+    char path[CONFIG_TEXT_BYTES_MAX + 32];
     kith_err err;
 
     (void)snprintf(path, sizeof path, "%s/log", config_text(config, CONFIG_data));

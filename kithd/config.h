@@ -48,8 +48,10 @@ enum config_type { CONFIG_TEXT, CONFIG_COUNT, CONFIG_BYTES, CONFIG_TIME, CONFIG_
 enum config_id { CONFIG_KEYS(CONFIG_ENUM) CONFIG_ID_COUNT };
 #undef CONFIG_ENUM
 
+#define CONFIG_TEXT_BYTES_MAX 2048 /* of one TEXT: paths, addresses, the public URL */
+#define CONFIG_LIST_MAX       64
+
 enum config_origin { ORIGIN_DEFAULT, ORIGIN_FILE, ORIGIN_ENV, ORIGIN_FLAG };
-#define CONFIG_LIST_MAX 64
 
 struct config_value {
     char *text;      /* as given; a list joined by commas */

@@ -99,6 +99,13 @@ static kith_err choice_check(const struct config_key *key, const char *text, str
     return KITH_E_MALFORMED;
 }
 
+static kith_err text_check(const struct config_key *key, const char *text, struct kith_buf *message)
+{
+    if (strlen(text) <= CONFIG_TEXT_BYTES_MAX) return KITH_OK;
+    kith_ignore(kith_buf_printf(message, "%s: more than %d bytes", key->name, CONFIG_TEXT_BYTES_MAX));
+    return KITH_E_MALFORMED;
+}
+
 static kith_err list_set(struct config_value *value, const struct config_key *key, const char *text,
                          struct kith_buf *message)
 {
@@ -139,7 +146,7 @@ kith_err config_value_set(struct config_value *value, const struct config_key *k
     made.text = strdup(text);
     if (made.text == NULL) return KITH_E_NOMEM;
     switch (key->type) {
-    case CONFIG_TEXT: break;
+    case CONFIG_TEXT: err = text_check(key, text, message); break;
     case CONFIG_COUNT:
     case CONFIG_BYTES:
     case CONFIG_TIME: err = number_set(&made, key, text, message); break;

@@ -13,11 +13,13 @@
 #include "kithd/server_state.h"
 #include "loop/loop_epoll.h"
 
-#define PATH_BYTES_MAX 4096
+#define PATH_BYTES_MAX (CONFIG_TEXT_BYTES_MAX + 32)
 
 static void path_of(const struct server *server, const char *name, char out[static PATH_BYTES_MAX])
 {
-    (void)snprintf(out, PATH_BYTES_MAX, "%s/%s", config_text(server->config, CONFIG_data), name);
+    int len = snprintf(out, PATH_BYTES_MAX, "%s/%s", config_text(server->config, CONFIG_data), name);
+
+    assert(len > 0 && len < PATH_BYTES_MAX);
 }
 
 static uint64_t now_us(void *arg)

@@ -69,7 +69,7 @@ struct server {
     struct accounts *accounts;
     struct gateway_group *group;
     struct tls_context *tls;
-    char public_url[256];
+    char public_url[CONFIG_TEXT_BYTES_MAX + 32]; /* as configured, or scheme, host and port */
     int lock_fd;
     atomic_uint caught_up; /* loops that have replayed their part */
     atomic_uint port;      /* 0 until the first loop has bound it */

@@ -175,7 +175,7 @@ static void opening_fire(struct loop_timer *timer)
     struct server *server = serving->server;
     const char *listen = config_text(server->config, CONFIG_listen);
     const char *admin = config_text(server->config, CONFIG_admin_listen);
-    char address[256];
+    char address[CONFIG_TEXT_BYTES_MAX + 32];
     unsigned port = atomic_load(&server->port);
     kith_err err;
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,25 @@ def test_an_unknown_key_is_named_with_its_line_and_the_nearest(tmp_path: Path) -
 def test_a_word_too_many_is_wrong_use(command: str, tmp_path: Path) -> None:
     refused = run(*command.split(), "kith.yaml", cwd=tmp_path)
     assert (refused.returncode, refused.stdout) == (2, "") and "'kith.yaml'" in refused.stderr, refused
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_long_public_url_is_shown_whole_and_one_that_is_too_long_refused(tmp_path: Path) -> None:
+    url = f"https://{'long.' * 200}example:8443"
+    server = Kithd(tmp_path / "data", "--public_url", url).start(wait=False)
+    deadline = time.monotonic() + 60
+    while "--invite" not in server.text():
+        assert server.process is not None and server.process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    assert f"running at {url}\n" in server.text() and f"--server {url} --invite" in server.text()
+    assert server.stop() == 0
+    refused = run("--data", str(tmp_path / "other"), "--public_url", "x" * 2049, cwd=tmp_path)
+    assert refused.returncode == 2 and "public_url: more than 2048 bytes" in refused.stderr, refused.stderr
+
+
+def test_a_data_folder_that_is_too_long_is_refused_and_not_cut(tmp_path: Path) -> None:
+    refused = run("--data", "x" * 2049, cwd=tmp_path)
+    assert refused.returncode == 2 and "data: more than 2048 bytes" in refused.stderr, refused.stderr
     assert not list(tmp_path.iterdir())
 
 

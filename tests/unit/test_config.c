@@ -347,9 +347,31 @@ static void test_config__a_file_that_is_no_mapping_or_missing_is_refused(void **
     rig_deinit(&rig);
 }
 
+static void test_config__a_text_at_the_limit_and_one_byte_past_it(void **state)
+{
+    char text[CONFIG_TEXT_BYTES_MAX + 2];
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig);
+    memset(text, 'x', sizeof text);
+    text[CONFIG_TEXT_BYTES_MAX] = '\0';
+    assert_int_equal(setenv("KITH_PUBLIC_URL", text, 1), 0);
+    assert_int_equal(load(&rig, NULL, NULL), KITH_OK);
+    assert_string_equal(config_text(&rig.config, CONFIG_public_url), text);
+    text[CONFIG_TEXT_BYTES_MAX] = 'x';
+    text[CONFIG_TEXT_BYTES_MAX + 1] = '\0';
+    assert_int_equal(setenv("KITH_PUBLIC_URL", text, 1), 0);
+    assert_int_equal(load(&rig, NULL, NULL), KITH_E_MALFORMED);
+    assert_string_equal(rig.text, "public_url: more than 2048 bytes (from KITH_PUBLIC_URL)");
+    assert_int_equal(unsetenv("KITH_PUBLIC_URL"), 0);
+    rig_deinit(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_config__a_text_at_the_limit_and_one_byte_past_it),
         cmocka_unit_test(test_config__defaults_are_those_of_the_table),
         cmocka_unit_test(test_config__a_flag_beats_the_environment_and_that_the_file),
         cmocka_unit_test(test_config__an_unknown_key_is_named_with_its_line_and_the_nearest),
