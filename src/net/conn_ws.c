@@ -4,6 +4,14 @@
 
 #include "net/net_linger.h"
 
+static const struct conn_ops ws_ops;
+
+static struct conn_ws *ws_of(const struct conn *conn)
+{
+    assert(conn->ops == &ws_ops);
+    return (struct conn_ws *)conn;
+}
+
 static void fire(struct loop_timer *timer);
 
 void conn_ws_schedule(struct conn_ws *ws)
@@ -194,14 +202,19 @@ void conn_ws_abort(struct net_link *link)
     conn_ws_die(ws, CONN_CLOSED_OURS);
 }
 
+static void ops_send(struct conn *conn, struct kith_slice message, bool is_text)
+{
+    conn_ws_send(ws_of(conn), message, is_text);
+}
+
 static size_t ops_queued(const struct conn *conn)
 {
-    return conn_ws_queued((const struct conn_ws *)conn);
+    return conn_ws_queued(ws_of(conn));
 }
 
 static void ops_pause(struct conn *conn, bool paused)
 {
-    struct conn_ws *ws = (struct conn_ws *)conn;
+    struct conn_ws *ws = ws_of(conn);
 
     if (ws->dead != 0 || ws->close_sent != 0 || (ws->paused != 0) == paused) return;
     ws->paused = paused;
@@ -212,7 +225,7 @@ static void ops_pause(struct conn *conn, bool paused)
 
 static void ops_close(struct conn *conn, uint16_t code, const char *reason)
 {
-    struct conn_ws *ws = (struct conn_ws *)conn;
+    struct conn_ws *ws = ws_of(conn);
 
     if (ws->dead != 0 || ws->close_sent != 0) return;
     if (ws->why == 0) ws->why = CONN_CLOSED_OURS;
@@ -222,12 +235,12 @@ static void ops_close(struct conn *conn, uint16_t code, const char *reason)
 
 static void ops_peer(const struct conn *conn, char out[static 64])
 {
-    net_address_format(((const struct conn_ws *)conn)->peer, out);
+    net_address_format(ws_of(conn)->peer, out);
 }
 
 static void ops_keepalive(struct conn *conn, uint32_t ms)
 {
-    struct conn_ws *ws = (struct conn_ws *)conn;
+    struct conn_ws *ws = ws_of(conn);
 
     if (ws->dead != 0) return;
     ws->keepalive_ms = ms;
@@ -240,7 +253,7 @@ static void ops_keepalive(struct conn *conn, uint32_t ms)
 
 static const struct conn_ops ws_ops = {
     .name = "websocket",
-    .send = conn_ws_send,
+    .send = ops_send,
     .queued = ops_queued,
     .pause = ops_pause,
     .close = ops_close,
@@ -292,7 +305,7 @@ failed:
 
 void conn_ws_feed(struct conn *conn, struct kith_slice bytes)
 {
-    struct conn_ws *ws = (struct conn_ws *)conn;
+    struct conn_ws *ws = ws_of(conn);
     struct ws_busy *busy;
 
     if (bytes.len == 0 || ws->dead != 0) return;
@@ -306,9 +319,8 @@ void conn_ws_feed(struct conn *conn, struct kith_slice bytes)
 
 void conn_ws_want_borders(struct conn *conn)
 {
-    struct conn_ws *ws = (struct conn_ws *)conn;
+    struct conn_ws *ws = ws_of(conn);
 
-    assert(conn->ops == &ws_ops);
     ws->with_borders = 1;
     if (ws->busy != NULL) ws->busy->out.bytes_max = queue_bytes_max(ws);
 }

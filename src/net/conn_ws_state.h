@@ -83,7 +83,7 @@ void conn_ws_read(struct conn_ws *ws);
 void conn_ws_take_leftover(struct conn_ws *ws);
 
 /* conn_ws_write.c */
-void conn_ws_send(struct conn *conn, struct kith_slice message, bool is_text);
+void conn_ws_send(struct conn_ws *ws, struct kith_slice message, bool is_text);
 void conn_ws_send_control(struct conn_ws *ws, enum ws_opcode opcode, struct kith_slice payload);
 /* Queues a close frame unless there is one; code 0: without a code. */
 void conn_ws_send_close(struct conn_ws *ws, unsigned code, struct kith_slice reason);

@@ -27,9 +27,8 @@ static void queue_grew(struct conn_ws *ws, kith_err err)
     conn_ws_schedule(ws);
 }
 
-void conn_ws_send(struct conn *conn, struct kith_slice message, bool is_text)
+void conn_ws_send(struct conn_ws *ws, struct kith_slice message, bool is_text)
 {
-    struct conn_ws *ws = (struct conn_ws *)conn;
     enum ws_opcode opcode = is_text ? WS_TEXT : WS_BINARY;
     struct ws_deflater *deflater = NULL;
     struct ws_busy *busy;
