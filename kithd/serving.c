@@ -301,9 +301,14 @@ static void grace_over(struct loop_timer *timer)
     http_closed(serving);
 }
 
+static struct serving *serving_of_stop_task(struct loop_task *task)
+{
+    return (struct serving *)((char *)task - offsetof(struct serving, stop_task));
+}
+
 static void stop_run(struct loop_task *task)
 {
-    struct serving *serving = (struct serving *)((char *)task - offsetof(struct serving, stop_task));
+    struct serving *serving = serving_of_stop_task(task);
     struct http_server_stats stats = {0};
 
     if (serving->http != NULL) {
@@ -332,7 +337,7 @@ static void end_fire(struct loop_timer *timer)
 
 static void end_run(struct loop_task *task)
 {
-    struct serving *serving = (struct serving *)((char *)task - offsetof(struct serving, stop_task));
+    struct serving *serving = serving_of_stop_task(task);
 
     serving->stop_deadline_ms = loop_now_ms(serving->loop) + STOP_ROWS_MS;
     stop_step(serving, end_fire, 0);
@@ -346,7 +351,7 @@ void serving_end(struct serving *serving)
 
 static void leave_run(struct loop_task *task)
 {
-    struct serving *serving = (struct serving *)((char *)task - offsetof(struct serving, stop_task));
+    struct serving *serving = serving_of_stop_task(task);
 
     loop_epoll_stop(serving->loop);
 }

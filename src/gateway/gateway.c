@@ -37,9 +37,14 @@ static void news(void *arg, const struct shard_news *item)
     }
 }
 
+static struct gateway *gateway_of(struct account_watcher *watcher)
+{
+    return (struct gateway *)((char *)watcher - offsetof(struct gateway, watcher));
+}
+
 static void revoked(struct account_watcher *watcher, struct user_id user, struct device_id device)
 {
-    struct gateway *gateway = (struct gateway *)((char *)watcher - offsetof(struct gateway, watcher));
+    struct gateway *gateway = gateway_of(watcher);
 
     gateway->revocations++;
     gateway_drop_device(gateway, user, device, CODE_UNAUTHORIZED);
@@ -47,7 +52,7 @@ static void revoked(struct account_watcher *watcher, struct user_id user, struct
 
 static void receipts_switched(struct account_watcher *watcher, struct user_id user, bool on)
 {
-    struct gateway *gateway = (struct gateway *)((char *)watcher - offsetof(struct gateway, watcher));
+    struct gateway *gateway = gateway_of(watcher);
 
     gateway_receipts_changed(gateway, user, on);
 }

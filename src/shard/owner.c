@@ -283,9 +283,14 @@ void owner_take(struct shard_owner *owner, struct log_entry *list)
     }
 }
 
+static struct shard_owner *owner_of(struct log_follower *follower)
+{
+    return (struct shard_owner *)((char *)follower - offsetof(struct shard_owner, follower));
+}
+
 static void follower_deliver(struct log_follower *follower, struct log_entry *list)
 {
-    struct shard_owner *owner = (struct shard_owner *)((char *)follower - offsetof(struct shard_owner, follower));
+    struct shard_owner *owner = owner_of(follower);
 
     if (owner->rules_left == 0) {
         owner_take(owner, list);
@@ -297,7 +302,7 @@ static void follower_deliver(struct log_follower *follower, struct log_entry *li
 
 static void follower_caught_up(struct log_follower *follower)
 {
-    owner_rules_caught_up((struct shard_owner *)((char *)follower - offsetof(struct shard_owner, follower)));
+    owner_rules_caught_up(owner_of(follower));
 }
 
 bool shard_owner_caught_up(const struct shard_owner *owner)
