@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "cli/commands.h"
+#include "cli/device_why.h"
 #include "cli/store.h"
 #include "libkith/e2ee/account.h"
 
@@ -155,6 +156,17 @@ static bool confirmed(struct cli *cli, const char *code, const char *question)
     return false;
 }
 
+/* Says why it was not done; gives the exit code. */
+static int say_why(struct cli *cli, struct online *online, enum device_step step, kith_err err)
+{
+    struct device_why why = device_why(step, err, e2e_account_state(kith_client_account(online_client(online))));
+    char what[160];
+
+    (void)snprintf(what, sizeof what, "%s: %s", why.prefix, why.what);
+    cli_error(cli, what, why.hint);
+    return why.code;
+}
+
 /* ---- the three steps */
 
 int cmd_device_request(struct cli *cli)
@@ -162,6 +174,7 @@ int cmd_device_request(struct cli *cli)
     struct online *online = go_online(cli);
     struct kith_buf request;
     char code[E2E_LINK_CODE_DIGITS + 6];
+    int result = EXIT_DONE;
     kith_err err;
 
     if (online == NULL) return EXIT_FAILED;
@@ -177,30 +190,11 @@ int cmd_device_request(struct cli *cli)
                 "-, with this line:\n",
                 code);
         print_text(REQUEST_PREFIX, kith_buf_peek(&request));
-    } else if (err == KITH_E_CLOSED)
-        cli_error(cli, "this device is linked already", NULL);
+    } else
+        result = say_why(cli, online, DEVICE_REQUEST, err);
     kith_buf_wipe(&request);
     online_close(online);
-    return err == KITH_OK ? EXIT_DONE : EXIT_FAILED;
-}
-
-static const char *why(kith_err err)
-{
-    switch (err) {
-    case KITH_E_DENIED: return "it is another account's, too old, or was changed";
-    case KITH_E_CLOSED: return "this device may not: see kith device list";
-    case KITH_E_FULL: return "the account has as many devices as it may";
-    default: return "it is broken";
-    }
-}
-
-static int say_refused(struct cli *cli, kith_err err)
-{
-    char what[160];
-
-    (void)snprintf(what, sizeof what, "that cannot be taken: %s", why(err));
-    cli_error(cli, what, "Begin anew on the new device: kith device request");
-    return EXIT_REFUSED;
+    return result;
 }
 
 int cmd_device_link(struct cli *cli)
@@ -223,7 +217,7 @@ int cmd_device_link(struct cli *cli)
     err = e2e_account_link_approve(kith_client_account(online_client(online)), cli_wall_ms(), kith_buf_peek(&request),
                                    &answer);
     if (err != KITH_OK) {
-        result = say_refused(cli, err);
+        result = say_why(cli, online, DEVICE_LINK, err);
         goto done;
     }
     if (!acted(cli, online)) goto done;
@@ -254,10 +248,13 @@ int cmd_device_accept(struct cli *cli)
     if (online == NULL) goto done;
     err = e2e_account_link_accept(kith_client_account(online_client(online)), cli_wall_ms(), kith_buf_peek(&answer));
     if (err != KITH_OK) {
-        result = say_refused(cli, err);
+        result = say_why(cli, online, DEVICE_ACCEPT, err);
         goto done;
     }
-    if (!acted(cli, online)) goto done;
+    if (!acted(cli, online)) {
+        result = EXIT_QUEUED;
+        goto done;
+    }
     if (!cli->options.json) printf("Linked. New messages can be read here; what was written before cannot.\n");
     result = EXIT_DONE;
 done:
@@ -267,6 +264,17 @@ done:
 }
 
 /* ---- the other way */
+
+/* As far as is known here: without the list of the own account it may be. */
+static bool may_be_listed(struct cli *cli, struct online *online, const struct kith_uuid *device)
+{
+    struct user_id user = {0};
+    struct e2e_person me;
+
+    kith_ignore(kith_uuid_parse(kith_slice_str(store_get(cli->store, "user_id")), &user.id)); /* online: it was read */
+    me = e2e_account_person(kith_client_account(online_client(online)), user.id.raw);
+    return me.list == NULL || e2e_device_find_server(me.list, device->raw) != NULL;
+}
 
 /* Signed out by the server at once; taken out of the list, which others go by, by a device that may sign it. */
 int cmd_device_remove(struct cli *cli)
@@ -280,13 +288,13 @@ int cmd_device_remove(struct cli *cli)
     if (code != EXIT_DONE && code != EXIT_REFUSED) return code;
     if (kith_uuid_parse(kith_slice_str(cli->argv[0]), &id) != KITH_OK) return code;
     online = go_online(cli);
-    if (online == NULL) return code;
+    if (online == NULL) return EXIT_FAILED;
     online_settle(online, NULL, 0, SETTLE_MS);
     err = e2e_account_remove_device(kith_client_account(online_client(online)), cli_wall_ms(), id.raw);
-    if (err == KITH_OK) code = acted(cli, online) ? EXIT_DONE : EXIT_FAILED;
-    if (err == KITH_E_CLOSED)
-        cli_error(cli, "it still stands in the list that your devices signed",
-                  "Say this again on a device that signs the list: kith device list NAME shows which.");
+    if (err == KITH_OK)
+        code = acted(cli, online) ? EXIT_DONE : EXIT_QUEUED;
+    else if (may_be_listed(cli, online, &id))
+        code = say_why(cli, online, DEVICE_REMOVE, err);
     online_close(online);
     return code;
 }

@@ -198,6 +198,23 @@ def test_a_removed_device_is_out_of_the_signed_list_and_reads_nothing_more(kithd
     laptop.run("history", "ann", code=NO_ACCOUNT)  # signed out
 
 
+def test_a_device_that_stays_in_the_signed_list_is_not_told_as_removed(kithd: Kithd, tmp_path: Path) -> None:
+    _, bob = two_people(kithd, tmp_path)
+    laptop = link(bob, "bob", tmp_path / "laptop", kithd.url)
+    tablet = link(bob, "bob", tmp_path / "tablet", kithd.url)
+    listed = {d["device_id"] for d in bob.lines("device", "list", "bob")}
+    [mine] = [d["device_id"] for d in laptop.lines("device", "list") if d["current"]]
+    others = sorted(listed - {mine} - {d["device_id"] for d in bob.lines("device", "list") if d["current"]})
+    # The laptop does not sign the list: the tablet is signed out, and stays listed.
+    refused = laptop.run("device", "remove", others[0], code=REFUSED)
+    assert "does not sign the list" in refused.stderr
+    assert {d["device_id"] for d in bob.lines("device", "list", "bob")} == listed
+    tablet.run("device", "list", code=NO_ACCOUNT)
+    # It is gone from the server, and still to be taken out by one that signs.
+    bob.run("device", "remove", others[0])
+    assert {d["device_id"] for d in bob.lines("device", "list", "bob")} == listed - {others[0]}
+
+
 def test_a_one_sided_chat_is_answered_for_the_ratchets_sake(kithd: Kithd, tmp_path: Path) -> None:
     ann, bob = two_people(kithd, tmp_path)
     ann.run("chat", "create", "bob")
