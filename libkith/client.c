@@ -14,7 +14,7 @@ struct kith_client *kith_client_new(const struct kith_client_config *config)
     config->random(config->random_arg, seed, sizeof seed);
     kith_map_init(&client->chats, sizeof(struct chat_id), sizeof(struct chat_sync *), CLIENT_CHATS_MAX, seed);
     kith_map_init(&client->marks, sizeof(struct receipt_key), sizeof(struct receipt_marks), CLIENT_MARKS_MAX, seed);
-    kith_buf_init(&client->batch, 256u << 20);
+    kith_buf_init_secret(&client->batch, 256u << 20);
     kith_buf_init(&client->in, 4 * KITH_FRAME_BYTES_MAX);
     stomp_reader_init(&client->reader, KITH_FRAME_BYTES_MAX * 2);
     client->order_next = 1;
@@ -22,15 +22,6 @@ struct kith_client *kith_client_new(const struct kith_client_config *config)
     if (secure_init(client) == KITH_OK) return client;
     kith_client_free(client);
     return NULL;
-}
-
-static void effects_free(struct effect_node *node)
-{
-    while (node != NULL) {
-        struct effect_node *next = node->next;
-        free(node);
-        node = next;
-    }
 }
 
 void kith_client_free(struct kith_client *client)
@@ -42,7 +33,7 @@ void kith_client_free(struct kith_client *client)
     if (client == NULL) return;
     effects_free(client->first);
     effects_free(client->batch_effects);
-    free(client->lent);
+    effects_free(client->lent);
     for (struct outbox_entry *entry = client->outbox_first, *next; entry != NULL; entry = next) {
         next = entry->next;
         outbox_entry_free(entry);

@@ -58,7 +58,8 @@ struct receipt_marks {
 struct effect_node {
     struct effect_node *next;
     struct kith_effect effect;
-    uint8_t bytes[]; /* what the effect's slices point to */
+    size_t room;
+    uint8_t bytes[]; /* `room` of them: what the effect's slices point to */
 };
 
 /* A message that cannot be opened yet, or is shown behind such a one of its chat. The record 'Q'. */
@@ -156,6 +157,8 @@ struct kith_client {
 struct kith_effect *effect_add(struct kith_client *client, enum kith_effect_kind kind, size_t room, uint8_t **bytes);
 void effect_send(struct kith_client *client, struct kith_slice frame);
 void effect_state(struct kith_client *client, enum kith_connection connection, enum kith_code code, uint64_t retry_ms);
+/* They hold keys and texts: wiped. NULL is fine. */
+void effects_free(struct effect_node *node);
 /* A step gathers records and effects; its end puts one PERSIST before the effects. */
 void step_end(struct kith_client *client);
 void record_put(struct kith_client *client, struct kith_slice key, struct kith_slice value);

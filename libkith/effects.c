@@ -1,13 +1,31 @@
 #include <stdlib.h>
 
 #include "libkith/client.h"
+#include "libkith/crypto/secret.h"
 
-struct kith_effect *effect_add(struct kith_client *client, enum kith_effect_kind kind, size_t room, uint8_t **bytes)
+static struct effect_node *node_new(enum kith_effect_kind kind, size_t room)
 {
     struct effect_node *node = malloc(sizeof *node + room);
 
     if (node == NULL) abort(); /* a client that cannot say what to do next can promise nothing */
-    *node = (struct effect_node){.effect = {.kind = kind}};
+    *node = (struct effect_node){.effect = {.kind = kind}, .room = room};
+    return node;
+}
+
+void effects_free(struct effect_node *node)
+{
+    while (node != NULL) {
+        struct effect_node *next = node->next;
+        e2e_wipe(node->bytes, node->room);
+        free(node);
+        node = next;
+    }
+}
+
+struct kith_effect *effect_add(struct kith_client *client, enum kith_effect_kind kind, size_t room, uint8_t **bytes)
+{
+    struct effect_node *node = node_new(kind, room);
+
     if (bytes != NULL) *bytes = node->bytes;
     if (client->batch_last != NULL)
         client->batch_last->next = node;
@@ -50,9 +68,7 @@ void step_end(struct kith_client *client)
     secure_work(client);
     if (kith_buf_len(&client->batch) > 0) {
         size_t len = kith_buf_len(&client->batch);
-        struct effect_node *node = malloc(sizeof *node + len);
-        if (node == NULL) abort(); /* as above */
-        *node = (struct effect_node){.effect = {.kind = KITH_EFFECT_PERSIST}};
+        struct effect_node *node = node_new(KITH_EFFECT_PERSIST, len);
         memcpy(node->bytes, kith_buf_peek(&client->batch).ptr, len);
         node->effect.bytes = kith_slice_of(node->bytes, len);
         queue_append(client, node, node);
@@ -68,12 +84,13 @@ kith_err kith_client_next(struct kith_client *client, struct kith_effect *out)
 {
     struct effect_node *node = client->first;
 
-    free(client->lent);
+    effects_free(client->lent);
     client->lent = NULL;
     if (client->waits_for_persist) return KITH_E_AGAIN;
     if (node == NULL) return KITH_E_NOTFOUND;
     client->first = node->next;
     if (client->first == NULL) client->last = NULL;
+    node->next = NULL;
     client->lent = node;
     client->waits_for_persist = node->effect.kind == KITH_EFFECT_PERSIST;
     *out = node->effect;

@@ -123,7 +123,7 @@ void kith_client_connected(struct kith_client *client, struct kith_time now)
     if (client->link != LINK_OPENING) return;
     client->link = LINK_CONNECT_SENT;
     client->received_at_ms = now.mono_ms;
-    kith_buf_init(&frame, 4096);
+    kith_buf_init_secret(&frame, 4096); /* the token */
     stomp_begin(&w, &frame, STOMP_CONNECT);
     stomp_put_str(&w, "accept-version", "1.2");
     stomp_put_str(&w, "host", "kith");
@@ -279,7 +279,7 @@ void kith_client_token(struct kith_client *client, struct kith_time now, struct 
     if (client->token_len > 0) memcpy(client->token, token.ptr, token.len);
     client->token_asked = false;
     if (client->link == LINK_UP) { /* keeps the connection past the old token's end */
-        kith_buf_init(&frame, 4096);
+        kith_buf_init_secret(&frame, 4096);
         stomp_begin(&w, &frame, STOMP_SEND);
         stomp_put_str(&w, "destination", "/session");
         stomp_put(&w, "passcode", token);

@@ -3,6 +3,7 @@
 #include "base/mutant.h"
 #include "libkith/client.h"
 #include "libkith/content.h"
+#include "libkith/crypto/secret.h"
 #include "wire/bodies.h"
 #include "wire/json_text.h"
 
@@ -69,6 +70,7 @@ struct outbox_entry *outbox_add(struct kith_client *client, const struct outbox_
 void outbox_entry_free(struct outbox_entry *entry)
 {
     kith_buf_deinit(&entry->sealed);
+    e2e_wipe(entry->bytes, entry->content_type_len + entry->body_len);
     free(entry);
 }
 

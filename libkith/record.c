@@ -98,7 +98,7 @@ static void put_slice(struct kith_buf *value, struct kith_slice bytes)
 
 static void begin(struct kith_buf *value)
 {
-    kith_buf_init(value, RECORD_BYTES_MAX);
+    kith_buf_init_secret(value, RECORD_BYTES_MAX);
     must(kith_buf_append_u8(value, RECORD_VERSION));
 }
 
@@ -107,7 +107,7 @@ void record_put_outbox(struct kith_client *client, const struct outbox_entry *en
     struct kith_buf value;
     unsigned flags = (entry->was_on_wire ? 1u : 0u) | (entry->encrypted ? 2u : 0u);
 
-    kith_buf_init(&value, 2 * RECORD_BYTES_MAX);
+    kith_buf_init_secret(&value, 2 * RECORD_BYTES_MAX);
     must(kith_buf_append_u8(&value, RECORD_VERSION));
     must(kith_buf_append(&value, kith_slice_of(entry->id.id.raw, 16)));
     must(kith_buf_append(&value, kith_slice_of(entry->chat.id.raw, 16)));

@@ -1,11 +1,13 @@
 #ifndef KITH_TESTS_FAILING_HEAP_H
 #define KITH_TESTS_FAILING_HEAP_H
 
+#include <malloc.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 /*
- * A heap whose n-th allocation fails: it stands in the place of malloc(), calloc() and free() of the program that includes
+ * A heap whose n-th allocation fails, and that notices which bytes are in what is freed: it stands in the place of malloc(), calloc() and free() of the program that includes
  * this, once. Sanitizers and valgrind put an allocator of their own there; under them HEAP_IS_ANOTHERS is defined instead.
  */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -26,6 +28,32 @@ void __libc_free(void *block);
 static volatile bool heap_is_armed, heap_failed;
 static volatile unsigned heap_until_failure; /* allocations that still succeed while armed */
 static volatile long heap_live;              /* blocks allocated and not freed             */
+
+/* Bytes that nothing freed may still hold. */
+#define HEAP_WATCHED_MAX 256
+static const void *volatile heap_watched[HEAP_WATCHED_MAX];
+static size_t heap_watched_len[HEAP_WATCHED_MAX];
+static volatile unsigned heap_watched_count, heap_left_behind; /* left behind: blocks that held some of them */
+
+/* Not copied: `bytes` must stay, outside the heap. */
+static inline void heap_watch(const void *bytes, size_t len)
+{
+    if (heap_watched_count == HEAP_WATCHED_MAX) __builtin_trap();
+    heap_watched[heap_watched_count] = bytes;
+    heap_watched_len[heap_watched_count] = len;
+    heap_watched_count++;
+}
+
+static void heap_look(void *block)
+{
+    size_t len = heap_watched_count == 0 ? 0 : malloc_usable_size(block);
+
+    for (unsigned i = 0; i < heap_watched_count; i++) {
+        if (memmem(block, len, heap_watched[i], heap_watched_len[i]) == NULL) continue;
+        heap_left_behind++;
+        return;
+    }
+}
 
 /* After `count` allocations the next one fails, and after that none. */
 static inline void heap_fail_after(unsigned count)
@@ -70,7 +98,10 @@ void *calloc(size_t count, size_t size)
 
 void free(void *block)
 {
-    if (block != NULL) heap_live--;
+    if (block != NULL) {
+        heap_live--;
+        heap_look(block);
+    }
     __libc_free(block);
 }
 

@@ -12,10 +12,26 @@ void kith_buf_init(struct kith_buf *buf, size_t bytes_max)
     *buf = (struct kith_buf){.bytes_max = bytes_max};
 }
 
+void kith_buf_init_secret(struct kith_buf *buf, size_t bytes_max)
+{
+    *buf = (struct kith_buf){.bytes_max = bytes_max, .is_secret = true};
+}
+
+static void let_go(const struct kith_buf *buf)
+{
+    if (buf->is_secret && buf->ptr != NULL) sodium_memzero(buf->ptr, buf->cap);
+    free(buf->ptr);
+}
+
+static void begin_again(struct kith_buf *buf)
+{
+    *buf = (struct kith_buf){.bytes_max = buf->bytes_max, .is_secret = buf->is_secret};
+}
+
 void kith_buf_deinit(struct kith_buf *buf)
 {
-    free(buf->ptr);
-    kith_buf_init(buf, buf->bytes_max);
+    let_go(buf);
+    begin_again(buf);
 }
 
 void kith_buf_reset(struct kith_buf *buf)
@@ -55,7 +71,7 @@ kith_err kith_buf_reserve(struct kith_buf *buf, size_t len, uint8_t **out)
     grown = malloc(cap);
     if (grown == NULL) return KITH_E_NOMEM;
     if (used > 0) memcpy(grown, buf->ptr + buf->head, used);
-    free(buf->ptr);
+    let_go(buf);
     buf->ptr = grown;
     buf->cap = cap;
     buf->head = 0;
@@ -144,6 +160,6 @@ uint8_t *kith_buf_take(struct kith_buf *buf, size_t *len)
 
     *len = kith_buf_len(buf);
     if (buf->head > 0 && ptr != NULL) memmove(ptr, ptr + buf->head, *len);
-    kith_buf_init(buf, buf->bytes_max);
+    begin_again(buf);
     return ptr;
 }

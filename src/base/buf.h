@@ -15,13 +15,16 @@ struct kith_buf {
     size_t tail;      /* one past the last byte       */
     size_t cap;       /* bytes allocated              */
     size_t bytes_max; /* tail - head never exceeds it */
+    bool is_secret;   /* memory is wiped before it is let go of */
 };
 
 void kith_buf_init(struct kith_buf *buf, size_t bytes_max);
+/** For secrets: what it held is wiped when it grows, too, and in kith_buf_deinit(). */
+void kith_buf_init_secret(struct kith_buf *buf, size_t bytes_max);
 void kith_buf_deinit(struct kith_buf *buf);
 /** Empties, keeps the memory. */
 void kith_buf_reset(struct kith_buf *buf);
-/** Wipes the bytes, then frees them: for secrets. */
+/** Wipes the bytes, then frees them: for secrets in a buffer that did not grow. */
 void kith_buf_wipe(struct kith_buf *buf);
 
 static inline size_t kith_buf_len(const struct kith_buf *buf)
