@@ -15,7 +15,7 @@ static struct kith_time now(void)
     return (struct kith_time){.mono_ms = cli_now_ms(), .wall_ms = cli_wall_ms()};
 }
 
-/* Online, with the newest list of that person pinned. NULL: said why. */
+/* Online, with the newest list of that person pinned, unless the server could not be asked. NULL: said why. */
 static struct online *look_up(struct cli *cli, const char *name, struct user_id *user)
 {
     struct online_view view = {0};
@@ -27,11 +27,21 @@ static struct online *look_up(struct cli *cli, const char *name, struct user_id 
         cli_error(cli, "another kith is connected as this device", "End it first.");
         return NULL;
     }
-    online_settle(online, NULL, 0, SETTLE_MS);
     kith_client_look_up(online_client(online), now(), *user);
     online_run_effects(online);
     online_settle(online, NULL, 0, SETTLE_MS);
     return online;
+}
+
+/* The server could not be asked. With --json it is in each object. */
+static void say_old(struct cli *cli, const struct e2e_person *person)
+{
+    char issued[KITH_TIME_TEXT_LEN + 1], what[128];
+
+    if (cli->options.json) return;
+    kith_time_format(person->list->issued_at_ms, issued);
+    (void)snprintf(what, sizeof what, "could not ask the server; the list is of %s", issued);
+    cli_error(cli, what, "It may have changed since.");
 }
 
 static const char *trust_name(enum e2e_trust trust)
@@ -83,14 +93,17 @@ static void qr_text(const struct e2e_person *me, const struct e2e_person *other,
     (void)snprintf(out, room, "kith-verify:%s", text);
 }
 
-static void print_number(struct cli *cli, const char *name, const struct e2e_person *me, const struct e2e_person *other)
+static void print_number(struct cli *cli, const char *name, const struct e2e_person *me, const struct e2e_person *other,
+                         bool fresh)
 {
-    char digits[E2E_SAFETY_DIGITS], code[512];
+    char digits[E2E_SAFETY_DIGITS], code[512], issued[KITH_TIME_TEXT_LEN + 1];
 
     e2e_safety_number(me->list->ark_pub, me->list->account_id, other->list->ark_pub, other->list->account_id, digits);
     if (cli->options.json) {
-        cli_json(cli, json_pack("{s:s#, s:s, s:b}", "safety_number", digits, (int)sizeof digits, "trust",
-                                trust_name(other->trust), "was_reset", (int)other->was_reset));
+        kith_time_format(other->list->issued_at_ms, issued);
+        cli_json(cli, json_pack("{s:s#, s:s, s:b, s:s, s:b}", "safety_number", digits, (int)sizeof digits, "trust",
+                                trust_name(other->trust), "was_reset", (int)other->was_reset, "list_issued_at", issued,
+                                "fresh", (int)fresh));
         return;
     }
     printf("Your safety number with %s:\n", name);
@@ -108,6 +121,33 @@ static struct user_id own_id(struct cli *cli)
     return id;
 }
 
+/* Nobody confirms what may not be there any more. */
+static int confirm(struct cli *cli, struct e2e_account *account, struct e2e_person *other, bool fresh)
+{
+    const uint8_t *id = other->list->account_id;
+
+    if (!fresh) {
+        cli_error(cli, "the server could not be asked, so nothing was confirmed",
+                  "Compare the number again, and say --confirm again, when the server can be reached.");
+        return EXIT_AWAY;
+    }
+    if (e2e_account_verify(account, id, true) != KITH_OK) {
+        cli_error(cli, "that cannot be confirmed", trust_text(other));
+        return EXIT_REFUSED;
+    }
+    *other = e2e_account_person(account, id);
+    return EXIT_DONE;
+}
+
+static int no_list(struct cli *cli, bool fresh)
+{
+    cli_error(cli,
+              fresh ? "that person has no encrypted device yet"
+                    : "the server could not be asked, and no list of that person is known here",
+              NULL);
+    return fresh ? EXIT_REFUSED : EXIT_AWAY;
+}
+
 int cmd_verify(struct cli *cli)
 {
     struct e2e_person me, other;
@@ -115,29 +155,33 @@ int cmd_verify(struct cli *cli)
     struct user_id user = {0};
     struct online *online = look_up(cli, cli->argv[0], &user);
     int result = EXIT_DONE;
+    bool fresh;
 
     if (online == NULL) return EXIT_REFUSED;
     account = kith_client_account(online_client(online));
     me = e2e_account_person(account, own_id(cli).id.raw);
     other = e2e_account_person(account, user.id.raw);
-    if (me.list == NULL || other.list == NULL) {
-        cli_error(cli, me.list == NULL ? "this device is not linked" : "that person has no encrypted device yet",
-                  me.list == NULL ? "See: kith device request" : NULL);
+    fresh = kith_client_is_looked_up(online_client(online));
+    if (me.list == NULL) {
+        cli_error(cli, "this device is not linked", "See: kith device request");
         result = EXIT_REFUSED;
-    } else if (cli->options.confirm && e2e_account_verify(account, user.id.raw, true) != KITH_OK) {
-        cli_error(cli, "that cannot be confirmed", trust_text(&other));
-        result = EXIT_REFUSED;
-    } else {
+    } else if (other.list == NULL) {
+        result = no_list(cli, fresh);
+    } else if (cli->options.confirm) {
+        result = confirm(cli, account, &other, fresh);
+    } else if (!fresh) {
+        say_old(cli, &other);
+    }
+    if (result == EXIT_DONE) {
         kith_client_acted(online_client(online), now());
         online_run_effects(online);
-        other = e2e_account_person(account, user.id.raw);
-        print_number(cli, cli->argv[0], &me, &other);
+        print_number(cli, cli->argv[0], &me, &other, fresh);
     }
     online_close(online);
     return result;
 }
 
-static void print_device(struct cli *cli, const struct e2e_device *device)
+static void print_device(struct cli *cli, const struct e2e_device *device, bool fresh)
 {
     char added[KITH_TIME_TEXT_LEN + 1], when[32], id[KITH_UUID_TEXT_LEN + 1];
     struct kith_uuid server;
@@ -146,8 +190,8 @@ static void print_device(struct cli *cli, const struct e2e_device *device)
     kith_uuid_format(server, id);
     kith_time_format(device->added_at_ms, added);
     if (cli->options.json) {
-        cli_json(cli, json_pack("{s:s, s:s, s:b, s:b}", "device_id", id, "added_at", added, "manager",
-                                (int)device->is_manager, "accepted", (int)device->is_accepted));
+        cli_json(cli, json_pack("{s:s, s:s, s:b, s:b, s:b}", "device_id", id, "added_at", added, "manager",
+                                (int)device->is_manager, "accepted", (int)device->is_accepted, "fresh", (int)fresh));
         return;
     }
     cli_time(added, when);
@@ -162,15 +206,17 @@ int cmd_device_list_of(struct cli *cli)
     struct online *online = look_up(cli, cli->argv[0], &user);
     struct e2e_person other;
     int result = EXIT_DONE;
+    bool fresh;
 
     if (online == NULL) return EXIT_REFUSED;
     other = e2e_account_person(kith_client_account(online_client(online)), user.id.raw);
-    if (other.list == NULL) {
-        cli_error(cli, "that person has no encrypted device yet", NULL);
-        result = EXIT_REFUSED;
-    }
+    fresh = kith_client_is_looked_up(online_client(online));
+    if (other.list == NULL)
+        result = no_list(cli, fresh);
+    else if (!fresh)
+        say_old(cli, &other);
     for (uint32_t i = 0; other.list != NULL && i < other.list->device_count; i++)
-        print_device(cli, &other.list->devices[i]);
+        print_device(cli, &other.list->devices[i], fresh);
     online_close(online);
     return result;
 }

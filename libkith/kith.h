@@ -128,6 +128,8 @@ struct e2e_account *kith_client_account(struct kith_client *client);
 void kith_client_acted(struct kith_client *client, struct kith_time now);
 /** Wants that person's newest list, whether or not anything is written to them. Settled when it was fetched. */
 void kith_client_look_up(struct kith_client *client, struct kith_time now, struct user_id user);
+/** The look-up that was asked for last is over: what is pinned is what the server says now. True of none. */
+bool kith_client_is_looked_up(const struct kith_client *client);
 /** The answers to a fetch, in any number, then kith_client_fetched(). */
 void kith_client_keys(struct kith_client *client, bool has_list, uint64_t list_seq, uint32_t opk_count,
                       uint32_t kem_ot_count);

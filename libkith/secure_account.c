@@ -47,6 +47,11 @@ void kith_client_look_up(struct kith_client *client, struct kith_time now, struc
     step_end(client);
 }
 
+bool kith_client_is_looked_up(const struct kith_client *client)
+{
+    return kith_uuid_is_nil(client->secure.looks_up.id);
+}
+
 void kith_client_keys(struct kith_client *client, bool has_list, uint64_t list_seq, uint32_t opk_count,
                       uint32_t kem_ot_count)
 {

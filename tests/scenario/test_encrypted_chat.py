@@ -8,7 +8,7 @@ from pathlib import Path
 from kithd import Kithd
 from test_cli_tour import Person
 
-REFUSED, NO_ACCOUNT = 3, 4
+REFUSED, NO_ACCOUNT, AWAY = 3, 4, 69
 
 
 def register(kithd: Kithd, name: str, state: Path, invite: str) -> Person:
@@ -136,6 +136,23 @@ def test_both_see_one_safety_number_and_the_devices_that_were_signed(kithd: Kith
     assert sorted(d["manager"] for d in devices) == [False, True]
     [again] = bob.lines("verify", "ann")
     assert (again["safety_number"], again["trust"]) == (his["safety_number"], "verified")
+
+
+def test_a_number_of_an_old_list_is_shown_as_such_and_not_confirmed(kithd: Kithd, tmp_path: Path) -> None:
+    ann, bob = two_people(kithd, tmp_path)
+    [hers] = ann.lines("verify", "bob")
+    assert hers["fresh"]
+    bobs = me(bob)  # by his id: his name is the server's to know
+    kithd.kill9()
+    shown = ann.run("verify", bobs)
+    assert "could not ask the server; the list is of " + hers["list_issued_at"][:10] in shown.stderr
+    away = ann.run("verify", bobs, "--confirm", code=AWAY)
+    assert "nothing was confirmed" in away.stderr and away.stdout == ""
+    assert [d["fresh"] for d in ann.lines("device", "list", bobs)] == [False]
+    assert "no list of that person" in ann.run("verify", "01890000-0000-7000-8000-000000000001", code=AWAY).stderr
+    kithd.start()
+    [again] = ann.lines("verify", "bob")
+    assert (again["trust"], again["fresh"]) == ("known", True)
 
 
 def test_lists_that_were_missed_are_followed_one_by_one(kithd: Kithd, tmp_path: Path) -> None:
