@@ -48,6 +48,15 @@ void kith_client_free(struct kith_client *client)
     free(client);
 }
 
+uint64_t client_backoff_ms(struct kith_client *client, uint32_t tries)
+{
+    uint64_t cap = (uint64_t)CLIENT_BACKOFF_BASE_MS << (tries < 7 ? tries : 7), coins = 0;
+
+    if (cap > CLIENT_BACKOFF_CAP_MS) cap = CLIENT_BACKOFF_CAP_MS;
+    client->config.random(client->config.random_arg, &coins, sizeof coins);
+    return coins % (cap + 1);
+}
+
 void kith_client_start(struct kith_client *client, struct kith_time now)
 {
     client->now = now;

@@ -153,6 +153,11 @@ struct kith_client {
     struct kith_client_stats stats;
 };
 
+/* client.c */
+/** Before the next try, after `tries` that failed: 0 to CLIENT_BACKOFF_CAP_MS. Full jitter: a thousand clients do not come
+ * back in one moment. */
+uint64_t client_backoff_ms(struct kith_client *client, uint32_t tries);
+
 /* effects.c */
 struct kith_effect *effect_add(struct kith_client *client, enum kith_effect_kind kind, size_t room, uint8_t **bytes);
 void effect_send(struct kith_client *client, struct kith_slice frame);

@@ -10,15 +10,6 @@ static void send_frame(struct kith_client *client, struct stomp_writer *w, struc
     kith_buf_deinit(frame);
 }
 
-static uint64_t backoff_ms(struct kith_client *client)
-{
-    uint64_t cap = (uint64_t)CLIENT_BACKOFF_BASE_MS << (client->tries < 7 ? client->tries : 7), coins = 0;
-
-    if (cap > CLIENT_BACKOFF_CAP_MS) cap = CLIENT_BACKOFF_CAP_MS;
-    client->config.random(client->config.random_arg, &coins, sizeof coins);
-    return coins % (cap + 1); /* full jitter: a thousand clients do not come back in one moment */
-}
-
 void link_down(struct kith_client *client, enum kith_code code, uint64_t retry_after_ms)
 {
     bool was_open = client->link != LINK_DOWN;
@@ -32,7 +23,7 @@ void link_down(struct kith_client *client, enum kith_code code, uint64_t retry_a
     secure_link(client);
     client->connect_at_ms = client->stopped || client->token_asked
                                 ? UINT64_MAX
-                                : client->now.mono_ms + retry_after_ms + backoff_ms(client);
+                                : client->now.mono_ms + retry_after_ms + client_backoff_ms(client, client->tries);
     client->tries++;
     if (was_open) effect_state(client, client->stopped ? KITH_REPLACED : KITH_OFFLINE, code, client->connect_at_ms);
 }

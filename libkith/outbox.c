@@ -268,14 +268,9 @@ void outbox_give_up(struct kith_client *client, struct outbox_entry *entry, enum
 
 static void hold(struct kith_client *client, struct chat_sync *sync, uint64_t retry_after_ms)
 {
-    uint64_t cap = CLIENT_BACKOFF_BASE_MS << (sync->refusals < 7 ? sync->refusals : 7);
-    uint64_t coins = 0;
-
-    client->config.random(client->config.random_arg, &coins, sizeof coins);
-    if (cap > CLIENT_BACKOFF_CAP_MS) cap = CLIENT_BACKOFF_CAP_MS;
-    sync->refusals++;
     sync->held_until_ms = client->now.mono_ms + (retry_after_ms > 0 ? retry_after_ms : 1) +
-                          coins % cap; /* full jitter */
+                          client_backoff_ms(client, sync->refusals);
+    sync->refusals++;
 }
 
 static bool is_first_of_chat(const struct outbox_entry *entry)
