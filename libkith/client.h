@@ -78,8 +78,23 @@ struct chat_members {
     uint8_t users[E2E_MEMBERS_MAX][E2E_ACCOUNT_ID_BYTES]; /* ascending */
 };
 
+/* One thing that is missing, or was fetched. */
+struct secure_want {
+    enum kith_fetch_kind kind;
+    uint8_t id[E2E_ACCOUNT_ID_BYTES];        /* LISTS, BUNDLES: the user; MEMBERS: the chat */
+    uint8_t device[E2E_SERVER_DEVICE_BYTES]; /* BUNDLES */
+};
+
+/* What is not to be fetched now. Of failures it is known how many there were until it is needed for another one. */
+struct secure_cooling {
+    struct secure_want want;
+    uint64_t until_ms;
+    uint32_t failures; /* in a row; 0: it was fetched just now, and that is enough */
+};
+
 /* The encrypting part of a client (secure.c). */
-#define SECURE_COOLING_MAX 32
+#define SECURE_WANTS_MAX   64
+#define SECURE_COOLING_MAX 64
 struct secure {
     struct e2e_account *account; /* NULL: it does not encrypt */
     bool keys_known;             /* since the start the server said what it has of this device */
@@ -92,20 +107,17 @@ struct secure {
     bool changed;       /* what waits may go on */
     bool working;
     struct kith_fetch fetch;
-    uint64_t fetches; /* started */
-    uint32_t failures;
+    uint64_t fetches;  /* started */
+    uint32_t failures; /* since a fetch succeeded: those that were of another thing than the one before */
+    struct secure_want failed_last;
     uint64_t retry_at_ms;
-    struct e2e_wants wants; /* of everything that waits */
+    struct secure_want wants[SECURE_WANTS_MAX]; /* of everything that waits */
+    uint32_t want_count;
     struct chat_id ops_all; /* a chat whose operations were fetched, and there were no more */
     uint64_t ops_all_until_ms;
     struct e2e_wants ops_wants; /* of the operations that were fetched last, and could not be taken for lack of it */
-    struct chat_id wants_members;
-    struct user_id looks_up; /* nil: nobody */
-    struct {
-        struct e2e_want want;
-        uint64_t until_ms; /* it was fetched just now, and that did not help */
-    } cooling[SECURE_COOLING_MAX];
-    uint32_t cooling_next;
+    struct user_id looks_up;    /* nil: nobody */
+    struct secure_cooling cooling[SECURE_COOLING_MAX];
     struct kith_map members; /* chat_id: struct chat_members * */
     struct pending *pending_first;
     struct outbox_entry *echoes; /* accepted, and not seen in the stream yet: the record 'W' */
@@ -248,12 +260,15 @@ void secure_stale(struct kith_client *client, struct outbox_entry *entry);
 bool secure_accepted(struct kith_client *client, struct outbox_entry *entry, uint64_t seq);
 /** An event of the stream, in order: shown now, or when it can be opened. */
 void secure_event(struct kith_client *client, struct kith_message *message);
-/** Of what is missing, what is not known to be yet. */
-void secure_want(struct secure *secure, const struct e2e_wants *wants);
+/** What is missing. What does not fit is asked for next time. */
+void secure_want(struct kith_client *client, const struct e2e_wants *wants);
+void secure_want_members(struct kith_client *client, struct chat_id chat);
 /** The operations of that chat's group, behind those that are known. */
 void secure_want_ops(struct kith_client *client, struct chat_id chat);
 /** They were fetched just now, and there were no more. */
 bool secure_knows_ops(const struct kith_client *client, struct chat_id chat);
+/** What failed may be tried again at once. */
+void secure_fetch_again(struct kith_client *client);
 /** Those that can be opened now, each chat in its order. */
 void secure_open_pending(struct kith_client *client);
 /** Tries what waits, and asks for what is missing. The end of every step. */

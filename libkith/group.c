@@ -56,18 +56,17 @@ static void give_keys(struct kith_client *client, struct chat_id chat)
 static kith_err take(struct kith_client *client, struct kith_message *message, bool is_fresh, bool is_ops_fresh,
                      struct kith_slice op)
 {
-    struct secure *secure = &client->secure;
     const struct chat_members *members = secure_members_of(client, message->chat);
     struct e2e_wants wants = {0};
     kith_err err;
 
     if (members != NULL && members->count > 0) return KITH_E_DENIED; /* a chat of two stays one */
-    err = e2e_account_group_op(secure->account, message->chat.id.raw, op, is_fresh, &wants);
+    err = e2e_account_group_op(client->secure.account, message->chat.id.raw, op, is_fresh, &wants);
     if (err == KITH_E_NOTFOUND && !is_ops_fresh) {
         secure_want_ops(client, message->chat);
         return KITH_E_AGAIN;
     }
-    if (err == KITH_E_AGAIN || err == KITH_E_NOMEM) secure_want(secure, &wants);
+    if (err == KITH_E_AGAIN || err == KITH_E_NOMEM) secure_want(client, &wants);
     return err;
 }
 

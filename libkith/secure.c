@@ -52,7 +52,7 @@ void secure_link(struct kith_client *client)
     if (!secure_on(client) || client->link != LINK_UP) return;
     client->secure.keys_known = false;
     client->secure.changed = true;
-    client->secure.retry_at_ms = 0;
+    secure_fetch_again(client);
 }
 
 /* ------------------------------------------------------------------------------------------------ out */
@@ -64,14 +64,6 @@ const struct chat_members *secure_members_of(const struct kith_client *client, s
     return found == NULL ? NULL : *found;
 }
 
-void secure_want_ops(struct kith_client *client, struct chat_id chat)
-{
-    struct e2e_wants wants = {.count = 1, .items = {{.kind = E2E_WANT_OPS}}};
-
-    memcpy(wants.items[0].account_id, chat.id.raw, sizeof wants.items[0].account_id);
-    secure_want(&client->secure, &wants);
-}
-
 /* What it was first it stays: a chat of two never becomes a group, nor the other way round. */
 enum chat_kind secure_chat_kind(struct kith_client *client, struct chat_id chat)
 {
@@ -81,7 +73,7 @@ enum chat_kind secure_chat_kind(struct kith_client *client, struct chat_id chat)
     if (members != NULL && members->count > 0) return CHAT_KIND_PAIR;
     if (e2e_account_group(client->secure.account, chat.id.raw, &view)) return CHAT_KIND_GROUP;
     if (members == NULL)
-        client->secure.wants_members = chat;
+        secure_want_members(client, chat);
     else if (members->has_no_ops)
         return CHAT_KIND_NONE;
     else
@@ -125,7 +117,7 @@ bool secure_seal(struct kith_client *client, struct outbox_entry *entry)
         sync->is_encrypted = true;
         record_put_chat(client, sync);
         return true;
-    case KITH_E_AGAIN: secure_want(secure, &wants); return false;
+    case KITH_E_AGAIN: secure_want(client, &wants); return false;
     case KITH_E_DENIED:
         outbox_give_up(client, entry, CODE_FORBIDDEN, false);
         return false;   /* trust: the person must act */

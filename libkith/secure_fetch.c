@@ -8,25 +8,105 @@
 #define COOL_MS      1000  /* a fetch that helped is not repeated at once */
 #define COOL_LONG_MS 30000 /* one that did not */
 
-void secure_want(struct secure *secure, const struct e2e_wants *wants)
+/* ------------------------------------------------------------------------------------------------ what is not asked now */
+
+static bool is_same(const struct secure_want *a, const struct secure_want *b)
 {
-    for (uint32_t i = 0; i < wants->count; i++) {
-        bool is_new = true;
-        for (uint32_t j = 0; j < secure->wants.count; j++)
-            is_new &= memcmp(&secure->wants.items[j], &wants->items[i], sizeof wants->items[i]) != 0;
-        if (is_new && secure->wants.count < E2E_WANTS_MAX) secure->wants.items[secure->wants.count++] = wants->items[i];
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+static struct secure_cooling *cooling_of(struct kith_client *client, const struct secure_want *want)
+{
+    for (uint32_t i = 0; i < SECURE_COOLING_MAX; i++)
+        if (is_same(&client->secure.cooling[i].want, want)) return &client->secure.cooling[i];
+    return NULL;
+}
+
+static uint32_t failures_of(struct kith_client *client, const struct secure_want *want)
+{
+    const struct secure_cooling *cooling = cooling_of(client, want);
+
+    return cooling == NULL ? 0 : cooling->failures;
+}
+
+static bool is_cooling(struct kith_client *client, const struct secure_want *want)
+{
+    const struct secure_cooling *cooling = cooling_of(client, want);
+
+    return cooling != NULL && cooling->until_ms > client->now.mono_ms;
+}
+
+/* It failed just now. That it was fetched just now does not hold back what must be known as it is now. */
+static bool backs_off(struct kith_client *client, const struct secure_want *want)
+{
+    return is_cooling(client, want) && failures_of(client, want) > 0;
+}
+
+/* With all places taken, the one that ends first is given up: what it was for may be asked for again a little early. */
+static void cool(struct kith_client *client, const struct secure_want *want, uint64_t ms, uint32_t failures)
+{
+    struct secure_cooling *all = client->secure.cooling, *known = cooling_of(client, want), *place = all;
+
+    for (uint32_t i = 1; i < SECURE_COOLING_MAX; i++)
+        if (all[i].until_ms < place->until_ms) place = &all[i];
+    if (known != NULL) place = known;
+    *place = (struct secure_cooling){.want = *want, .until_ms = client->now.mono_ms + ms, .failures = failures};
+}
+
+void secure_fetch_again(struct kith_client *client)
+{
+    client->secure.retry_at_ms = 0;
+    for (uint32_t i = 0; i < SECURE_COOLING_MAX; i++)
+        if (client->secure.cooling[i].failures > 0) client->secure.cooling[i].until_ms = 0;
+}
+
+/* ------------------------------------------------------------------------------------------------ what is missing */
+
+static struct secure_want want_of(enum kith_fetch_kind kind, const uint8_t *id, const uint8_t *device)
+{
+    struct secure_want want = {.kind = kind};
+
+    if (id != NULL) memcpy(want.id, id, sizeof want.id);
+    if (device != NULL) memcpy(want.device, device, sizeof want.device);
+    return want;
+}
+
+/* What cannot be asked for now makes room for what can. */
+static void want_add(struct kith_client *client, struct secure_want want)
+{
+    struct secure *secure = &client->secure;
+
+    for (uint32_t i = 0; i < secure->want_count; i++)
+        if (is_same(&secure->wants[i], &want)) return;
+    if (secure->want_count < SECURE_WANTS_MAX) {
+        secure->wants[secure->want_count++] = want;
+        return;
+    }
+    if (is_cooling(client, &want)) return;
+    for (uint32_t i = 0; i < SECURE_WANTS_MAX; i++) {
+        if (!is_cooling(client, &secure->wants[i])) continue;
+        secure->wants[i] = want;
+        return;
     }
 }
 
-static bool is_cooling(const struct kith_client *client, const struct e2e_want *want)
+void secure_want(struct kith_client *client, const struct e2e_wants *wants)
 {
-    const struct secure *secure = &client->secure;
+    for (uint32_t i = 0; i < wants->count; i++) {
+        const struct e2e_want *want = &wants->items[i];
+        switch (want->kind) {
+        case E2E_WANT_LIST: want_add(client, want_of(KITH_FETCH_LISTS, want->account_id, NULL)); break;
+        case E2E_WANT_BUNDLE:
+            want_add(client, want_of(KITH_FETCH_BUNDLES, want->account_id, want->server_device));
+            break;
+        case E2E_WANT_OPS: want_add(client, want_of(KITH_FETCH_OPS, want->account_id, NULL)); break;
+        }
+    }
+}
 
-    for (uint32_t i = 0; i < SECURE_COOLING_MAX; i++)
-        if (secure->cooling[i].until_ms > client->now.mono_ms &&
-            memcmp(&secure->cooling[i].want, want, sizeof *want) == 0)
-            return true;
-    return false;
+void secure_want_ops(struct kith_client *client, struct chat_id chat)
+{
+    want_add(client, want_of(KITH_FETCH_OPS, chat.id.raw, NULL));
 }
 
 bool secure_knows_ops(const struct kith_client *client, struct chat_id chat)
@@ -34,14 +114,12 @@ bool secure_knows_ops(const struct kith_client *client, struct chat_id chat)
     return kith_uuid_eq(client->secure.ops_all.id, chat.id) && client->secure.ops_all_until_ms > client->now.mono_ms;
 }
 
-static void cool(struct kith_client *client, const struct e2e_want *want, uint64_t ms)
+void secure_want_members(struct kith_client *client, struct chat_id chat)
 {
-    struct secure *secure = &client->secure;
-    uint32_t at = secure->cooling_next++ % SECURE_COOLING_MAX;
-
-    secure->cooling[at].want = *want;
-    secure->cooling[at].until_ms = client->now.mono_ms + ms;
+    want_add(client, want_of(KITH_FETCH_MEMBERS, chat.id.raw, NULL));
 }
+
+/* ------------------------------------------------------------------------------------------------ what is asked next */
 
 /* Those behind the one that is known. */
 static void fetch_list(const struct kith_client *client, struct user_id user, struct kith_fetch *fetch)
@@ -53,40 +131,57 @@ static void fetch_list(const struct kith_client *client, struct user_id user, st
     fetch->after = person.list == NULL ? 0 : person.list->seq;
 }
 
-static void fetch_ops(const struct kith_client *client, const struct e2e_want *want, struct kith_fetch *fetch)
+static void fetch_ops(const struct kith_client *client, const struct secure_want *want, struct kith_fetch *fetch)
 {
     struct e2e_group_view view;
 
     fetch->kind = KITH_FETCH_OPS;
-    memcpy(fetch->chat.id.raw, want->account_id, sizeof fetch->chat.id.raw);
-    fetch->after = e2e_account_group(client->secure.account, want->account_id, &view) ? view.group->seq : 0;
+    memcpy(fetch->chat.id.raw, want->id, sizeof want->id);
+    fetch->after = e2e_account_group(client->secure.account, want->id, &view) ? view.group->seq : 0;
 }
 
+/* Those that never failed are asked for together; one that did alone, so that it spoils no other's. */
+static void fetch_bundles(struct kith_client *client, const struct secure_want *first, struct kith_fetch *fetch)
+{
+    const struct secure *secure = &client->secure;
+
+    fetch->kind = KITH_FETCH_BUNDLES;
+    for (uint32_t i = 0; i < secure->want_count && fetch->device_count < KITH_FETCH_DEVICES_MAX; i++) {
+        const struct secure_want *want = &secure->wants[i];
+        if (want->kind != KITH_FETCH_BUNDLES || is_cooling(client, want)) continue;
+        if (want != first && (failures_of(client, first) > 0 || failures_of(client, want) > 0)) continue;
+        memcpy(fetch->devices[fetch->device_count].user.id.raw, want->id, sizeof want->id);
+        memcpy(fetch->devices[fetch->device_count++].device.id.raw, want->device, sizeof want->device);
+    }
+}
+
+/* What failed least comes first: nothing that fails, however often, is in the way of what does not. */
 static bool choose_want(struct kith_client *client, struct kith_fetch *fetch)
 {
-    const struct e2e_wants *wants = &client->secure.wants;
-    bool found = false;
+    const struct secure *secure = &client->secure;
+    const struct secure_want *best = NULL;
+    uint32_t best_failures = UINT32_MAX;
+    struct user_id user;
 
-    for (uint32_t i = 0; i < wants->count; i++) {
-        const struct e2e_want *want = &wants->items[i];
-        if (is_cooling(client, want)) continue;
-        if (want->kind == E2E_WANT_LIST && !found) {
-            struct user_id user;
-            memcpy(user.id.raw, want->account_id, E2E_ACCOUNT_ID_BYTES);
-            fetch_list(client, user, fetch);
-            return true;
-        }
-        if (want->kind == E2E_WANT_OPS && !found) {
-            fetch_ops(client, want, fetch);
-            return true;
-        }
-        if (want->kind != E2E_WANT_BUNDLE || fetch->device_count == KITH_FETCH_DEVICES_MAX) continue;
-        fetch->kind = KITH_FETCH_BUNDLES;
-        memcpy(fetch->devices[fetch->device_count].user.id.raw, want->account_id, E2E_ACCOUNT_ID_BYTES);
-        memcpy(fetch->devices[fetch->device_count++].device.id.raw, want->server_device, E2E_SERVER_DEVICE_BYTES);
-        found = true;
+    for (uint32_t i = 0; i < secure->want_count; i++) {
+        uint32_t failures = failures_of(client, &secure->wants[i]);
+        if (failures >= best_failures || is_cooling(client, &secure->wants[i])) continue;
+        best = &secure->wants[i];
+        best_failures = failures;
     }
-    return found;
+    if (best == NULL) return false;
+    switch (best->kind) {
+    case KITH_FETCH_LISTS:
+        memcpy(user.id.raw, best->id, sizeof best->id);
+        fetch_list(client, user, fetch);
+        return true;
+    case KITH_FETCH_OPS: fetch_ops(client, best, fetch); return true;
+    case KITH_FETCH_MEMBERS:
+        fetch->kind = KITH_FETCH_MEMBERS;
+        memcpy(fetch->chat.id.raw, best->id, sizeof best->id);
+        return true;
+    default: fetch_bundles(client, best, fetch); return true;
+    }
 }
 
 /* What is to be uploaded is made now, so that its private halves are durable before anybody else may have the public ones. */
@@ -104,26 +199,46 @@ static bool prepare_upload(struct kith_client *client)
     return is_any;
 }
 
+/*
+ * First what this device is with the server. Each of these, too, steps back when it fails, but nothing is uploaded before
+ * it is known what is there.
+ */
+static bool choose(struct kith_client *client, struct kith_fetch *fetch)
+{
+    struct secure *secure = &client->secure;
+    const struct secure_want keys = want_of(KITH_FETCH_KEYS, NULL, NULL),
+                             upload = want_of(KITH_FETCH_UPLOAD, NULL, NULL),
+                             own = want_of(KITH_FETCH_LISTS, client->config.user.id.raw, NULL),
+                             looked_up = want_of(KITH_FETCH_LISTS, secure->looks_up.id.raw, NULL);
+
+    if (!secure->keys_known && !backs_off(client, &keys)) {
+        fetch->kind = KITH_FETCH_KEYS;
+        return true;
+    }
+    if (!secure->keys_known && e2e_account_state(secure->account) != E2E_ACCOUNT_READY) return false;
+    if (secure->own_due && !backs_off(client, &own)) {
+        fetch_list(client, client->config.user, fetch);
+        return true;
+    }
+    if (secure->keys_known && !secure->own_due && secure->upload_due && !backs_off(client, &upload) &&
+        prepare_upload(client)) {
+        fetch->kind = KITH_FETCH_UPLOAD;
+        return true;
+    }
+    if (!kith_uuid_is_nil(secure->looks_up.id) && !backs_off(client, &looked_up)) {
+        fetch_list(client, secure->looks_up, fetch);
+        return true;
+    }
+    return choose_want(client, fetch);
+}
+
 static void start_fetch(struct kith_client *client)
 {
     struct secure *secure = &client->secure;
     struct kith_fetch fetch = {0};
 
     if (secure->busy || client->link != LINK_UP || secure->retry_at_ms > client->now.mono_ms) return;
-    if (!secure->keys_known) {
-        fetch.kind = KITH_FETCH_KEYS;
-    } else if (secure->own_due) {
-        fetch_list(client, client->config.user, &fetch);
-    } else if (secure->upload_due && prepare_upload(client)) {
-        fetch.kind = KITH_FETCH_UPLOAD;
-    } else if (!kith_uuid_is_nil(secure->wants_members.id)) {
-        fetch.kind = KITH_FETCH_MEMBERS;
-        fetch.chat = secure->wants_members;
-    } else if (!kith_uuid_is_nil(secure->looks_up.id)) {
-        fetch_list(client, secure->looks_up, &fetch);
-    } else if (!choose_want(client, &fetch)) {
-        return;
-    }
+    if (!choose(client, &fetch)) return;
     secure->busy = true;
     secure->helped = false;
     if (fetch.kind == KITH_FETCH_OPS) secure->ops_wants.count = 0;
@@ -140,14 +255,20 @@ void secure_work(struct kith_client *client)
     secure->working = true;
     if (secure->changed && client->link == LINK_UP) {
         secure->changed = false;
-        secure->wants = secure->ops_wants;
-        secure->wants_members = (struct chat_id){0};
+        secure->want_count = 0;
+        secure_want(client, &secure->ops_wants);
         secure_open_pending(client);
         outbox_pump(client);
     }
     start_fetch(client);
     link_timers(client);
     secure->working = false;
+}
+
+static bool is_anything_due(const struct secure *secure)
+{
+    return secure->want_count > 0 || !secure->keys_known || secure->own_due || secure->upload_due ||
+           !kith_uuid_is_nil(secure->looks_up.id);
 }
 
 uint64_t secure_next_ms(const struct kith_client *client)
@@ -157,20 +278,45 @@ uint64_t secure_next_ms(const struct kith_client *client)
 
     if (!secure_on(client) || secure->busy) return next;
     if (secure->retry_at_ms > client->now.mono_ms) return secure->retry_at_ms;
-    for (uint32_t i = 0; secure->wants.count > 0 && i < SECURE_COOLING_MAX; i++)
+    for (uint32_t i = 0; is_anything_due(secure) && i < SECURE_COOLING_MAX; i++)
         if (secure->cooling[i].until_ms > client->now.mono_ms && secure->cooling[i].until_ms < next)
             next = secure->cooling[i].until_ms;
     return next;
 }
 
+/* All that the fetch was for: one, but for bundles. */
+static uint32_t wants_of(const struct kith_fetch *fetch, struct secure_want out[static KITH_FETCH_DEVICES_MAX])
+{
+    switch (fetch->kind) {
+    case KITH_FETCH_KEYS:
+    case KITH_FETCH_UPLOAD: out[0] = want_of(fetch->kind, NULL, NULL); return 1;
+    case KITH_FETCH_LISTS: out[0] = want_of(fetch->kind, fetch->user.id.raw, NULL); return 1;
+    case KITH_FETCH_OPS:
+    case KITH_FETCH_MEMBERS: out[0] = want_of(fetch->kind, fetch->chat.id.raw, NULL); return 1;
+    case KITH_FETCH_BUNDLES: break;
+    }
+    for (uint32_t i = 0; i < fetch->device_count; i++)
+        out[i] = want_of(fetch->kind, fetch->devices[i].user.id.raw, fetch->devices[i].device.id.raw);
+    return fetch->device_count;
+}
+
+/*
+ * It steps back by itself, the longer the more often it failed. All the others wait, too, but only as long as one failure
+ * makes them: longer when several in a row are of different things, since then it is the server.
+ */
 static void fetch_failed(struct kith_client *client)
 {
     struct secure *secure = &client->secure;
-    uint64_t cap = CLIENT_BACKOFF_BASE_MS << (secure->failures < 7 ? secure->failures : 7), coins = 0;
+    struct secure_want wants[KITH_FETCH_DEVICES_MAX];
+    uint32_t count = wants_of(&secure->fetch, wants);
 
-    client->config.random(client->config.random_arg, &coins, sizeof coins);
-    secure->failures++;
-    secure->retry_at_ms = client->now.mono_ms + 1 + coins % cap;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t failures = failures_of(client, &wants[i]);
+        cool(client, &wants[i], 1 + client_backoff_ms(client, failures), failures + 1);
+    }
+    if (secure->failures == 0 || !is_same(&secure->failed_last, &wants[0])) secure->failures++;
+    secure->failed_last = wants[0];
+    secure->retry_at_ms = client->now.mono_ms + 1 + client_backoff_ms(client, secure->failures - 1);
     /* It may have been refused because another device's list came first: what the server has is looked at again. */
     if (secure->fetch.kind != KITH_FETCH_UPLOAD) return;
     secure->upload_due = true;
@@ -187,48 +333,49 @@ static void note_fresh(struct kith_client *client, struct user_id user)
     }
 }
 
-/* Whether it told all that there is: what could not be taken yet may be all that a message waits for. */
-static void ops_fetched(struct kith_client *client, struct chat_id chat)
+/* Whether it told all that there is: what could not be taken yet may be all that a message waits for. For how long it is not asked again. */
+static uint64_t ops_fetched(struct kith_client *client, struct chat_id chat)
 {
     struct secure *secure = &client->secure;
-    struct e2e_want want = {.kind = E2E_WANT_OPS};
     struct chat_members **members = kith_map_find(&secure->members, &chat);
+    bool waits = secure->ops_wants.count > 0;
     struct e2e_group_view view;
-    bool waits = secure->ops_wants.count > 0, is_all = !secure->helped && !waits;
+    struct secure_want list;
 
-    memcpy(want.account_id, chat.id.raw, sizeof want.account_id);
-    if (!waits || is_cooling(client, &secure->ops_wants.items[0]))
-        cool(client, &want, is_all ? COOL_LONG_MS : COOL_MS); /* else they are asked for again behind that list */
-    if (!is_all) return;
+    if (waits) { /* asked for again behind that list, if it is not one that nobody has */
+        list = want_of(KITH_FETCH_LISTS, secure->ops_wants.items[0].account_id, NULL);
+        return is_cooling(client, &list) ? COOL_MS : 0;
+    }
+    if (secure->helped) return COOL_MS;
     secure->ops_all = chat;
     secure->ops_all_until_ms = client->now.mono_ms + COOL_LONG_MS;
     if (members != NULL && !e2e_account_group(secure->account, chat.id.raw, &view)) (*members)->has_no_ops = true;
     for (struct pending *one = secure->pending_first; one != NULL; one = one->next)
         one->is_ops_fresh |= one->fetches != secure->fetches && kith_uuid_eq(one->message.chat.id, chat.id);
+    return COOL_LONG_MS;
 }
 
 static void fetch_done(struct kith_client *client)
 {
     struct secure *secure = &client->secure;
     const struct kith_fetch *fetch = &secure->fetch;
-    struct e2e_want want = {.kind = E2E_WANT_LIST};
+    struct secure_want wants[KITH_FETCH_DEVICES_MAX];
+    uint32_t count = wants_of(fetch, wants);
+    uint64_t ms = 0;
 
     if (fetch->kind != KITH_FETCH_KEYS) secure->failures = 0; /* what failed before it may fail again */
     secure->changed = true;
     if (fetch->kind == KITH_FETCH_LISTS) {
         if (kith_uuid_eq(client->config.user.id, fetch->user.id)) secure->own_due = false;
         if (kith_uuid_eq(secure->looks_up.id, fetch->user.id)) secure->looks_up = (struct user_id){0};
-        memcpy(want.account_id, fetch->user.id.raw, sizeof want.account_id);
-        cool(client, &want, secure->helped ? COOL_MS : COOL_LONG_MS);
+        ms = secure->helped ? COOL_MS : COOL_LONG_MS;
         note_fresh(client, fetch->user);
     }
-    if (fetch->kind == KITH_FETCH_OPS) ops_fetched(client, fetch->chat);
-    for (uint32_t i = 0; i < fetch->device_count; i++) {
-        want.kind = E2E_WANT_BUNDLE;
-        memcpy(want.account_id, fetch->devices[i].user.id.raw, sizeof want.account_id);
-        memcpy(want.server_device, fetch->devices[i].device.id.raw, sizeof want.server_device);
-        cool(client, &want, COOL_LONG_MS);
-    }
+    if (fetch->kind == KITH_FETCH_OPS) ms = ops_fetched(client, fetch->chat);
+    if (fetch->kind == KITH_FETCH_BUNDLES) ms = COOL_LONG_MS;
+    if (fetch->kind == KITH_FETCH_MEMBERS && secure_members_of(client, fetch->chat) == NULL) ms = COOL_LONG_MS;
+    for (uint32_t i = 0; i < count; i++)
+        if (ms > 0 || cooling_of(client, &wants[i]) != NULL) cool(client, &wants[i], ms, 0);
 }
 
 void kith_client_fetched(struct kith_client *client, struct kith_time now, bool ok)

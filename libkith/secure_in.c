@@ -101,7 +101,7 @@ static kith_err open_message(struct kith_client *client, struct kith_message *me
     memcpy(envelope.msg_id, message->id.id.raw, sizeof envelope.msg_id);
     err = e2e_account_open(secure->account, client->now.wall_ms, &envelope, &wants, plain, &opened);
     if (err == KITH_E_AGAIN || err == KITH_E_NOMEM) {
-        secure_want(secure, &wants);
+        secure_want(client, &wants);
         return err;
     }
     if (err != KITH_OK) {
