@@ -129,6 +129,7 @@ bool secure_seal(struct kith_client *client, struct outbox_entry *entry)
         return false;
     case KITH_E_UNSUPPORTED: outbox_give_up(client, entry, CODE_NOT_SUPPORTED, false); return false;
     case KITH_E_TOOBIG: outbox_give_up(client, entry, CODE_TOO_BIG, false); return false;
+    case KITH_E_FULL: outbox_give_up(client, entry, CODE_DEVICE_FULL, false); return false;
     default: return false; /* no memory: when the next step ends */
     }
 }

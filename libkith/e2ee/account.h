@@ -30,7 +30,10 @@ struct e2e_account_config {
 #define E2E_RECORD_KEY           'E' /* the first byte of every record's key */
 #define E2E_RECORD_KEY_BYTES_MAX 64
 #define E2E_PEOPLE_MAX           20000
-#define E2E_PREKEYS_MAX          100  /* of each one-time kind, on the server */
+#define E2E_PEERS_MAX            (E2E_PEOPLE_MAX * 4) /* devices with a session, or passed over now */
+#define E2E_THREADS_MAX          100000               /* that this device wrote in */
+#define E2E_HEARD_MAX            400000               /* devices in threads of which something was heard */
+#define E2E_PREKEYS_MAX          100                  /* of each one-time kind, on the server */
 #define E2E_PREKEYS_LOW          50   /* fewer are left there: filled up; when fewer are kept there, half of them */
 #define E2E_PREKEYS_KEPT_MAX     1024 /* private halves */
 #define E2E_ARCHIVED_MAX         5
@@ -107,7 +110,7 @@ KITH_MUST_USE kith_err e2e_account_verify(struct e2e_account *account,
 /**
  * A claimed bundle, as the server gave it; opk.len 0: none. Begins a session. Errors: as prekey.h, session.h, and
  * KITH_E_CONFLICT  there is a session to send with: nobody asked    KITH_E_NOTFOUND  no such device, accepted
- * KITH_E_DENIED    this device, or one that only an expired list has
+ * KITH_E_DENIED    this device, or one that only an expired list has    KITH_E_FULL  E2E_PEERS_MAX
  */
 struct e2e_claimed {
     uint8_t account_id[E2E_ACCOUNT_ID_BYTES], server_device[E2E_SERVER_DEVICE_BYTES];
@@ -150,6 +153,7 @@ struct e2e_seal {
  * KITH_E_AGAIN   *wants says what is missing; nothing: the own list is to be uploaded first
  * KITH_E_DENIED   trust forbids it: *wants names the account. Also of
  *                what was sent_at before the root key changed: until e2e_account_verify() says that the person knows
+ * KITH_E_FULL    E2E_THREADS_MAX; or somebody can only be written to by knowing more than E2E_PEOPLE_MAX, E2E_PEERS_MAX
  * KITH_E_CLOSED  this device is not READY, or the account is in the group no more
  * KITH_E_UNSUPPORTED  a group of more than E2E_MEMBERS_MAX      KITH_E_NOTFOUND  no such group
  * KITH_E_TOOBIG, KITH_E_NOMEM: sessions may have stepped
@@ -181,6 +185,7 @@ struct e2e_opened {
  * KITH_E_AGAIN      *wants says what is missing
  * KITH_E_CONFLICT   a repeat: it was opened before             KITH_E_DENIED     not for us, not of a listed device, or broken
  * KITH_E_CLOSED     this device is not READY                   KITH_E_MALFORMED, KITH_E_UNSUPPORTED, KITH_E_TOOBIG, KITH_E_NOMEM
+ * KITH_E_FULL       it begins a session with a device for which there is no room: E2E_PEERS_MAX
  */
 KITH_MUST_USE kith_err e2e_account_open(struct e2e_account *account, uint64_t now_ms,
                                         const struct e2e_envelope *envelope, struct e2e_wants *wants,

@@ -29,9 +29,6 @@
 #define E2E_LIST_RENEW_MS    (7ull * 24 * 3600 * 1000)
 #define E2E_SESSION_LIFE_MS  (30ull * 24 * 3600 * 1000)
 #define E2E_PASSED_OVER_MS   (10ull * 60 * 1000)
-#define E2E_PEERS_MAX        (E2E_PEOPLE_MAX * 4)
-#define E2E_THREADS_MAX      100000
-#define E2E_HEARD_MAX        400000
 #define E2E_LAST_RESORT_MAX  65536
 
 /* What this device holds: the record 'I'. */
@@ -190,8 +187,12 @@ void account_people_free(struct e2e_account *account);
 /* account_peer.c */
 struct peer *account_peer_find(const struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
                                uint32_t device_id);
-struct peer *account_peer_put(struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
-                              uint32_t device_id);
+/** Found or made, in the place of one of which nothing is to be remembered if need be. KITH_E_FULL: E2E_PEERS_MAX. KITH_E_NOMEM. */
+KITH_MUST_USE kith_err account_peer_put(struct e2e_account *account, uint64_t now_ms,
+                                        const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES], uint32_t device_id,
+                                        struct peer **out);
+/** One more would be taken. */
+bool account_peers_have_room(const struct e2e_account *account, uint64_t now_ms);
 /** Takes the session over, at its rank; beyond E2E_ARCHIVED_MAX others the last one goes. KITH_E_NOMEM: it is not taken. */
 KITH_MUST_USE kith_err account_peer_add(struct e2e_account *account, struct peer *peer, struct e2e_session *session,
                                         uint64_t rank);

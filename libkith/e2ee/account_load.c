@@ -149,14 +149,13 @@ static kith_err load_session(struct e2e_account *account, struct kith_slice key,
     static const struct e2e_tlv_field fields[] = {{1, 8, 8, false}, {2, 1, E2E_SESSION_BYTES_MAX, false}};
     struct kith_slice v[2];
     struct e2e_session *session = NULL;
-    struct peer *peer;
+    struct peer *peer = NULL;
     kith_err err = e2e_tlv_decode(in, fields, 2, v);
 
     if (err != KITH_OK) return err;
     if (key.len != E2E_ACCOUNT_ID_BYTES + 4 + SESSION_NAME_BYTES) return KITH_E_MALFORMED;
-    peer = account_peer_put(account, key.ptr, kith_get_u32_be(key.ptr + E2E_ACCOUNT_ID_BYTES));
-    if (peer == NULL) return KITH_E_NOMEM;
-    err = e2e_session_decode(v[1], &session);
+    err = account_peer_put(account, 0, key.ptr, kith_get_u32_be(key.ptr + E2E_ACCOUNT_ID_BYTES), &peer);
+    if (err == KITH_OK) err = e2e_session_decode(v[1], &session);
     if (err == KITH_OK) err = account_peer_add(account, peer, session, e2e_tlv_u64(v[0]));
     if (err != KITH_OK) e2e_session_free(session);
     return err;

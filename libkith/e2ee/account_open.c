@@ -228,8 +228,9 @@ static kith_err take_made(struct opening *o)
     void *nothing = NULL;
     kith_err err = KITH_OK;
 
-    if (o->peer == NULL) o->peer = account_peer_put(account, o->envelope->account_id, o->device->device_id);
-    if (o->peer == NULL) return KITH_E_NOMEM;
+    if (o->peer == NULL)
+        err = account_peer_put(account, o->now_ms, o->envelope->account_id, o->device->device_id, &o->peer);
+    if (err != KITH_OK) return err;
     last_resort_use(&o->setup, use);
     if (o->setup.kem_is_last) err = kith_map_add(&account->last_resort, use, &nothing);
     ours = o->peer->sessions;
@@ -378,9 +379,8 @@ kith_err e2e_account_bundle(struct e2e_account *account, uint64_t now_ms, const 
         struct e2e_end end = {person->list, device};
         err = e2e_session_begin(&account->config.random, &self, &end, &bundle, now_ms, &session);
     }
-    if (err == KITH_OK) peer = account_peer_put(account, claimed->account_id, device->device_id);
-    if (err == KITH_OK)
-        err = peer == NULL ? KITH_E_NOMEM : account_peer_add(account, peer, session, account->rank_next);
+    if (err == KITH_OK) err = account_peer_put(account, now_ms, claimed->account_id, device->device_id, &peer);
+    if (err == KITH_OK) err = account_peer_add(account, peer, session, account->rank_next);
     if (err != KITH_OK) {
         e2e_session_free(session);
         return err;
@@ -398,6 +398,6 @@ void e2e_account_no_bundle(struct e2e_account *account, uint64_t now_ms,
     struct peer *peer = NULL;
 
     if (person != NULL && person->list != NULL) device = e2e_device_find_server(person->list, server_device);
-    if (device != NULL) peer = account_peer_put(account, account_id, device->device_id);
-    if (peer != NULL) peer->passed_over_until_ms = now_ms + E2E_PASSED_OVER_MS;
+    if (device == NULL || account_peer_put(account, now_ms, account_id, device->device_id, &peer) != KITH_OK) return;
+    peer->passed_over_until_ms = now_ms + E2E_PASSED_OVER_MS;
 }

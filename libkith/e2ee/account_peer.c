@@ -22,22 +22,45 @@ struct peer *account_peer_find(const struct e2e_account *account, const uint8_t 
     return found == NULL ? NULL : *found;
 }
 
-struct peer *account_peer_put(struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
-                              uint32_t device_id)
+/* One of which nothing is to be remembered: a device that went, with its sessions. NULL: none. */
+static struct peer *find_idle(const struct e2e_account *account, uint64_t now_ms)
+{
+    struct peer **peer = NULL;
+    uint32_t at = 0;
+
+    while (kith_map_next(&account->peers, &at, NULL, (void **)&peer))
+        if ((*peer)->sessions == NULL && (*peer)->passed_over_until_ms <= now_ms) return *peer;
+    return NULL;
+}
+
+bool account_peers_have_room(const struct e2e_account *account, uint64_t now_ms)
+{
+    return account->peers.count < E2E_PEERS_MAX || find_idle(account, now_ms) != NULL;
+}
+
+kith_err account_peer_put(struct e2e_account *account, uint64_t now_ms,
+                          const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES], uint32_t device_id, struct peer **out)
 {
     struct peer_key key = key_of(account_id, device_id);
-    struct peer **place = NULL;
+    struct peer **place = NULL, *idle;
     kith_err err = kith_map_add(&account->peers, &key, (void **)&place);
 
-    if (err == KITH_E_CONFLICT) return *place;
-    if (err != KITH_OK) return NULL;
+    if (err == KITH_E_FULL && (idle = find_idle(account, now_ms)) != NULL) {
+        (void)kith_map_remove(&account->peers, &idle->key);
+        free(idle);
+        err = kith_map_add(&account->peers, &key, (void **)&place);
+    }
+    *out = err == KITH_E_CONFLICT ? *place : NULL;
+    if (err == KITH_E_CONFLICT) return KITH_OK;
+    if (err != KITH_OK) return err;
     *place = calloc(1, sizeof **place);
     if (*place == NULL) {
         (void)kith_map_remove(&account->peers, &key);
-        return NULL;
+        return KITH_E_NOMEM;
     }
     (*place)->key = key;
-    return *place;
+    *out = *place;
+    return KITH_OK;
 }
 
 static void one_free(struct peer_session *one)

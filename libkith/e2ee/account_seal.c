@@ -17,6 +17,7 @@ struct sealing {
     uint32_t member_count;
     struct kith_buf plain, plain_own; /* the same, and with `dest` for the own other devices */
     struct kith_buf ciphers;
+    bool is_full; /* no device that is not known yet can be begun with */
     struct bodies_list lists[E2E_MEMBERS_MAX];
     struct {
         struct device_id device;
@@ -53,9 +54,10 @@ static bool is_misnamed(const struct sealing *s, const struct person *person, co
            e2e_device_find_server(account_own_list(s->account), device->server_device) != NULL;
 }
 
-static void want_sessions(const struct sealing *s, const struct person *person, struct e2e_wants *wants)
+/* KITH_E_FULL: none of them can be written to, since there is no room to know one more device. */
+static kith_err want_sessions(const struct sealing *s, const struct person *person, struct e2e_wants *wants)
 {
-    bool is_reached = is_own(s, person->account_id);
+    bool is_reached = is_own(s, person->account_id), lacks_room = false;
 
     for (uint32_t i = 0; i < person->list->device_count; i++) {
         const struct e2e_device *device = &person->list->devices[i];
@@ -64,11 +66,15 @@ static void want_sessions(const struct sealing *s, const struct person *person, 
         is_reached |= peer != NULL && peer->sessions != NULL;
         if (account_peer_can_send(peer, s->now_ms) || !account_person_knows(person, device->device_id)) continue;
         if (peer != NULL && peer->passed_over_until_ms > s->now_ms) continue;
+        lacks_room |= peer == NULL && s->is_full;
+        if (peer == NULL && s->is_full) continue;
         account_want(wants, E2E_WANT_BUNDLE, person->account_id, device->server_device);
         is_reached = true;
     }
     /* None of them can be written to: it waits until one can, since what goes to nobody would look as if it were sent. */
+    if (!is_reached && lacks_room) return KITH_E_FULL;
     if (!is_reached) account_want(wants, E2E_WANT_LIST, person->account_id, NULL);
+    return KITH_OK;
 }
 
 /* Also what was written before the other was somebody else, until the person has seen that. */
@@ -81,6 +87,10 @@ static bool is_forbidden(const struct sealing *s, const struct person *person)
 /* Everything that is missing, before anything is encrypted. */
 static kith_err look(struct sealing *s, struct e2e_wants *wants)
 {
+    const struct e2e_account *account = s->account;
+    kith_err err = KITH_OK;
+
+    s->is_full = !account_peers_have_room(account, s->now_ms);
     for (uint32_t i = 0; i < s->member_count; i++) {
         const struct person *person = account_person_find(s->account, s->members[i]);
         if (person != NULL && is_forbidden(s, person)) {
@@ -88,11 +98,16 @@ static kith_err look(struct sealing *s, struct e2e_wants *wants)
             account_want(wants, E2E_WANT_LIST, person->account_id, NULL);
             return KITH_E_DENIED;
         }
-        if (person == NULL || account_person_is_stale(person))
+        if (err != KITH_OK) continue; /* only whether it is forbidden */
+        if (person == NULL && account->people.count == E2E_PEOPLE_MAX)
+            err = KITH_E_FULL;
+        else if (person == NULL || account_person_is_stale(person))
             account_want(wants, E2E_WANT_LIST, s->members[i], NULL);
         else
-            want_sessions(s, person, wants);
+            err = want_sessions(s, person, wants);
     }
+    if (err != KITH_OK) wants->count = 0;
+    if (err != KITH_OK) return err;
     return wants->count > 0 ? KITH_E_AGAIN : KITH_OK;
 }
 

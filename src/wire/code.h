@@ -8,6 +8,7 @@
 /**
  * Every answer a client can get, in one table: stable name on the wire, HTTP status, whether the same request may be
  * sent again as it is, and a sentence for people. The same codes go over STOMP (`code:`) and REST (problem+json).
+ * DEVICE_FULL is a client's own word for a message that it gave up; no server says it.
  */
 #define KITH_CODE_LIST(X)                                                                                 \
     X(OK, 200, false, "Done.")                                                                            \
@@ -44,7 +45,8 @@
     X(READ_ONLY, 503, true, "The server cannot store anything at the moment.")                            \
     X(UNAVAILABLE, 503, true, "The server is busy or stopping; try again.")                               \
     X(MAILBOX_FULL, 409, true, "The mailbox holds as much as it may; its devices must fetch it first.")   \
-    X(BAD_SIGNATURE, 403, false, "A signature does not hold, or what must be signed is not.")
+    X(BAD_SIGNATURE, 403, false, "A signature does not hold, or what must be signed is not.")             \
+    X(DEVICE_FULL, 409, false, "This device knows as many chats, people or devices as it may.")
 
 #define KITH_CODE_ENUM(name, status, retryable, text) CODE_##name,
 enum kith_code { KITH_CODE_LIST(KITH_CODE_ENUM) CODE_COUNT };

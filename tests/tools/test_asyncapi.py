@@ -150,7 +150,15 @@ def test_the_codes_are_those_of_the_table() -> None:
     schema = DOCUMENT["components"]["schemas"]["Code"]
     assert schema["enum"] == list(codes())
     streamed, rest_only = set(schema["x-codes"]), set(schema["x-rest-only"])
-    assert streamed | rest_only == set(schema["enum"]) and not streamed & rest_only
+    client_only = set(schema["x-client-only"])
+    assert streamed | rest_only | client_only == set(schema["enum"])
+    assert len(streamed) + len(rest_only) + len(client_only) == len(schema["enum"])
+
+
+def test_no_server_says_what_is_for_clients_only() -> None:
+    client_only = set(DOCUMENT["components"]["schemas"]["Code"]["x-client-only"])
+    said = {code for file in (ROOT / "src").rglob("*.c") for code in re.findall(r"CODE_(\w+)", file.read_text())}
+    assert client_only and not said & client_only
 
 
 def test_what_is_said_of_a_code_is_so() -> None:

@@ -1,0 +1,246 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "libkith/e2ee/account_impl.h"
+#include "tests/e2e/town.h"
+
+/* An account that knows as many devices, people and threads as it may: what goes on, what is refused, and what is said. */
+#define FOR_EVER UINT64_MAX
+
+static struct peer *peer_put(struct e2e_account *account, uint32_t number)
+{
+    uint8_t id[E2E_ACCOUNT_ID_BYTES] = {0xff}; /* nobody's */
+    struct peer *peer = NULL;
+
+    kith_put_u32_be(id + 4, number);
+    assert_int_equal(account_peer_put(account, TOWN_NOW, id, 1, &peer), KITH_OK);
+    return peer;
+}
+
+/* Devices that are passed over are remembered. Gives one of them. */
+static struct peer *fill_peers(struct e2e_account *account, uint32_t count)
+{
+    struct peer *peer = NULL;
+
+    for (uint32_t i = 0; account->peers.count < count; i++) {
+        peer = peer_put(account, i);
+        peer->passed_over_until_ms = FOR_EVER;
+    }
+    return peer;
+}
+
+static void fill_map(struct kith_map *map, uint32_t count)
+{
+    uint8_t key[64] = {0xff};
+    void *value = NULL;
+
+    for (uint32_t i = 0; map->count < count; i++) {
+        kith_put_u32_be(key + 4, i);
+        assert_int_equal(kith_map_add(map, key, &value), KITH_OK);
+    }
+}
+
+struct two {
+    struct town *town;
+    struct town_device *ann, *bob;
+    struct town_chat chat;
+};
+
+static struct two two_new(void)
+{
+    struct two two = {.town = town_new(1)};
+
+    two.ann = town_join(two.town);
+    two.bob = town_join(two.town);
+    two.chat = town_chat_two(two.ann, two.bob);
+    return two;
+}
+
+static kith_err seal(struct two *two, const struct town_chat *chat)
+{
+    uint8_t id[E2E_ID_BYTES];
+    struct e2e_seal seal;
+    struct kith_buf out;
+    kith_err err;
+
+    town_id(two->town, id);
+    seal = town_seal_of(chat, id, "hello", two->town->now_ms);
+    kith_buf_init(&out, TOWN_CIPHER_MAX);
+    err = town_seal(two->ann, &seal, &out);
+    assert_int_equal(kith_buf_len(&out) > 0, err == KITH_OK);
+    kith_buf_deinit(&out);
+    return err;
+}
+
+/* ---------------------------------------------------------------------------------------------- devices */
+static void test_e2e_account_full__a_first_message_of_one_device_too_many_is_refused_and_said(void **state)
+{
+    uint8_t before[E2E_HASH_BYTES], after[E2E_HASH_BYTES];
+    struct two two = two_new();
+    struct town_mail *mail = town_send(two.ann, &two.chat, "hello");
+    struct peer *other = fill_peers(two.bob->account, E2E_PEERS_MAX);
+
+    (void)state;
+    (void)town_fetch_list(two.bob, two.ann->person);
+    town_state_hash(two.bob, before);
+    assert_int_equal(town_open(two.bob, mail, NULL), KITH_E_FULL);
+    town_state_hash(two.bob, after);
+    assert_memory_equal(before, after, sizeof before); /* its one-time keys too are there still */
+    other->passed_over_until_ms = 0;                   /* nothing is to be remembered of that one any more */
+    assert_int_equal(town_open(two.bob, mail, NULL), KITH_OK);
+    assert_int_equal(two.bob->account->peers.count, E2E_PEERS_MAX);
+    town_free(two.town);
+}
+
+static void test_e2e_account_full__the_last_place_is_taken(void **state)
+{
+    struct two two = two_new();
+    struct town_mail *mail = town_send(two.ann, &two.chat, "hello");
+
+    (void)state;
+    (void)fill_peers(two.bob->account, E2E_PEERS_MAX - 1);
+    assert_int_equal(town_open(two.bob, mail, NULL), KITH_OK);
+    /* Whom one has a session with one goes on to talk with. */
+    mail = town_send(two.ann, &two.chat, "again");
+    assert_int_equal(town_open(two.bob, mail, NULL), KITH_OK);
+    (void)town_send(two.bob, &two.chat, "and back");
+    town_free(two.town);
+}
+
+static void test_e2e_account_full__who_cannot_be_reached_for_lack_of_room_is_said(void **state)
+{
+    struct two two = two_new();
+    struct peer *other = fill_peers(two.ann->account, E2E_PEERS_MAX);
+
+    (void)state;
+    assert_int_equal(seal(&two, &two.chat), KITH_E_FULL);
+    other->passed_over_until_ms = 0;
+    assert_int_equal(seal(&two, &two.chat), KITH_OK);
+    town_free(two.town);
+}
+
+/* A new device of somebody who is reached at another one is passed over until there is room. */
+static void test_e2e_account_full__one_reached_device_is_enough(void **state)
+{
+    struct two two = two_new();
+    struct town_device *laptop;
+    struct town_mail *mail;
+    struct peer *other;
+
+    (void)state;
+    (void)town_send(two.ann, &two.chat, "hello");
+    other = fill_peers(two.ann->account, E2E_PEERS_MAX);
+    laptop = town_link(two.bob);
+    mail = town_send(two.ann, &two.chat, "to one of two");
+    assert_int_equal(town_body(mail, laptop).len, 0);
+    assert_int_not_equal(town_body(mail, two.bob).len, 0);
+    other->passed_over_until_ms = 0;
+    mail = town_send(two.ann, &two.chat, "to both");
+    assert_int_not_equal(town_body(mail, laptop).len, 0);
+    town_free(two.town);
+}
+
+/* What is left of the devices that went makes room, as often as it is needed. */
+static void test_e2e_account_full__devices_that_went_make_room(void **state)
+{
+    struct two two = two_new();
+    struct e2e_account *account = two.ann->account;
+
+    (void)state;
+    (void)fill_peers(account, E2E_PEERS_MAX - 3);
+    for (uint32_t i = 0; i < 50; i++) (void)peer_put(account, E2E_PEERS_MAX + i);
+    assert_int_equal(account->peers.count, E2E_PEERS_MAX);
+    assert_int_equal(seal(&two, &two.chat), KITH_OK);
+    town_free(two.town);
+}
+
+/* ---------------------------------------------------------------------------------------------- people, threads, heard */
+static void test_e2e_account_full__somebody_new_is_one_person_too_many(void **state)
+{
+    struct two two = two_new();
+    struct e2e_account *account = two.ann->account;
+    uint8_t id[E2E_ACCOUNT_ID_BYTES] = {0xff};
+
+    (void)state;
+    for (uint32_t i = 0; account->people.count < E2E_PEOPLE_MAX; i++) {
+        kith_put_u32_be(id + 4, i);
+        assert_non_null(account_person_put(account, id));
+    }
+    assert_int_equal(seal(&two, &two.chat), KITH_E_FULL);
+    town_free(two.town);
+}
+
+static void test_e2e_account_full__threads_have_a_maximum(void **state)
+{
+    struct two two = two_new();
+    struct town_chat second = town_chat_two(two.ann, two.bob), third = town_chat_two(two.ann, two.bob);
+
+    (void)state;
+    (void)town_send(two.ann, &two.chat, "hello");
+    fill_map(&two.ann->account->threads, E2E_THREADS_MAX - 1);
+    assert_int_equal(seal(&two, &second), KITH_OK);
+    assert_int_equal(seal(&two, &third), KITH_E_FULL);
+    assert_int_equal(seal(&two, &second), KITH_OK); /* where it wrote before it goes on */
+    assert_int_equal(seal(&two, &two.chat), KITH_OK);
+    town_free(two.town);
+}
+
+/* Past the maximum messages are read as before, and only gaps are not noticed. */
+static void test_e2e_account_full__past_what_can_be_remembered_gaps_are_not_told(void **state)
+{
+    for (uint32_t room = 0; room < 2; room++) {
+        struct two two = two_new();
+        struct town_mail *mail = town_send(two.ann, &two.chat, "one");
+        uint64_t missed = 0;
+
+        (void)state;
+        fill_map(&two.bob->account->heard, E2E_HEARD_MAX - room);
+        assert_int_equal(town_open(two.bob, mail, &missed), KITH_OK);
+        (void)town_send(two.ann, &two.chat, "lost");
+        mail = town_send(two.ann, &two.chat, "three");
+        assert_int_equal(town_open(two.bob, mail, &missed), KITH_OK);
+        assert_int_equal(missed, room);
+        town_free(two.town);
+    }
+}
+
+static void test_e2e_account_full__a_chat_of_the_most_people(void **state)
+{
+    struct two two = two_new();
+    uint8_t members[E2E_MEMBERS_MAX][E2E_ACCOUNT_ID_BYTES] = {{0}};
+    struct e2e_seal of = {.members = members, .member_count = E2E_MEMBERS_MAX};
+    struct e2e_wants *wants = calloc(1, sizeof *wants);
+    struct kith_buf out;
+
+    (void)state;
+    assert_non_null(wants);
+    for (uint32_t i = 0; i < E2E_MEMBERS_MAX; i++) kith_put_u32_be(members[i] + 8, i);
+    memcpy(members[E2E_MEMBERS_MAX - 1], two.ann->person->id, E2E_ACCOUNT_ID_BYTES);
+    kith_buf_init(&out, TOWN_CIPHER_MAX);
+    assert_int_equal(e2e_account_seal(two.ann->account, two.town->now_ms, &of, wants, &out), KITH_E_AGAIN);
+    assert_int_equal(wants->count, E2E_MEMBERS_MAX - 1); /* the lists of all others */
+    free(wants);
+    town_free(two.town);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_e2e_account_full__a_first_message_of_one_device_too_many_is_refused_and_said),
+        cmocka_unit_test(test_e2e_account_full__the_last_place_is_taken),
+        cmocka_unit_test(test_e2e_account_full__who_cannot_be_reached_for_lack_of_room_is_said),
+        cmocka_unit_test(test_e2e_account_full__one_reached_device_is_enough),
+        cmocka_unit_test(test_e2e_account_full__devices_that_went_make_room),
+        cmocka_unit_test(test_e2e_account_full__somebody_new_is_one_person_too_many),
+        cmocka_unit_test(test_e2e_account_full__threads_have_a_maximum),
+        cmocka_unit_test(test_e2e_account_full__past_what_can_be_remembered_gaps_are_not_told),
+        cmocka_unit_test(test_e2e_account_full__a_chat_of_the_most_people),
+    };
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
