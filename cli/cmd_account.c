@@ -134,7 +134,10 @@ int cmd_account_password(struct cli *cli)
     int code;
 
     if (!cli_password(cli, "The password now", false, current)) return EXIT_USAGE;
-    if (!cli_password(cli, "The new password", true, fresh)) return EXIT_USAGE;
+    if (!cli_password(cli, "The new password", true, fresh)) {
+        sodium_memzero(current, sizeof current);
+        return EXIT_USAGE;
+    }
     cli_rest(cli, "PUT", "/users/me", json_pack("{s:s, s:s}", "password", fresh, "current_password", current), &answer);
     sodium_memzero(current, sizeof current);
     sodium_memzero(fresh, sizeof fresh);
