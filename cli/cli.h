@@ -136,5 +136,6 @@ void cli_print_message(struct cli *cli, const char *chat_title, const char *send
                        const char *created_at, struct kith_slice body);
 uint64_t cli_now_ms(void); /* monotonic */
 uint64_t cli_wall_ms(void);
+struct kith_time cli_time_now(void); /* both */
 
 #endif

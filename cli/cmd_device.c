@@ -26,14 +26,9 @@ static struct online *go_online(struct cli *cli)
     return online;
 }
 
-static struct kith_time now(void)
-{
-    return (struct kith_time){.mono_ms = cli_now_ms(), .wall_ms = cli_wall_ms()};
-}
-
 static bool acted(struct cli *cli, struct online *online)
 {
-    kith_client_acted(online_client(online), now());
+    kith_client_acted(online_client(online), cli_time_now());
     online_run_effects(online);
     online_settle(online, NULL, 0, SETTLE_MS);
     if (kith_client_is_settled(online_client(online))) return true;
@@ -182,7 +177,7 @@ int cmd_device_request(struct cli *cli)
     kith_buf_init(&request, E2E_LINK_BYTES_MAX);
     err = e2e_account_link_request(kith_client_account(online_client(online)), cli_wall_ms(), &request);
     if (err == KITH_OK) {
-        kith_client_acted(online_client(online), now());
+        kith_client_acted(online_client(online), cli_time_now());
         online_run_effects(online);
         code_of(kith_buf_peek(&request), code);
         fprintf(stderr,

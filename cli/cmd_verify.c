@@ -10,11 +10,6 @@
 /* Who a person is: the safety number that two people compare, and the devices that the person signed. */
 #define SETTLE_MS 10000
 
-static struct kith_time now(void)
-{
-    return (struct kith_time){.mono_ms = cli_now_ms(), .wall_ms = cli_wall_ms()};
-}
-
 /* Online, with the newest list of that person pinned, unless the server could not be asked. NULL: said why. */
 static struct online *look_up(struct cli *cli, const char *name, struct user_id *user)
 {
@@ -27,7 +22,7 @@ static struct online *look_up(struct cli *cli, const char *name, struct user_id 
         cli_error(cli, "another kith is connected as this device", "End it first.");
         return NULL;
     }
-    kith_client_look_up(online_client(online), now(), *user);
+    kith_client_look_up(online_client(online), cli_time_now(), *user);
     online_run_effects(online);
     online_settle(online, NULL, 0, SETTLE_MS);
     return online;
@@ -173,7 +168,7 @@ int cmd_verify(struct cli *cli)
         say_old(cli, &other);
     }
     if (result == EXIT_DONE) {
-        kith_client_acted(online_client(online), now());
+        kith_client_acted(online_client(online), cli_time_now());
         online_run_effects(online);
         print_number(cli, cli->argv[0], &me, &other, fresh);
     }

@@ -35,11 +35,6 @@ void fetcher_free(struct fetcher *fetcher)
     free(fetcher);
 }
 
-static struct kith_time now(void)
-{
-    return (struct kith_time){.mono_ms = cli_now_ms(), .wall_ms = cli_wall_ms()};
-}
-
 /* ---- JSON and bytes */
 
 static json_t *base64_of(struct kith_slice bytes)
@@ -206,7 +201,7 @@ static void call_done(void *arg, const struct http_call_result *result)
     json_decref(body);
     /* With a fresh token it is asked again; without one, in a while. */
     if (result->err == KITH_OK && result->response->status == 401 && !cli_refresh(fetcher->cli)) ok = false;
-    kith_client_fetched(fetcher->client, now(), ok);
+    kith_client_fetched(fetcher->client, cli_time_now(), ok);
     fetcher->changed(fetcher->arg);
 }
 
@@ -271,7 +266,8 @@ static void ask(struct fetcher *fetcher, enum http1_method method, const char *p
     json_decref(body);
     (void)snprintf(url, sizeof url, "%s%s", store_get(cli->store, "server"), path);
     (void)snprintf(bearer, sizeof bearer, "Bearer %s", store_get(cli->store, "access_token"));
-    if (http_call_start(&config, &fetcher->call) != KITH_OK) kith_client_fetched(fetcher->client, now(), false);
+    if (http_call_start(&config, &fetcher->call) != KITH_OK)
+        kith_client_fetched(fetcher->client, cli_time_now(), false);
     free(text);
 }
 
@@ -288,7 +284,7 @@ void fetcher_start(struct fetcher *fetcher, const struct kith_fetch *fetch)
         if (body != NULL)
             ask(fetcher, HTTP1_PUT, "/devices/me/keys", body);
         else
-            kith_client_fetched(fetcher->client, now(), true);
+            kith_client_fetched(fetcher->client, cli_time_now(), true);
         return;
     case KITH_FETCH_LISTS:
         kith_uuid_format(fetch->user.id, id);

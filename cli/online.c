@@ -50,7 +50,7 @@ uint64_t cli_wall_ms(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-static struct kith_time now(void)
+struct kith_time cli_time_now(void)
 {
     return (struct kith_time){.mono_ms = cli_now_ms(), .wall_ms = cli_wall_ms()};
 }
@@ -65,7 +65,7 @@ static void user_bytes(struct conn_user *user, uint8_t *bytes, size_t len)
 {
     struct online *online = (struct online *)user;
 
-    kith_client_bytes(online->client, now(), bytes, len);
+    kith_client_bytes(online->client, cli_time_now(), bytes, len);
     online_run_effects(online);
 }
 
@@ -81,7 +81,7 @@ static void user_closed(struct conn_user *user, enum conn_closed why)
     (void)why;
     online->conn = NULL;
     if (online->client == NULL) return;
-    kith_client_disconnected(online->client, now());
+    kith_client_disconnected(online->client, cli_time_now());
     online_run_effects(online);
 }
 
@@ -92,9 +92,9 @@ static void ws_opened(void *arg, const struct ws_client_result *result)
     online->opening = NULL;
     if (result->err == KITH_OK) {
         online->conn = result->conn;
-        kith_client_connected(online->client, now());
+        kith_client_connected(online->client, cli_time_now());
     } else
-        kith_client_disconnected(online->client, now());
+        kith_client_disconnected(online->client, cli_time_now());
     online_run_effects(online);
 }
 
@@ -123,12 +123,12 @@ static void dial(struct online *online)
 
     if (online->conn != NULL) { /* the old one is still saying goodbye: its end is not the new one's */
         conn_close(online->conn, 1000, "");
-        kith_client_disconnected(online->client, now());
+        kith_client_disconnected(online->client, cli_time_now());
         return;
     }
     /* http becomes ws, https becomes wss. */
     (void)snprintf(url, sizeof url, "ws%s/connect", strncmp(server, "http", 4) == 0 ? server + 4 : server);
-    if (ws_client_open(&options, &online->opening) != KITH_OK) kith_client_disconnected(online->client, now());
+    if (ws_client_open(&options, &online->opening) != KITH_OK) kith_client_disconnected(online->client, cli_time_now());
 }
 
 static void persist(struct online *online, struct kith_slice records)
@@ -149,7 +149,7 @@ static void persist(struct online *online, struct kith_slice records)
 static void give_token(struct online *online)
 {
     if (!cli_refresh(online->cli)) return; /* stays offline; `account login` helps */
-    kith_client_token(online->client, now(), kith_slice_str(store_get(online->cli->store, "access_token")));
+    kith_client_token(online->client, cli_time_now(), kith_slice_str(store_get(online->cli->store, "access_token")));
 }
 
 static void show(struct online *online, const struct kith_effect *e)
@@ -219,7 +219,7 @@ static void tick_fire(struct loop_timer *timer)
 {
     struct online *online = (struct online *)((char *)timer - offsetof(struct online, tick));
 
-    kith_client_tick(online->client, now());
+    kith_client_tick(online->client, cli_time_now());
     online_run_effects(online);
 }
 
@@ -239,7 +239,7 @@ static void take_waiting(struct online *online)
                                  .body = row.body};
         online->taking = row.row;
         online->taking_to = SEND_QUEUED;
-        if (kith_client_send(online->client, now(), &send, &online->taking_id) != KITH_OK) {
+        if (kith_client_send(online->client, cli_time_now(), &send, &online->taking_id) != KITH_OK) {
             online->taking = 0;
             return; /* the outbox is full: later */
         }
@@ -248,7 +248,7 @@ static void take_waiting(struct online *online)
     while (store_send_wanted(store, &wanted, &id, what) == KITH_OK) {
         bool drop = strcmp(what, "drop") == 0;
         kith_err err = drop ? kith_client_outbox_drop(online->client, id)
-                            : kith_client_outbox_retry(online->client, now(), id, &id);
+                            : kith_client_outbox_retry(online->client, cli_time_now(), id, &id);
         if (err == KITH_E_AGAIN) return; /* on the wire right now */
         if (err == KITH_E_NOTFOUND) {    /* answered meanwhile */
             store_send_want(store, wanted, NULL);
@@ -273,7 +273,7 @@ kith_err online_send(struct online *online, const struct kith_send *send, struct
                    (const char *)send->content_type.ptr);
     online->taking_to = SEND_QUEUED;
     err = store_send_add(online->cli->store, &row, &online->taking);
-    if (err == KITH_OK) err = kith_client_send(online->client, now(), send, &online->taking_id);
+    if (err == KITH_OK) err = kith_client_send(online->client, cli_time_now(), send, &online->taking_id);
     if (err != KITH_OK) {
         online->taking = 0; /* the row waits: poll tries again when the outbox has room */
         return err;
@@ -358,8 +358,8 @@ struct online *online_open(struct cli *cli, const struct online_view *view)
     settle_rows(online);
     online->fetcher = fetcher_new(cli, online->client, fetched, online);
     if (online->fetcher == NULL) exit(EXIT_FAILED);
-    kith_client_token(online->client, now(), kith_slice_str(store_get(cli->store, "access_token")));
-    kith_client_start(online->client, now());
+    kith_client_token(online->client, cli_time_now(), kith_slice_str(store_get(cli->store, "access_token")));
+    kith_client_start(online->client, cli_time_now());
     online_run_effects(online);
     take_waiting(online);
     loop_timer_start(cli->loop, &online->poll, ONLINE_POLL_MS);
