@@ -206,6 +206,9 @@ void outbox_refused(struct kith_client *client, struct msg_id id, enum kith_code
 uint64_t outbox_next_ms(const struct kith_client *client);
 struct outbox_entry *outbox_add(struct kith_client *client, const struct outbox_entry *head,
                                 struct kith_slice content_type, struct kith_slice body);
+/** In no list yet. The rest of it is as in *head. NULL: no memory. */
+struct outbox_entry *outbox_entry_new(const struct outbox_entry *head, struct kith_slice content_type,
+                                      struct kith_slice body);
 struct msg_id client_msg_id(struct kith_client *client);
 struct outbox_entry *outbox_find(const struct kith_client *client, struct msg_id id);
 void outbox_entry_free(struct outbox_entry *entry);

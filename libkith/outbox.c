@@ -38,11 +38,10 @@ struct msg_id client_msg_id(struct kith_client *client)
     return (struct msg_id){id};
 }
 
-struct outbox_entry *outbox_add(struct kith_client *client, const struct outbox_entry *head,
-                                struct kith_slice content_type, struct kith_slice body)
+struct outbox_entry *outbox_entry_new(const struct outbox_entry *head, struct kith_slice content_type,
+                                      struct kith_slice body)
 {
     struct outbox_entry *entry = malloc(sizeof *entry + content_type.len + body.len);
-    struct outbox_entry *after = client->outbox_last;
 
     if (entry == NULL) return NULL;
     *entry = *head;
@@ -51,6 +50,16 @@ struct outbox_entry *outbox_add(struct kith_client *client, const struct outbox_
     entry->body_len = body.len;
     if (content_type.len > 0) memcpy(entry->bytes, content_type.ptr, content_type.len);
     if (body.len > 0) memcpy(entry->bytes + content_type.len, body.ptr, body.len);
+    return entry;
+}
+
+struct outbox_entry *outbox_add(struct kith_client *client, const struct outbox_entry *head,
+                                struct kith_slice content_type, struct kith_slice body)
+{
+    struct outbox_entry *entry = outbox_entry_new(head, content_type, body);
+    struct outbox_entry *after = client->outbox_last;
+
+    if (entry == NULL) return NULL;
     /* Records are loaded in any order; new ones go to the end. */
     while (after != NULL && after->order > entry->order) after = after->prev;
     entry->prev = after;

@@ -166,15 +166,9 @@ bool secure_accepted(struct kith_client *client, struct outbox_entry *entry, uin
 kith_err secure_echo_add(struct kith_client *client, const struct outbox_entry *head, struct kith_slice content_type,
                          struct kith_slice body)
 {
-    struct outbox_entry *entry = malloc(sizeof *entry + content_type.len + body.len);
+    struct outbox_entry *entry = outbox_entry_new(head, content_type, body);
 
     if (entry == NULL) return KITH_E_NOMEM;
-    *entry = *head;
-    kith_buf_init(&entry->sealed, KITH_MESSAGE_BYTES_MAX);
-    entry->content_type_len = content_type.len;
-    entry->body_len = body.len;
-    if (content_type.len > 0) memcpy(entry->bytes, content_type.ptr, content_type.len);
-    if (body.len > 0) memcpy(entry->bytes + content_type.len, body.ptr, body.len);
     entry->next = client->secure.echoes;
     client->secure.echoes = entry;
     return KITH_OK;
