@@ -126,11 +126,6 @@ uint8_t e2e_tlv_u8(struct kith_slice value)
     return (uint8_t)number(value, 1);
 }
 
-uint16_t e2e_tlv_u16(struct kith_slice value)
-{
-    return (uint16_t)number(value, 2);
-}
-
 uint32_t e2e_tlv_u32(struct kith_slice value)
 {
     return (uint32_t)number(value, 4);
@@ -187,11 +182,6 @@ static void put_number(struct e2e_tlv_writer *writer, uint16_t tag, uint64_t val
 void e2e_tlv_put_u8(struct e2e_tlv_writer *writer, uint16_t tag, uint8_t value)
 {
     put_number(writer, tag, value, 1);
-}
-
-void e2e_tlv_put_u16(struct e2e_tlv_writer *writer, uint16_t tag, uint16_t value)
-{
-    put_number(writer, tag, value, 2);
 }
 
 void e2e_tlv_put_u32(struct e2e_tlv_writer *writer, uint16_t tag, uint32_t value)

@@ -68,7 +68,6 @@ KITH_MUST_USE kith_err e2e_tlv_count_items(struct kith_slice list, size_t *count
 
 /* Numbers of a decoded field, whose length its struct e2e_tlv_field has fixed. */
 uint8_t e2e_tlv_u8(struct kith_slice value);
-uint16_t e2e_tlv_u16(struct kith_slice value);
 uint32_t e2e_tlv_u32(struct kith_slice value);
 uint64_t e2e_tlv_u64(struct kith_slice value);
 
@@ -87,7 +86,6 @@ void e2e_tlv_put(struct e2e_tlv_writer *writer, uint16_t tag, struct kith_slice 
 /** The same, unless the value is empty: for fields that may be missing. */
 void e2e_tlv_put_optional(struct e2e_tlv_writer *writer, uint16_t tag, struct kith_slice value);
 void e2e_tlv_put_u8(struct e2e_tlv_writer *writer, uint16_t tag, uint8_t value);
-void e2e_tlv_put_u16(struct e2e_tlv_writer *writer, uint16_t tag, uint16_t value);
 void e2e_tlv_put_u32(struct e2e_tlv_writer *writer, uint16_t tag, uint32_t value);
 void e2e_tlv_put_u64(struct e2e_tlv_writer *writer, uint16_t tag, uint64_t value);
 /** KITH_E_TOOBIG, KITH_E_NOMEM: then `out` is as before the writer. */

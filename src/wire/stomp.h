@@ -10,11 +10,10 @@
  * Headers, Repeated Header Entries, Size Limits) and "Augmented BNF".
  */
 
-#define STOMP_COMMAND_BYTES_MAX 11         /* UNSUBSCRIBE                                    */
-#define STOMP_HEADERS_MAX       64         /* header lines of a frame, repeated ones counted */
-#define STOMP_NAME_BYTES_MAX    256        /* of a header, as received (escaped)             */
-#define STOMP_VALUE_BYTES_MAX   8192       /* of a header, as received (escaped)             */
-#define STOMP_FRAME_BYTES_TOP   (1u << 30) /* no frame_bytes_max may be above it             */
+#define STOMP_HEADERS_MAX     64         /* header lines of a frame, repeated ones counted */
+#define STOMP_NAME_BYTES_MAX  256        /* of a header, as received (escaped)             */
+#define STOMP_VALUE_BYTES_MAX 8192       /* of a header, as received (escaped)             */
+#define STOMP_FRAME_BYTES_TOP (1u << 30) /* no frame_bytes_max may be above it             */
 
 /* Name, and whether the frame may have a body, and whether its headers are escaped (CONNECT and CONNECTED are not). */
 #define STOMP_COMMAND_LIST(X)   \

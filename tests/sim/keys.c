@@ -3,11 +3,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define SPENT_MAX     200
-#define RESERVED      10
-#define CLAIM_MS      (60u * 1000) /* in a tenth of the real time: runs are short */
-#define ONCE_KINDS    2
-#define KEYS_COPY_MAX (64u << 20)
+#define SPENT_MAX  200
+#define RESERVED   10
+#define CLAIM_MS   (60u * 1000) /* in a tenth of the real time: runs are short */
+#define ONCE_KINDS 2
 
 enum once { ONCE_OPK, ONCE_KEM };
 

@@ -60,9 +60,9 @@ static void test_e2e_tlv__leaves_out_what_has_nothing_to_say(void **state)
 
 static void test_e2e_tlv__numbers_have_the_width_of_their_field(void **state)
 {
-    static const uint8_t expected[] = {0, 1, 0, 0, 0, 1, 7, 0, 2, 0, 0, 0, 2, 1, 0};
+    static const uint8_t expected[] = {0, 1, 0, 0, 0, 1, 7, 0, 2, 0, 0, 0, 4, 0, 0, 1, 0};
     const struct e2e_tlv_field both[] = {{.tag = 1, .bytes_min = 1, .bytes_max = 1},
-                                         {.tag = 2, .bytes_min = 2, .bytes_max = 2}};
+                                         {.tag = 2, .bytes_min = 4, .bytes_max = 4}};
     struct kith_slice values[2];
     struct kith_buf bytes;
     struct e2e_tlv_writer writer;
@@ -71,12 +71,12 @@ static void test_e2e_tlv__numbers_have_the_width_of_their_field(void **state)
     kith_buf_init(&bytes, 1000);
     writer = e2e_tlv_writer_of(&bytes);
     e2e_tlv_put_u8(&writer, 1, 7);
-    e2e_tlv_put_u16(&writer, 2, 256);
+    e2e_tlv_put_u32(&writer, 2, 256);
     assert_int_equal(e2e_tlv_finish(&writer), KITH_OK);
     assert_true(kith_slice_eq(kith_buf_peek(&bytes), kith_slice_of(expected, sizeof expected)));
     assert_int_equal(e2e_tlv_decode(kith_buf_peek(&bytes), both, 2, values), KITH_OK);
     assert_int_equal(e2e_tlv_u8(values[0]), 7);
-    assert_int_equal(e2e_tlv_u16(values[1]), 256);
+    assert_int_equal(e2e_tlv_u32(values[1]), 256);
     kith_buf_deinit(&bytes);
 }
 
