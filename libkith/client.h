@@ -160,7 +160,6 @@ struct kith_client {
     char ack[128]; /* newest delivery to acknowledge; cumulative, so one is enough */
     size_t ack_len;
     uint64_t timer_at_ms;
-    enum kith_code offline_code;
     struct secure secure;
     struct kith_client_stats stats;
 };
@@ -245,8 +244,10 @@ struct kith_slice client_copy_to(uint8_t **at, struct kith_slice bytes);
 /* Found or made, lent until the next call; NULL: no memory, or CLIENT_MARKS_MAX. */
 struct receipt_marks *receipt_marks_of(struct kith_client *client, struct chat_id chat, struct user_id user);
 
-struct e2e_account *secure_account_new(struct kith_client *client); /* secure_account.c */
-/* secure.c: does nothing for a client that does not encrypt */
+/* secure_account.c */
+struct e2e_account *secure_account_new(struct kith_client *client);
+
+/* secure.c: what goes out; does nothing for a client that does not encrypt */
 kith_err secure_init(struct kith_client *client);
 void secure_deinit(struct kith_client *client);
 bool secure_on(const struct kith_client *client);
@@ -261,8 +262,22 @@ bool secure_seal(struct kith_client *client, struct outbox_entry *entry);
 void secure_stale(struct kith_client *client, struct outbox_entry *entry);
 /** The server has numbered it, and it goes out of the outbox. True: the entry was taken, to be seen in the stream. */
 bool secure_accepted(struct kith_client *client, struct outbox_entry *entry, uint64_t seq);
+/** The connection is there (again), or gone. */
+void secure_link(struct kith_client *client);
+/** Records being loaded. */
+kith_err secure_echo_add(struct kith_client *client, const struct outbox_entry *head, struct kith_slice content_type,
+                         struct kith_slice body);
+
+/* secure_in.c: what comes in */
 /** An event of the stream, in order: shown now, or when it can be opened. */
 void secure_event(struct kith_client *client, struct kith_message *message);
+/** Those that can be opened now, each chat in its order. */
+void secure_open_pending(struct kith_client *client);
+/** Records being loaded: they come in the order of their numbers. */
+struct pending *secure_pending_add(struct kith_client *client, const struct kith_message *message);
+void secure_pending_free(struct pending *one); /* wiped */
+
+/* secure_fetch.c: what is asked of the server */
 /** What is missing. What does not fit is asked for next time. */
 void secure_want(struct kith_client *client, const struct e2e_wants *wants);
 void secure_want_members(struct kith_client *client, struct chat_id chat);
@@ -272,17 +287,8 @@ void secure_want_ops(struct kith_client *client, struct chat_id chat);
 bool secure_knows_ops(const struct kith_client *client, struct chat_id chat);
 /** What failed may be tried again at once. */
 void secure_fetch_again(struct kith_client *client);
-/** Those that can be opened now, each chat in its order. */
-void secure_open_pending(struct kith_client *client);
 /** Tries what waits, and asks for what is missing. The end of every step. */
 void secure_work(struct kith_client *client);
-/** The connection is there (again), or gone. */
-void secure_link(struct kith_client *client);
 uint64_t secure_next_ms(const struct kith_client *client);
-/** Records being loaded: the pending come in the order of their numbers. */
-struct pending *secure_pending_add(struct kith_client *client, const struct kith_message *message);
-void secure_pending_free(struct pending *one); /* wiped */
-kith_err secure_echo_add(struct kith_client *client, const struct outbox_entry *head, struct kith_slice content_type,
-                         struct kith_slice body);
 
 #endif

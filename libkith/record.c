@@ -13,7 +13,7 @@
  *   'S'                    the device's id stamp and order
  *   'Q' chat (16) seq      a message that cannot be opened yet, or is shown behind one
  *   'W' id (16)            a message that the server has numbered, and the stream has not brought yet
- *   'D' chat (16)          the two people of a direct chat, as they were when it was first written in
+ *   'D' chat (16)          the two people of a direct chat, as the server named them first
  *   'E' …                  the device's keys, sessions and what it has pinned (libkith/e2ee/account_impl.h)
  */
 #define RECORD_VERSION   1

@@ -23,7 +23,7 @@
  * Pure, any thread. Source: docs/client-state.md.
  */
 #define VAULT_KEY_BYTES        32
-#define VAULT_RECORD_KEY_BYTES 128 /* at most; libkith's have 66 */
+#define VAULT_RECORD_KEY_BYTES 128 /* at most; libkith's have at most 64 */
 #define VAULT_VALUE_BYTES_MAX  (8u * 1024 * 1024 - 1024)
 #define VAULT_NAME_BYTES_MAX   (1 + E2E_HASH_BYTES + 8)
 #define VAULT_ADDED_BYTES(key) (1 + E2E_AEAD_NONCE_BYTES + 2 + (key).len + E2E_AEAD_TAG_BYTES)
