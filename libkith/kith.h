@@ -125,8 +125,11 @@ struct e2e_upload;
 struct e2e_claimed;
 /** libkith/e2ee/account.h and account_group.h, for what a person does: trust, linking, groups. NULL: it does not encrypt. After any change: _acted(). */
 struct e2e_account *kith_client_account(struct kith_client *client);
-void kith_client_acted(struct kith_client *client, struct kith_time now);
-/** Wants that person's newest list, whether or not anything is written to them. Settled when it was fetched. */
+void kith_client_acted(struct kith_client *client, struct kith_time now); /* does nothing if it does not encrypt */
+/**
+ * Wants that person's newest list, whether or not anything is written to them. Settled when it was fetched. Does nothing for
+ * a client that does not encrypt.
+ */
 void kith_client_look_up(struct kith_client *client, struct kith_time now, struct user_id user);
 /** The look-up that was asked for last is over: what is pinned is what the server says now. True of none. */
 bool kith_client_is_looked_up(const struct kith_client *client);

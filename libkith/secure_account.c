@@ -35,6 +35,7 @@ struct e2e_account *kith_client_account(struct kith_client *client)
 void kith_client_acted(struct kith_client *client, struct kith_time now)
 {
     client->now = now;
+    if (!secure_on(client)) return;
     client->secure.changed = true;
     client->secure.upload_due = e2e_account_state(client->secure.account) == E2E_ACCOUNT_READY;
     step_end(client);
@@ -43,6 +44,7 @@ void kith_client_acted(struct kith_client *client, struct kith_time now)
 void kith_client_look_up(struct kith_client *client, struct kith_time now, struct user_id user)
 {
     client->now = now;
+    if (!secure_on(client)) return;
     client->secure.looks_up = user;
     step_end(client);
 }

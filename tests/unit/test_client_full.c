@@ -45,10 +45,33 @@ static void test_client_full__what_cannot_be_sealed_for_lack_of_room_is_given_up
     kith_client_free(host.client);
 }
 
+/* What a person does about encryption is nothing to a client that does not encrypt. */
+static void test_client_full__without_encryption_nothing_is_looked_up(void **state)
+{
+    struct kith_client_config config = {.random = host_random_of};
+    struct kith_prng prng;
+    struct kith_client *client;
+    struct kith_effect effect;
+
+    (void)state;
+    kith_prng_seed(&prng, 1);
+    config.random_arg = &prng;
+    client = kith_client_new(&config);
+    assert_non_null(client);
+    assert_null(kith_client_account(client));
+    kith_client_acted(client, (struct kith_time){.mono_ms = 1});
+    kith_client_look_up(client, (struct kith_time){.mono_ms = 1}, (struct user_id){host_id_of(BOB)});
+    assert_true(kith_client_is_looked_up(client));
+    assert_true(kith_client_is_settled(client));
+    assert_int_equal(kith_client_next(client, &effect), KITH_E_NOTFOUND);
+    kith_client_free(client);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_client_full__what_cannot_be_sealed_for_lack_of_room_is_given_up),
+        cmocka_unit_test(test_client_full__without_encryption_nothing_is_looked_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
