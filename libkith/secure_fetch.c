@@ -316,6 +316,7 @@ static void fetch_failed(struct kith_client *client)
     }
     if (secure->failures == 0 || !is_same(&secure->failed_last, &wants[0])) secure->failures++;
     secure->failed_last = wants[0];
+    secure->changed |= secure->want_count == SECURE_WANTS_MAX; /* for what did not fit */
     secure->retry_at_ms = client->now.mono_ms + 1 + client_backoff_ms(client, secure->failures - 1);
     /* It may have been refused because another device's list came first: what the server has is looked at again. */
     if (secure->fetch.kind != KITH_FETCH_UPLOAD) return;

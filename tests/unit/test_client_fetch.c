@@ -101,6 +101,38 @@ static void test_client_fetch__a_server_that_refuses_everything_is_left_alone(vo
     kith_client_free(host.client);
 }
 
+/* As many things as are noted, and more: what does not fail has its turn, and as many as there are places step back. */
+static void test_client_fetch__many_that_fail_leave_room_for_one_that_does_not(void **state)
+{
+    _Static_assert(SECURE_COOLING_MAX == SECURE_WANTS_MAX, "both are at their maximum here, and one past it");
+    for (unsigned broken = SECURE_WANTS_MAX - 1; broken <= SECURE_WANTS_MAX + 1; broken++) {
+        struct host host;
+        char chat[] = BROKEN;
+        unsigned lists = 0;
+        uint64_t end;
+
+        (void)state;
+        host_ready(&host, broken);
+        for (unsigned i = 0; i < broken; i++) {
+            chat[0] = (char)('1' + i / 10);
+            chat[1] = (char)('0' + i % 10);
+            host_event(&host, chat, ANN);
+        }
+        host_event(&host, WHOLE, BOB);
+        end = host.now.mono_ms + 2 * 3600000;
+        do {
+            if (!host.is_asked) continue;
+            if (host.fetch.kind == KITH_FETCH_LISTS && kith_uuid_eq(host.fetch.user.id, host_id_of(BOB))) lists++;
+            if (host.fetch.kind == KITH_FETCH_MEMBERS && kith_uuid_eq(host.fetch.chat.id, host_id_of(WHOLE)))
+                tell_members(&host);
+            host_answer(&host,
+                        host.fetch.kind != KITH_FETCH_MEMBERS || kith_uuid_eq(host.fetch.chat.id, host_id_of(WHOLE)));
+        } while (lists == 0 && (host.is_asked || host_pass(&host, end)));
+        assert_int_equal(lists, 1);
+        kith_client_free(host.client);
+    }
+}
+
 /* Uploading, too: who waits for others' keys gets them. */
 static void test_client_fetch__an_upload_that_fails_holds_up_no_reading(void **state)
 {
@@ -171,6 +203,7 @@ int main(void)
         cmocka_unit_test(test_client_fetch__what_always_fails_is_not_in_the_way),
         cmocka_unit_test(test_client_fetch__what_always_fails_steps_back),
         cmocka_unit_test(test_client_fetch__a_server_that_refuses_everything_is_left_alone),
+        cmocka_unit_test(test_client_fetch__many_that_fail_leave_room_for_one_that_does_not),
         cmocka_unit_test(test_client_fetch__an_upload_that_fails_holds_up_no_reading),
         cmocka_unit_test(test_client_fetch__a_new_connection_tries_again_at_once),
         cmocka_unit_test(test_client_fetch__no_wait_is_longer_than_the_cap),
