@@ -12,7 +12,7 @@ struct kith_client *kith_client_new(const struct kith_client_config *config)
     client->config = *config;
     if (client->config.in_flight_max == 0) client->config.in_flight_max = CLIENT_IN_FLIGHT_DEFAULT;
     config->random(config->random_arg, seed, sizeof seed);
-    kith_map_init(&client->chats, sizeof(struct chat_id), sizeof(struct chat_sync *), CLIENT_CHATS_MAX, seed);
+    kith_map_init(&client->chats, sizeof(struct chat_id), sizeof(struct chat_sync *), KITH_CHATS_MAX, seed);
     kith_map_init(&client->marks, sizeof(struct receipt_key), sizeof(struct receipt_marks), CLIENT_MARKS_MAX, seed);
     kith_buf_init_secret(&client->batch, 256u << 20);
     kith_buf_init(&client->in, 4 * KITH_FRAME_BYTES_MAX);

@@ -9,7 +9,6 @@
 /* The inside of a client: one struct, and the files that each do one job on it. */
 
 #define CLIENT_IN_FLIGHT_DEFAULT  16
-#define CLIENT_CHATS_MAX          100000
 #define CLIENT_MARKS_MAX          1000000
 #define CLIENT_BACKOFF_BASE_MS    500
 #define CLIENT_BACKOFF_CAP_MS     60000

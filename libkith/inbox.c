@@ -170,7 +170,11 @@ static void numbered(struct kith_client *client, const struct stomp_frame *frame
     struct kith_message message = message_of(frame, chat);
     uint64_t first = message.gap_from > 0 ? message.gap_from : message.seq;
 
-    if (sync == NULL || message.seq == 0 || is_repeat(client, sync, frame, message.seq)) return;
+    if (sync == NULL) { /* not shown, so it must not be acknowledged with what follows */
+        link_down(client, CODE_DEVICE_FULL, 0);
+        return;
+    }
+    if (message.seq == 0 || is_repeat(client, sync, frame, message.seq)) return;
     if (sync->applied_up_to > 0 && first > sync->applied_up_to + 1 && !is_hole_taken(client, sync, &message, first))
         return;
     sync->applied_up_to = message.seq;
@@ -193,7 +197,11 @@ static void mail(struct kith_client *client, const struct stomp_frame *frame)
     struct chat_sync *sync = chat_sync_of(client, (struct chat_id){0});
     struct kith_message message = message_of(frame, (struct chat_id){0});
 
-    if (sync == NULL || message.seq == 0 || is_repeat(client, sync, frame, message.seq)) return;
+    if (sync == NULL) {
+        link_down(client, CODE_DEVICE_FULL, 0);
+        return;
+    }
+    if (message.seq == 0 || is_repeat(client, sync, frame, message.seq)) return;
     sync->applied_up_to = message.seq;
     record_put_chat(client, sync);
     show(client, KITH_EFFECT_MAIL, &message);

@@ -27,6 +27,7 @@ struct kith_time {
 
 #define KITH_TOKEN_BYTES_MAX    256
 #define KITH_OUTBOX_ENTRIES_MAX 10000
+#define KITH_CHATS_MAX          100000 /* what comes in one more is not taken: the client is offline with DEVICE_FULL */
 
 struct kith_client_config {
     struct user_id user;
@@ -64,7 +65,10 @@ struct kith_send {
     struct kith_slice content_type, body; /* copied */
     uint64_t expires_ms;                  /* 0: never */
 };
-/** Into the outbox. KITH_E_FULL at KITH_OUTBOX_ENTRIES_MAX, KITH_E_TOOBIG past KITH_MESSAGE_BYTES_MAX, KITH_E_NOMEM. */
+/**
+ * Into the outbox. KITH_E_FULL at KITH_OUTBOX_ENTRIES_MAX, or in one chat more than KITH_CHATS_MAX; KITH_E_TOOBIG past
+ * KITH_MESSAGE_BYTES_MAX; KITH_E_NOMEM.
+ */
 KITH_MUST_USE kith_err kith_client_send(struct kith_client *client, struct kith_time now, const struct kith_send *send,
                                         struct msg_id *out);
 /** Everything up to seq was read. Sent when connected; only ever raised. */

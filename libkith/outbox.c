@@ -374,6 +374,7 @@ kith_err kith_client_send(struct kith_client *client, struct kith_time now, cons
 
     client->now = now;
     if (client->outbox_count >= KITH_OUTBOX_ENTRIES_MAX) return KITH_E_FULL;
+    if (client->chats.count == KITH_CHATS_MAX && kith_map_find(&client->chats, &send->chat) == NULL) return KITH_E_FULL;
     if (send->body.len > KITH_MESSAGE_BYTES_MAX || send->content_type.len > KITH_CONTENT_TYPE_BYTES_MAX)
         return KITH_E_TOOBIG;
     head.id = client_msg_id(client);

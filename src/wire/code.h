@@ -8,7 +8,7 @@
 /**
  * Every answer a client can get, in one table: stable name on the wire, HTTP status, whether the same request may be
  * sent again as it is, and a sentence for people. The same codes go over STOMP (`code:`) and REST (problem+json).
- * DEVICE_FULL is a client's own word for a message that it gave up; no server says it.
+ * DEVICE_FULL is a client's own word, for a message that it gave up or a stream that it cannot take; no server says it.
  */
 #define KITH_CODE_LIST(X)                                                                                 \
     X(OK, 200, false, "Done.")                                                                            \

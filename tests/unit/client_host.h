@@ -26,8 +26,8 @@ struct host {
     uint64_t timer_ms;
     bool is_asked; /* `fetch` is to be answered */
     struct kith_fetch fetch;
-    unsigned seq, shown, failed;
-    enum kith_code failed_code;
+    unsigned seq, shown, failed, receipts;
+    enum kith_code failed_code, offline_code;
 };
 
 static inline void host_random_of(void *arg, void *out, size_t len)
@@ -48,6 +48,8 @@ static inline void host_run(struct host *host)
             host->failed_code = e.code;
         }
         if (e.kind == KITH_EFFECT_MESSAGE) host->shown++;
+        if (e.kind == KITH_EFFECT_RECEIPT) host->receipts++;
+        if (e.kind == KITH_EFFECT_STATE && e.connection == KITH_OFFLINE) host->offline_code = e.code;
         if (e.kind != KITH_EFFECT_FETCH) continue;
         assert_false(host->is_asked); /* one at a time */
         host->is_asked = true;
