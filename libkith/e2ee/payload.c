@@ -3,57 +3,14 @@
 #include <assert.h>
 
 #include "libkith/crypto/secret.h"
+#include "libkith/e2ee/payload_fields.h"
 
-#define FIXED(tag_, len)     {.tag = (tag_), .bytes_min = (len), .bytes_max = (len)}
-#define MAYBE(tag_, len)     {.tag = (tag_), .bytes_min = (len), .bytes_max = (len), .optional = true}
-#define TAG_BODY             15
-#define TAG_PADDING          28672
-#define PADDING_BYTES_MAX    (128u * 1024)
 #define PADDING_STEP         160
 #define PADDING_STEPPED_MAX  4096
 #define UNPADDED_BYTES_FIXED 512 /* of everything but content type and body, at most */
 
-enum {
-    AT_CONTENT_TYPE,
-    AT_THREAD,
-    AT_ACCOUNT,
-    AT_DEVICE,
-    AT_MSG,
-    AT_SENT,
-    AT_SSEQ,
-    AT_PREV,
-    AT_LIST_SEQ,
-    AT_LIST_HASH,
-    AT_PEER_SEQ,
-    AT_PEER_HASH,
-    AT_EPOCH,
-    AT_GROUP_HASH,
-    AT_BODY,
-    AT_BODY_HASH,
-    AT_DEST,
-    AT_PADDING,
-    FIELDS
-};
-static const struct e2e_tlv_field fields[FIELDS] = {
-    {.tag = 1, .bytes_min = 1, .bytes_max = E2E_CONTENT_TYPE_BYTES_MAX},
-    FIXED(2, E2E_ID_BYTES),
-    FIXED(3, E2E_ACCOUNT_ID_BYTES),
-    FIXED(4, 4),
-    FIXED(5, E2E_ID_BYTES),
-    FIXED(6, 8),
-    FIXED(7, 8),
-    MAYBE(8, E2E_PREV_BYTES),
-    FIXED(9, 8),
-    FIXED(10, E2E_HASH_BYTES),
-    MAYBE(11, 8),
-    MAYBE(12, E2E_HASH_BYTES),
-    MAYBE(13, 8),
-    MAYBE(14, E2E_HASH_BYTES),
-    {.tag = TAG_BODY, .bytes_min = 1, .bytes_max = E2E_BODY_BYTES_MAX, .optional = true},
-    FIXED(16, E2E_HASH_BYTES),
-    MAYBE(17, E2E_ACCOUNT_ID_BYTES),
-    {.tag = TAG_PADDING, .bytes_min = 1, .bytes_max = PADDING_BYTES_MAX},
-};
+enum { E2E_PAYLOAD_FIELDS(E2E_PAYLOAD_AT, E2E_PAYLOAD_AT) FIELDS };
+static const struct e2e_tlv_field fields[FIELDS] = {E2E_PAYLOAD_FIELDS(E2E_PAYLOAD_FIELD, E2E_PAYLOAD_FIELD)};
 
 /* ---------------------------------------------------------------------------------------------- padding */
 static unsigned log2_floor(size_t value)
@@ -110,7 +67,7 @@ static void put_hashed(struct e2e_tlv_writer *writer, const struct e2e_payload *
         e2e_tlv_put_u64(writer, 13, payload->group_epoch);
         put_hash(writer, 14, payload->group_hash);
     }
-    e2e_tlv_put_optional(writer, TAG_BODY, payload->body);
+    e2e_tlv_put_optional(writer, fields[AT_BODY].tag, payload->body);
 }
 
 static kith_err check_values(const struct e2e_payload *payload)
@@ -127,7 +84,7 @@ static void put_padding(struct e2e_tlv_writer *writer)
     const size_t len = padding_of(kith_buf_len(writer->out) - writer->start);
 
     assert(len <= sizeof zeros); /* of the longest body it is 4,096 and less */
-    e2e_tlv_put(writer, TAG_PADDING, kith_slice_of(zeros, len));
+    e2e_tlv_put(writer, fields[AT_PADDING].tag, kith_slice_of(zeros, len));
 }
 
 kith_err e2e_payload_encode(struct e2e_payload *payload, struct kith_buf *out)

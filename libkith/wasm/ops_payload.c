@@ -1,48 +1,10 @@
-#include "libkith/e2ee/payload.h"
+#include "libkith/e2ee/payload_fields.h"
 #include "libkith/wasm/ops.h"
 
 /* The operations of KITH_E2EE_OPS on payloads. A payload without its hash and padding goes in and out as its own encoding. */
 
-#define FIXED(tag_, len) {.tag = (tag_), .bytes_min = (len), .bytes_max = (len)}
-#define MAYBE(tag_, len) {.tag = (tag_), .bytes_min = (len), .bytes_max = (len), .optional = true}
-
-enum {
-    AT_CONTENT_TYPE,
-    AT_THREAD,
-    AT_ACCOUNT,
-    AT_DEVICE,
-    AT_MSG,
-    AT_SENT,
-    AT_SSEQ,
-    AT_PREV,
-    AT_LIST_SEQ,
-    AT_LIST_HASH,
-    AT_PEER_SEQ,
-    AT_PEER_HASH,
-    AT_EPOCH,
-    AT_GROUP_HASH,
-    AT_BODY,
-    AT_DEST,
-    FIELDS
-};
-static const struct e2e_tlv_field fields[FIELDS] = {
-    {.tag = 1, .bytes_min = 1, .bytes_max = E2E_CONTENT_TYPE_BYTES_MAX},
-    FIXED(2, E2E_ID_BYTES),
-    FIXED(3, E2E_ACCOUNT_ID_BYTES),
-    FIXED(4, 4),
-    FIXED(5, E2E_ID_BYTES),
-    FIXED(6, 8),
-    FIXED(7, 8),
-    MAYBE(8, E2E_PREV_BYTES),
-    FIXED(9, 8),
-    FIXED(10, E2E_HASH_BYTES),
-    MAYBE(11, 8),
-    MAYBE(12, E2E_HASH_BYTES),
-    MAYBE(13, 8),
-    MAYBE(14, E2E_HASH_BYTES),
-    {.tag = 15, .bytes_min = 1, .bytes_max = E2E_BODY_BYTES_MAX, .optional = true},
-    MAYBE(17, E2E_ACCOUNT_ID_BYTES),
-};
+enum { E2E_PAYLOAD_FIELDS(E2E_PAYLOAD_AT, E2E_PAYLOAD_LEFT_OUT) FIELDS };
+static const struct e2e_tlv_field fields[FIELDS] = {E2E_PAYLOAD_FIELDS(E2E_PAYLOAD_FIELD, E2E_PAYLOAD_LEFT_OUT)};
 
 /* False, and nothing written, when it is missing. */
 static bool take(uint8_t *out, size_t len, struct kith_slice value)
