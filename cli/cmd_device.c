@@ -38,15 +38,16 @@ static bool acted(struct cli *cli, struct online *online)
 
 /* ---- text */
 
-static void print_text(const char *prefix, struct kith_slice bytes)
+/* NULL: no memory; else to be freed. */
+static char *text_of(const char *prefix, struct kith_slice bytes)
 {
-    size_t room = sodium_base64_ENCODED_LEN(bytes.len, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-    char *text = malloc(room);
+    size_t room = sodium_base64_ENCODED_LEN(bytes.len, sodium_base64_VARIANT_URLSAFE_NO_PADDING), at = strlen(prefix);
+    char *text = malloc(at + room);
 
-    if (text == NULL) return;
-    (void)sodium_bin2base64(text, room, bytes.ptr, bytes.len, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-    printf("%s%s\n", prefix, text);
-    free(text);
+    if (text == NULL) return NULL;
+    memcpy(text, prefix, at);
+    (void)sodium_bin2base64(text + at, room, bytes.ptr, bytes.len, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    return text;
 }
 
 static bool read_stream(FILE *file, char out[static TEXT_MAX])
@@ -162,13 +163,29 @@ static int say_why(struct cli *cli, struct online *online, enum device_step step
     return why.code;
 }
 
+/* The text that goes to the other device, and its digits. name: "request" or "answer"; next: what is done with it there. */
+static int print_text(struct cli *cli, const char *name, const char *prefix, struct kith_slice bytes, const char *next)
+{
+    char code[E2E_LINK_CODE_DIGITS + 6], *text = text_of(prefix, bytes);
+
+    if (text == NULL) return EXIT_FAILED;
+    code_of(bytes, code);
+    if (cli->options.json) {
+        cli_json(cli, json_pack("{s:s, s:s}", name, text, "code", code));
+    } else {
+        fprintf(stderr, "Digits of the %s: %s\n%s, with this line:\n", name, code, next);
+        printf("%s\n", text);
+    }
+    free(text);
+    return EXIT_DONE;
+}
+
 /* ---- the three steps */
 
 int cmd_device_request(struct cli *cli)
 {
     struct online *online = go_online(cli);
     struct kith_buf request;
-    char code[E2E_LINK_CODE_DIGITS + 6];
     int result = EXIT_DONE;
     kith_err err;
 
@@ -179,12 +196,8 @@ int cmd_device_request(struct cli *cli)
     if (err == KITH_OK) {
         kith_client_acted(online_client(online), cli_time_now());
         online_run_effects(online);
-        code_of(kith_buf_peek(&request), code);
-        fprintf(stderr,
-                "Digits of the request: %s\nWithin 10 minutes, on a device of yours that is linked: kith device link "
-                "-, with this line:\n",
-                code);
-        print_text(REQUEST_PREFIX, kith_buf_peek(&request));
+        result = print_text(cli, "request", REQUEST_PREFIX, kith_buf_peek(&request),
+                            "Within 10 minutes, on a device of yours that is linked: kith device link -");
     } else
         result = say_why(cli, online, DEVICE_REQUEST, err);
     kith_buf_wipe(&request);
@@ -216,10 +229,8 @@ int cmd_device_link(struct cli *cli)
         goto done;
     }
     if (!acted(cli, online)) goto done;
-    code_of(kith_buf_peek(&answer), code);
-    fprintf(stderr, "Digits of the answer: %s\nOn the new device: kith device accept -, with this line:\n", code);
-    print_text(ANSWER_PREFIX, kith_buf_peek(&answer));
-    result = EXIT_DONE;
+    result = print_text(cli, "answer", ANSWER_PREFIX, kith_buf_peek(&answer),
+                        "On the new device: kith device accept -");
 done:
     online_close(online);
     kith_buf_wipe(&request);

@@ -62,7 +62,7 @@ const struct command commands[] = {
 const size_t command_count = sizeof commands / sizeof commands[0];
 
 const struct option options[] = {
-    {"json", NULL, "one JSON object a line"},
+    {"json", NULL, "one JSON object a line; not for chat open, completion and help"},
     {"state", "DIR", "where this device keeps its state (KITH_STATE; else $XDG_DATA_HOME/kith)"},
     {"server", "URL", "the server, as http://host:port; remembered"},
     {"invite", "CODE", "an invite of the server"},

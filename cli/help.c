@@ -68,7 +68,8 @@ static void print_short(void)
                        commands[i].arguments);
         printf("  %-28s %.49s\n", words, commands[i].help);
     }
-    printf("\nEvery command takes --json, --state DIR and --passphrase-file FILE.\n"
+    printf("\nEvery command takes --state DIR and --passphrase-file FILE, and all but chat open, completion and help "
+           "--json.\n"
            "More: kith help COMMAND, kith help --man\n");
 }
 
@@ -137,7 +138,9 @@ int cmd_completion(struct cli *cli)
 
 int cmd_version(struct cli *cli)
 {
-    (void)cli;
-    printf("kith %s\n", KITH_VERSION);
+    if (cli->options.json)
+        cli_json(cli, json_pack("{s:s}", "version", KITH_VERSION));
+    else
+        printf("kith %s\n", KITH_VERSION);
     return EXIT_DONE;
 }

@@ -155,6 +155,18 @@ def test_a_number_of_an_old_list_is_shown_as_such_and_not_confirmed(kithd: Kithd
     assert (again["trust"], again["fresh"]) == ("known", True)
 
 
+def test_a_program_links_a_device(kithd: Kithd, tmp_path: Path) -> None:
+    ann, _ = two_people(kithd, tmp_path)
+    tablet = Person(tmp_path / "tablet")
+    tablet.run("account", "login", "--server", kithd.url, "ann")
+    [request] = tablet.lines("device", "request")
+    [answer] = ann.lines("device", "link", request["request"], "--code", request["code"])
+    assert tablet.lines("device", "accept", answer["answer"], "--code", answer["code"]) == []
+    assert [d["accepted"] for d in ann.lines("device", "list", "ann")] == [True, True]
+    [version] = ann.lines("version")
+    assert re.fullmatch(r"\d+\.\d+\.\d+", version["version"])
+
+
 def test_lists_that_were_missed_are_followed_one_by_one(kithd: Kithd, tmp_path: Path) -> None:
     ann, bob = two_people(kithd, tmp_path)
     ann.run("chat", "create", "bob")
