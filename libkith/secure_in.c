@@ -117,10 +117,26 @@ static kith_err open_message(struct kith_client *client, struct kith_message *me
     return KITH_OK;
 }
 
+/* The stream will not bring what is in a gap: this device's own messages there are not waited for any more. */
+static void drop_echoes(struct kith_client *client, const struct kith_message *gap)
+{
+    for (struct outbox_entry **at = &client->secure.echoes, *entry; (entry = *at) != NULL;) {
+        if (!kith_uuid_eq(entry->chat.id, gap->chat.id) || entry->echo_seq < gap->gap_from ||
+            entry->echo_seq > gap->seq) {
+            at = &entry->next;
+            continue;
+        }
+        *at = entry->next;
+        record_delete_echo(client, entry);
+        outbox_entry_free(entry);
+    }
+}
+
 static void show(struct kith_client *client, struct kith_message *message)
 {
     bool is_message = kith_slice_is(message->type, "message");
 
+    if (message->gap_from > 0) drop_echoes(client, message);
     if (!is_message) group_show(client, message);
     if (is_message && message->encrypted && message->gap_from == 0 &&
         kith_uuid_eq(message->device.id, client->config.device.id))

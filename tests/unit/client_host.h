@@ -27,6 +27,7 @@ struct host {
     bool is_asked; /* `fetch` is to be answered */
     struct kith_fetch fetch;
     unsigned seq, shown, failed, receipts;
+    unsigned deleted[256]; /* records, by the first byte of their key */
     enum kith_code failed_code, offline_code;
 };
 
@@ -35,12 +36,22 @@ static inline void host_random_of(void *arg, void *out, size_t len)
     kith_prng_bytes(arg, out, len);
 }
 
+static inline void host_persist(struct host *host, struct kith_slice records)
+{
+    struct kith_slice key = {0}, value = {0};
+    bool is_put = false;
+
+    while (kith_record_next(&records, &is_put, &key, &value) == KITH_OK)
+        host->deleted[key.ptr[0]] += !is_put; /* by kind */
+    kith_client_persisted(host->client);
+}
+
 static inline void host_run(struct host *host)
 {
     struct kith_effect e;
 
     while (kith_client_next(host->client, &e) == KITH_OK) {
-        if (e.kind == KITH_EFFECT_PERSIST) kith_client_persisted(host->client);
+        if (e.kind == KITH_EFFECT_PERSIST) host_persist(host, e.bytes);
         if (e.kind == KITH_EFFECT_CONNECT) kith_client_connected(host->client, host->now);
         if (e.kind == KITH_EFFECT_TIMER) host->timer_ms = e.at_ms;
         if (e.kind == KITH_EFFECT_FAILED) {
@@ -93,7 +104,8 @@ static inline bool host_pass(struct host *host, uint64_t end)
     return true;
 }
 
-static inline void host_open(struct host *host, uint64_t seed)
+/* To be loaded, then started. */
+static inline void host_new(struct host *host, uint64_t seed)
 {
     struct kith_client_config config = {.encrypts = true, .one_time_keys = 2, .random = host_random_of};
 
@@ -104,6 +116,11 @@ static inline void host_open(struct host *host, uint64_t seed)
     config.device.id.raw[0] = 2;
     host->client = kith_client_new(&config);
     assert_non_null(host->client);
+}
+
+/* Until its first question. */
+static inline void host_start(struct host *host)
+{
     kith_client_token(host->client, host->now, kith_slice_str("token"));
     kith_client_start(host->client, host->now);
     host_run(host);
@@ -111,6 +128,12 @@ static inline void host_open(struct host *host, uint64_t seed)
     host_run(host);
     host_say(host, "CONNECTED\nversion:1.2\nheart-beat:10000,10000\n\n");
     assert_int_equal(host->fetch.kind, KITH_FETCH_KEYS);
+}
+
+static inline void host_open(struct host *host, uint64_t seed)
+{
+    host_new(host, seed);
+    host_start(host);
 }
 
 /* Its keys are with the server. */
