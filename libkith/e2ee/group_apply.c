@@ -35,7 +35,6 @@ static void push_head(struct e2e_group *group, const uint8_t hash[static E2E_HAS
 static void put_info(struct e2e_group *group, struct kith_slice info)
 {
     group->info_len = info.len;
-    memset(group->info, 0, sizeof group->info);
     if (info.len > 0) memcpy(group->info, info.ptr, info.len);
 }
 
@@ -94,21 +93,21 @@ static struct e2e_group_member *heir_of(struct e2e_group *group)
 
 static kith_err leave(struct e2e_group *group, const struct e2e_group_member *author)
 {
-    const uint32_t place = (uint32_t)(author - group->members);
-    const bool was_only_owner = author->role == E2E_ROLE_OWNER && !has_other_owner(group, place);
+    const bool was_owner = author->role == E2E_ROLE_OWNER;
 
-    take_out(group, place);
-    if (was_only_owner && group->member_count > 0) heir_of(group)->role = E2E_ROLE_OWNER;
+    take_out(group, (uint32_t)(author - group->members));
+    /* Is there another owner, one of them is the heir, and what follows changes nothing. */
+    if (was_owner && group->member_count > 0) heir_of(group)->role = E2E_ROLE_OWNER;
     return KITH_OK;
 }
 
-static kith_err give_role(struct e2e_group *group, const struct e2e_group_op *op, const struct e2e_group_member *author)
+static kith_err give_role(struct e2e_group *group, const struct e2e_group_op *op)
 {
     const uint32_t place = e2e_group_place(group, op->subject);
 
     if (!e2e_group_is_at(group, place, op->subject) || group->members[place].role == op->role) return KITH_E_DENIED;
-    if (&group->members[place] == author && group->member_count > 1 && !has_other_owner(group, place))
-        return KITH_E_DENIED;
+    /* Of anybody but the author there is another owner: the author. */
+    if (group->member_count > 1 && !has_other_owner(group, place)) return KITH_E_DENIED;
     group->members[place].role = op->role;
     return KITH_OK;
 }
@@ -127,7 +126,7 @@ static kith_err change(struct e2e_group *group, const struct e2e_group_op *op)
     case E2E_GROUP_ADD: return add(group, op, author);
     case E2E_GROUP_REMOVE: return remove_one(group, op, author);
     case E2E_GROUP_LEAVE: return leave(group, author);
-    case E2E_GROUP_ROLE: return give_role(group, op, author);
+    case E2E_GROUP_ROLE: return give_role(group, op);
     case E2E_GROUP_INFO: put_info(group, op->info); return KITH_OK;
     case E2E_GROUP_SETTINGS: group->settings = op->settings; return KITH_OK;
     case E2E_GROUP_CREATE: break;

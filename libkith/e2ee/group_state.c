@@ -180,11 +180,11 @@ static kith_err rest_decode(const struct kith_slice *values, struct e2e_group *g
     group->info_len = info.len;
     if (info.len > 0) memcpy(group->info, info.ptr, info.len);
     if (group->suite != E2E_GROUP_SUITE) return KITH_E_UNSUPPORTED;
-    if (group->seq == 0) return KITH_E_MALFORMED;
     if (settings.ptr != NULL && group->settings != E2E_GROUP_HISTORY_OPEN) return KITH_E_MALFORMED;
     return KITH_OK;
 }
 
+/* One at least, so that a seq of 0 is found here. */
 static kith_err heads_decode(struct kith_slice in, struct e2e_group *group)
 {
     if (in.len % E2E_HASH_BYTES != 0 || in.len / E2E_HASH_BYTES > group->seq) return KITH_E_MALFORMED;

@@ -244,6 +244,21 @@ static void test_e2e_group__the_only_owner_stays_it_while_others_are_there(void 
     e2e_group_free(group);
 }
 
+/* Who was alone may have given the role up. Then nobody has it, and nobody comes to it. */
+static void test_e2e_group__a_group_without_an_owner_stays_so(void **state)
+{
+    struct e2e_group *group = group_of(1, 1, 1);
+
+    (void)state;
+    group_must(&group, op_of(E2E_GROUP_ROLE, 1, 1, E2E_ROLE_ADMIN));
+    group_must(&group, op_of(E2E_GROUP_ADD, 1, 2, E2E_ROLE_ADMIN));
+    assert_int_equal(group_next(&group, op_of(E2E_GROUP_ADD, 1, 3, E2E_ROLE_OWNER), NULL), KITH_E_DENIED);
+    assert_int_equal(group_next(&group, op_of(E2E_GROUP_ROLE, 1, 1, E2E_ROLE_OWNER), NULL), KITH_E_DENIED);
+    group_must(&group, op_of(E2E_GROUP_LEAVE, 1, 0, 0));
+    assert_int_equal(role_in(group, 2), E2E_ROLE_ADMIN);
+    e2e_group_free(group);
+}
+
 /* ---------------------------------------------------------------------------------------------- as many as may be */
 static void test_e2e_group__four_thousand_and_ninety_six_and_one_more(void **state)
 {
@@ -283,6 +298,7 @@ int main(void)
         cmocka_unit_test(test_e2e_group__the_highest_the_longest_the_first_inherits),
         cmocka_unit_test(test_e2e_group__the_longest_inherits_before_the_first),
         cmocka_unit_test(test_e2e_group__the_only_owner_stays_it_while_others_are_there),
+        cmocka_unit_test(test_e2e_group__a_group_without_an_owner_stays_so),
         cmocka_unit_test(test_e2e_group__four_thousand_and_ninety_six_and_one_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
