@@ -267,6 +267,7 @@ static void test_e2e_group_chain__loads_no_state_that_is_none(void **state)
     struct e2e_group *group = rich();
     const uint32_t counts[] = {1, 2, 3, E2E_GROUP_HEADS_MAX, E2E_GROUP_HEADS_MAX + 1};
     struct kith_buf bytes = saved(group), changed;
+    uint8_t one_and_more[26] = {0};
 
     (void)state;
     assert_int_equal(load_member(group, 1, 20, E2E_ROLE_OWNER, 2), KITH_OK);
@@ -277,7 +278,11 @@ static void test_e2e_group_chain__loads_no_state_that_is_none(void **state)
     assert_int_equal(load_member(group, 1, 10, E2E_ROLE_OWNER, 1), KITH_E_MALFORMED);
     assert_int_equal(load_member(group, 1, 31, E2E_ROLE_OWNER, 1), KITH_E_MALFORMED);
     assert_int_equal(load_with(group, 4, kith_slice_of(many, 24)), KITH_E_MALFORMED);
-    assert_int_equal(load_with(group, 4, kith_slice_of(many, 26)), KITH_E_MALFORMED);
+    memcpy(one_and_more, person_id(10), 16);
+    one_and_more[16] = E2E_ROLE_MEMBER;
+    one_and_more[24] = 1; /* since */
+    assert_int_equal(load_with(group, 4, kith_slice_of(one_and_more, 25)), KITH_OK);
+    assert_int_equal(load_with(group, 4, kith_slice_of(one_and_more, 26)), KITH_E_MALFORMED);
     assert_int_equal(load_with(group, 4, kith_slice_of(many, sizeof many)), KITH_E_MALFORMED);
     assert_int_equal(load_with(group, 4, (struct kith_slice){0}), KITH_OK);
     assert_int_equal(load_with(group, 2, kith_slice_of(zeros, 8)), KITH_E_MALFORMED);
