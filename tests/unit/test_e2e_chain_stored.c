@@ -223,6 +223,23 @@ static void test_e2e_chain_stored__refuses_kept_keys_that_none_could_have_kept(v
     kith_buf_wipe(&bytes);
 }
 
+/* The number 0 may be kept, so that a key that cannot be read must not be taken for one of it. */
+static void test_e2e_chain_stored__refuses_a_kept_key_that_is_none(void **state)
+{
+    struct chains *chains = chains_new(9);
+    struct kith_buf *messages = chains_messages_new(chains, 3), bytes;
+
+    (void)state;
+    assert_int_equal(chains_take(chains, &messages[2], "m"), KITH_OK);
+    bytes = chains_state(chains->receiver);
+    assert_int_equal(read_receiver(kith_buf_peek(&bytes)), KITH_OK);
+    world_field(&bytes, 10, NULL)[5] = 4; /* the tag of its number */
+    assert_int_not_equal(read_receiver(kith_buf_peek(&bytes)), KITH_OK);
+    kith_buf_wipe(&bytes);
+    chains_messages_free(messages, 3);
+    chains_free(chains);
+}
+
 static void test_e2e_chain_stored__refuses_what_no_receiving_chain_can_be(void **state)
 {
     struct chains *chains = chains_new(6);
@@ -239,6 +256,7 @@ static void test_e2e_chain_stored__refuses_what_no_receiving_chain_can_be(void *
     /* One that has opened nothing is as it was given. */
     assert_int_equal(read_with(read_receiver, &fresh, 9, kith_slice_of(zeros, 32)), KITH_E_MALFORMED);
     assert_int_equal(read_with(read_receiver, &fresh, 6, kith_slice_of(zeros, 32)), KITH_E_MALFORMED);
+    assert_int_equal(read_with(read_receiver, &fresh, 8, kith_slice_of("\0\0\0\1", 4)), KITH_E_MALFORMED);
     kith_buf_wipe(&fresh);
     kith_buf_wipe(&bytes);
     chains_free(chains);
@@ -267,6 +285,7 @@ int main(void)
         cmocka_unit_test(test_e2e_chain_stored__a_receiving_chain_goes_on_where_it_was),
         cmocka_unit_test(test_e2e_chain_stored__the_most_kept_keys_are_written_and_read),
         cmocka_unit_test(test_e2e_chain_stored__refuses_kept_keys_that_none_could_have_kept),
+        cmocka_unit_test(test_e2e_chain_stored__refuses_a_kept_key_that_is_none),
         cmocka_unit_test(test_e2e_chain_stored__refuses_what_no_receiving_chain_can_be),
         cmocka_unit_test(test_e2e_chain_stored__a_full_buffer_stays_as_it_was),
     };

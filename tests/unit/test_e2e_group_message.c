@@ -192,10 +192,14 @@ static void test_e2e_group_message__of_another_owner_chain_or_epoch_is_refused(v
         at[0] ^= 0x40;
         chains_sign(&message, chains->sender->sign_secret);
     }
-    /* As far ahead as can be said: refused at once. */
+    /* As far ahead as can be said: refused at once. But whose it is, is asked first. */
     memcpy(chains_header_field(&message, 7), "\xff\xff\xff\xfe", 4);
     chains_sign(&message, chains->sender->sign_secret);
     assert_int_equal(chains_take(chains, &message, "hello"), KITH_E_TOOBIG);
+    chains_header_field(&message, 5)[0] ^= 1;
+    chains_sign(&message, chains->sender->sign_secret);
+    assert_int_equal(chains_take(chains, &message, "hello"), KITH_E_DENIED);
+    chains_header_field(&message, 5)[0] ^= 1;
     memset(chains_header_field(&message, 7), 0, 4);
     chains_sign(&message, chains->sender->sign_secret);
     assert_int_equal(chains_take(chains, &message, "hello"), KITH_OK);

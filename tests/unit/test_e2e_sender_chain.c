@@ -195,7 +195,8 @@ static void test_e2e_sender_chain__the_same_chain_is_told_from_another_with_its_
 static void test_e2e_sender_chain__further_than_it_may_step_the_signing_key_tells(void **state)
 {
     struct chains *chains = chains_new(8);
-    struct e2e_chain_given given = chains_given(chains);
+    struct e2e_chain_given given = chains_given(chains), first = given;
+    struct kith_buf *messages = chains_messages_new(chains, E2E_CHAIN_SKIP_MAX + 1);
 
     (void)state;
     given.chain_key[0] ^= 1;
@@ -205,6 +206,14 @@ static void test_e2e_sender_chain__further_than_it_may_step_the_signing_key_tell
     assert_int_equal(e2e_receiver_chain_same(chains->receiver, &given), KITH_OK);
     given.sign_pub[0] ^= 1;
     assert_int_equal(e2e_receiver_chain_same(chains->receiver, &given), KITH_E_CONFLICT);
+    /* What it was given with at first it knows for ever. */
+    assert_int_equal(chains_take(chains, &messages[E2E_CHAIN_SKIP_MAX], "m"), KITH_OK);
+    assert_int_equal(e2e_receiver_chain_same(chains->receiver, &first), KITH_OK);
+    first.chain_key[0] ^= 1;
+    assert_int_equal(e2e_receiver_chain_same(chains->receiver, &first), KITH_E_CONFLICT);
+    first.iteration++;
+    assert_int_equal(e2e_receiver_chain_same(chains->receiver, &first), KITH_E_CONFLICT);
+    chains_messages_free(messages, E2E_CHAIN_SKIP_MAX + 1);
     chains_free(chains);
 }
 
