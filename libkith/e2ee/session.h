@@ -13,7 +13,7 @@
  */
 #define E2E_SKIP_MAX             2000 /* numbers stepped over at once, and keys kept of a session */
 #define E2E_SKIP_LIFE_MS         (14ull * 24 * 3600 * 1000)
-#define E2E_SKIP_CHAINS          5
+#define E2E_SKIP_CHAINS          100
 #define E2E_NEED_STEP_MESSAGES   200
 #define E2E_NEED_STEP_MS         (7ull * 24 * 3600 * 1000)
 #define E2E_MESSAGE_PLAIN_MAX    (256u * 1024 - 2048)

@@ -217,15 +217,15 @@ def old_keys() -> list[Case]:
 
 
 def old_chains() -> list[Case]:
-    case = case_of("kept keys end when 5 newer chains began")
+    case = case_of("kept keys end when 100 newer chains began")
     messages = [encrypt(case, "a", f"m {number}") for number in range(3)]
     decrypt(case, "b", messages[2], new=True)
-    for turn in range(4):
+    for turn in range(99):
         decrypt(case, "a", encrypt(case, "b", f"turn {turn}"), new=True)
         decrypt(case, "b", encrypt(case, "a", f"chain {turn}"), new=True)
-    decrypt(case, "b", messages[0], new=False, note="4 newer ones")
-    decrypt(case, "a", encrypt(case, "b", "turn 4"), new=True)
-    decrypt(case, "b", encrypt(case, "a", "chain 4"), new=True, note="the fifth")
+    decrypt(case, "b", messages[0], new=False, note="99 newer ones")
+    decrypt(case, "a", encrypt(case, "b", "turn 99"), new=True)
+    decrypt(case, "b", encrypt(case, "a", "chain 99"), new=True, note="the hundredth")
     decrypt(case, "b", messages[1], True, "REFUSED")
     return [case]
 

@@ -22,7 +22,7 @@ from .refused import Refused
 from .state import State
 
 CHAIN_CONSTANT = b"\x02\x01"  # the next chain key is the first half of what they derive, the message's key the second
-LATE_MAX = 8  # steps; so few that no kept key is of a chain with five newer ones
+LATE_MAX = 8  # steps; so few that no kept key is of a chain with a hundred newer ones
 
 
 class RootKdf(doubleratchet.KDF):

@@ -257,7 +257,7 @@ static void test_e2e_session_order__a_kept_key_ends_with_its_time(void **state)
     world_free(world);
 }
 
-static void test_e2e_session_order__a_kept_key_ends_five_chains_later(void **state)
+static void test_e2e_session_order__a_kept_key_ends_a_hundred_chains_later(void **state)
 {
     struct world *world = world_new_answered(10);
     struct kith_buf *messages = messages_new(world, 3);
@@ -450,7 +450,7 @@ int main(void)
         cmocka_unit_test(test_e2e_session_order__keeps_its_most_keys_and_the_oldest_go_first),
         cmocka_unit_test(test_e2e_session_order__keeps_the_newest_of_two_chains),
         cmocka_unit_test(test_e2e_session_order__a_kept_key_ends_with_its_time),
-        cmocka_unit_test(test_e2e_session_order__a_kept_key_ends_five_chains_later),
+        cmocka_unit_test(test_e2e_session_order__a_kept_key_ends_a_hundred_chains_later),
         cmocka_unit_test(test_e2e_session_order__two_hundred_messages_without_an_answer_ask_for_one),
         cmocka_unit_test(test_e2e_session_order__seven_days_without_an_answer_ask_for_one),
         cmocka_unit_test(test_e2e_session_order__an_answer_in_a_known_chain_is_no_new_key),
