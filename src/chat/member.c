@@ -191,6 +191,7 @@ void chat_apply_member_leave(struct chat_step *step)
     if (event == NULL) return;
     event->has_extra = true;
     event->extra = actor->user;
+    if (is_of_server(step->cmd)) actor->row.flags |= MEMBER_GONE;
     chat_member_close(step, actor, event->seq);
     if (step->fx->err == KITH_OK) chat_remember(step);
     if (step->fx->err != KITH_OK || next == NULL) return;

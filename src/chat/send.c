@@ -24,20 +24,27 @@ static bool predecessor_is_here(struct chat_step *step)
            kith_uuid_eq(row.device.id, cmd->device.id);
 }
 
+/* Of a group with operations the account's deletion is none: until one says so, its members name that person, too. */
+static bool is_gone(const struct chat *chat, const struct chat_member *member)
+{
+    return chat->head.group_seq != 0 && member != NULL && (member->row.flags & MEMBER_GONE) != 0;
+}
+
 /* Every current member's list must be named, in the sequence the chat knows. */
 static bool lists_are_current(const struct chat *chat, const struct bodies *bodies)
 {
     struct kith_slice lists = bodies->lists;
     struct bodies_list list = {0};
-    uint32_t current = 0;
+    uint32_t current = 0, named = 0;
 
     for (size_t i = 0; i < chat->member_count; i++) current += chat_member_is_in(&chat->members[i]);
-    if (bodies->list_count != current) return false;
     while (bodies_next_list(&lists, &list) == KITH_OK) {
         const struct chat_member *member = chat_member_find(chat, list.user);
+        if (is_gone(chat, member)) continue;
         if (member == NULL || !chat_member_is_in(member) || member->row.list_seq != list.list_seq) return false;
+        named++;
     }
-    return true;
+    return named == current;
 }
 
 /* The bodies become rows of their own; what stays in the message row is the list of their devices, for freeing them. */

@@ -159,6 +159,46 @@ static void test_chat_group_op__what_is_so_already_is_no_operation(void **state)
     fixture_close(&f);
 }
 
+static struct chat_answer say(struct fixture *f, const uint32_t *users, uint32_t count)
+{
+    struct bodies_list lists[3];
+    struct bodies_item item = {.device = DEVICE(2), .ciphertext = kith_slice_str("c")};
+    struct chat_answer answer;
+    struct kith_buf body;
+
+    kith_buf_init(&body, 1000);
+    for (uint32_t i = 0; i < count; i++) lists[i] = (struct bodies_list){.user = USER(users[i]), .list_seq = 0};
+    assert_int_equal(bodies_encode(&body, lists, count, &item, 1), KITH_OK);
+    answer = do_apply(f, (struct cmd){.verb = CMD_SEND,
+                                      .flags = CMD_ENCRYPTED | CMD_PER_DEVICE,
+                                      .actor = USER(1),
+                                      .device = DEVICE(1),
+                                      .id = msg_id_at(f, T0),
+                                      .content_type = kith_slice_str("application/octet-stream"),
+                                      .body = kith_buf_peek(&body)});
+    kith_buf_deinit(&body);
+    return answer;
+}
+
+/* Until somebody signs that they are not in it, those who were deleted are named among those for whom it is sealed. */
+static void test_chat_group_op__a_deleted_member_may_be_named_and_a_removed_one_not(void **state)
+{
+    const uint32_t all[] = {1, 2, 3}, both[] = {1, 2};
+    struct fixture f;
+
+    (void)state;
+    open_group(&f);
+    assert_int_equal(do_apply(&f, op_cmd(CMD_MEMBER_ADD, 1, 3, ROLE_MEMBER, 2, "op")).code, CODE_CREATED);
+    assert_int_equal(say(&f, both, 2).code, CODE_STALE_DEVICES);
+    assert_int_equal(say(&f, all, 3).code, CODE_CREATED);
+    assert_int_equal(do_apply(&f, (struct cmd){.verb = CMD_MEMBER_LEAVE, .actor = USER(3)}).code, CODE_CREATED);
+    assert_int_equal(say(&f, all, 3).code, CODE_CREATED);
+    assert_int_equal(say(&f, both, 2).code, CODE_CREATED);
+    assert_int_equal(do_apply(&f, op_cmd(CMD_MEMBER_REMOVE, 1, 2, 0, 3, "op")).code, CODE_CREATED);
+    assert_int_equal(say(&f, both, 2).code, CODE_STALE_DEVICES);
+    fixture_close(&f);
+}
+
 static void test_chat_group_op__a_group_has_them_from_the_first_on_or_none(void **state)
 {
     const uint32_t group = CMD_GROUP | CMD_ENCRYPTED;
@@ -206,6 +246,7 @@ int main(void)
         cmocka_unit_test(test_chat_group_op__is_in_the_event_and_kept),
         cmocka_unit_test(test_chat_group_op__only_the_next_one_is_taken),
         cmocka_unit_test(test_chat_group_op__what_is_so_already_is_no_operation),
+        cmocka_unit_test(test_chat_group_op__a_deleted_member_may_be_named_and_a_removed_one_not),
         cmocka_unit_test(test_chat_group_op__a_group_has_them_from_the_first_on_or_none),
         cmocka_unit_test(test_chat_group_op__has_its_maximum_and_not_one_byte_more),
     };
