@@ -93,6 +93,7 @@ static kith_err open_message(struct kith_client *client, struct kith_message *me
         envelope.is_fresh = pending->is_fresh;
         envelope.is_own_fresh = pending->is_own_fresh;
         envelope.is_ops_fresh = pending->is_ops_fresh;
+        envelope.was_member = pending->was_member;
     }
     envelope.is_group = secure_chat_kind(client, message->chat) == CHAT_KIND_GROUP;
     memcpy(envelope.account_id, message->sender.id.raw, sizeof envelope.account_id);
@@ -191,13 +192,14 @@ void secure_pending_free(struct pending *one)
     free(one);
 }
 
-struct pending *secure_pending_add(struct kith_client *client, const struct kith_message *message)
+struct pending *secure_pending_add(struct kith_client *client, const struct kith_message *message, bool was_member)
 {
     struct secure *secure = &client->secure;
     struct pending *one = pending_new(message), **at = &secure->pending_first;
 
     if (one == NULL) return NULL;
     one->fetches = secure->fetches;
+    one->was_member = was_member;
     while (*at != NULL && ((*at)->message.seq <= message->seq || !is_of_chat(*at, message->chat))) at = &(*at)->next;
     one->next = *at;
     *at = one;
@@ -210,6 +212,7 @@ struct pending *secure_pending_add(struct kith_client *client, const struct kith
  */
 void secure_event(struct kith_client *client, struct kith_message *message)
 {
+    struct pending *one;
     struct kith_buf plain;
 
     if (!secure_on(client)) {
@@ -222,8 +225,9 @@ void secure_event(struct kith_client *client, struct kith_message *message)
     if (is_ready(client, message) && !is_held(client, message, NULL)) {
         show(client, message);
     } else {
-        if (secure_pending_add(client, message) == NULL) abort(); /* it is about to be acknowledged: as effects.c */
-        if (!kith_mutant(PENDING_NOT_KEPT)) record_put_pending(client, message);
+        one = secure_pending_add(client, message, group_has(client, message->chat, message->sender));
+        if (one == NULL) abort(); /* it is about to be acknowledged: as effects.c */
+        if (!kith_mutant(PENDING_NOT_KEPT)) record_put_pending(client, one);
     }
     kith_buf_wipe(&plain);
 }
@@ -237,7 +241,7 @@ static void pending_opened(struct kith_client *client, struct pending **at, cons
     one->next = before->next;
     *at = one;
     secure_pending_free(before);
-    record_put_pending(client, &one->message);
+    record_put_pending(client, one);
 }
 
 /* True: it was shown, and is gone. */

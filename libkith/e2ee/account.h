@@ -173,6 +173,7 @@ struct e2e_envelope { /* as the server says it */
     bool is_own_fresh; /* the own list was: one that it does not reach to is none */
     bool is_group;     /* the chat is a group's */
     bool is_ops_fresh; /* its operations were: a head beyond them is none */
+    bool was_member;   /* the sender was in the group as it came, whatever became of that since */
 };
 struct e2e_opened {
     struct e2e_payload payload; /* its slices are lent from `plain` */

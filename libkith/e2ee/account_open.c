@@ -204,7 +204,7 @@ static kith_err check_group(const struct opening *o, const struct e2e_payload *p
         kith_ignore(account_group_forked(o->account, place));
         return KITH_E_DENIED;
     }
-    return e2e_group_find(place->group, envelope->account_id) != NULL ? KITH_OK : KITH_E_DENIED;
+    return envelope->was_member || e2e_group_find(place->group, envelope->account_id) != NULL ? KITH_OK : KITH_E_DENIED;
 }
 
 static void undo(struct opening *o)
