@@ -143,10 +143,11 @@ static void take_members(struct fetcher *fetcher, const json_t *body)
     const json_t *members = json_object_get(body, "members");
     size_t count = json_array_size(members), i;
     struct user_id *users = calloc(count + 1, sizeof *users);
-    json_t *member;
+    const char *type = json_string_value(json_object_get(body, "type"));
 
     if (users == NULL) return;
-    json_array_foreach(members, i, member) users[i].id = id_of(member, "user_id");
+    if (type == NULL || strcmp(type, "direct") != 0) count = 0; /* who is in a group is what its operations say */
+    for (i = 0; i < count; i++) users[i].id = id_of(json_array_get(members, i), "user_id");
     kith_client_members(fetcher->client, fetcher->fetch.chat, users, count);
     free(users);
 }

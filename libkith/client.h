@@ -68,7 +68,6 @@ struct pending {
     uint64_t fetches;            /* that had been started when it came */
     bool is_fresh, is_own_fresh; /* its sender's list was asked for since then and fetched; the own one was */
     bool is_ops_fresh;           /* the operations of its group were */
-    bool was_member;             /* its sender was in the group as it came: a later removal is none of it */
     uint8_t bytes[];             /* type, content type, body */
 };
 
@@ -181,7 +180,6 @@ void record_put(struct kith_client *client, struct kith_slice key, struct kith_s
 void record_delete(struct kith_client *client, struct kith_slice key);
 
 /* record.c: the forms of the records */
-#define RECORD_WAS_MEMBER 32u /* a flag of a pending message */
 void record_put_outbox(struct kith_client *client, const struct outbox_entry *entry);
 void record_delete_outbox(struct kith_client *client, const struct outbox_entry *entry);
 void record_put_chat(struct kith_client *client, const struct chat_sync *sync);
@@ -191,7 +189,7 @@ void record_put_state(struct kith_client *client);
 void record_put_message(struct kith_client *client, const struct kith_message *message);
 void record_put_mail(struct kith_client *client, const struct kith_message *message);
 void record_delete_mail(struct kith_client *client, uint64_t seq);
-void record_put_pending(struct kith_client *client, const struct pending *one);
+void record_put_pending(struct kith_client *client, const struct kith_message *message);
 void record_delete_pending(struct kith_client *client, const struct kith_message *message);
 void record_put_members(struct kith_client *client, struct chat_id chat, const struct chat_members *members);
 void record_put_echo(struct kith_client *client, const struct outbox_entry *entry);
@@ -232,8 +230,8 @@ KITH_MUST_USE kith_err group_event(struct kith_client *client, struct kith_messa
                                    bool is_ops_fresh);
 /** Of an event, before it is shown: in a group it is unreadable when nobody signed it. */
 void group_show(const struct kith_client *client, struct kith_message *message);
-/** Whether that person is in the chat's group, as far as its operations were taken. */
-bool group_has(const struct kith_client *client, struct chat_id chat, struct user_id user);
+/** How many operations of the chat's group were taken; 0: it is not known as one. */
+uint64_t group_seq_of(const struct kith_client *client, struct chat_id chat);
 /** A message was opened: what it says to this device, not to its person. */
 void group_opened(struct kith_client *client, const struct kith_message *message);
 
@@ -277,7 +275,7 @@ void secure_event(struct kith_client *client, struct kith_message *message);
 /** Those that can be opened now, each chat in its order. */
 void secure_open_pending(struct kith_client *client);
 /** Records being loaded: they come in the order of their numbers. */
-struct pending *secure_pending_add(struct kith_client *client, const struct kith_message *message, bool was_member);
+struct pending *secure_pending_add(struct kith_client *client, const struct kith_message *message);
 void secure_pending_free(struct pending *one); /* wiped */
 
 /* secure_fetch.c: what is asked of the server */

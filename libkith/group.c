@@ -115,12 +115,11 @@ void group_show(const struct kith_client *client, struct kith_message *message)
     message->is_open = false; /* it was for this device that its operation was looked at */
 }
 
-bool group_has(const struct kith_client *client, struct chat_id chat, struct user_id user)
+uint64_t group_seq_of(const struct kith_client *client, struct chat_id chat)
 {
     struct e2e_group_view view;
 
-    return e2e_account_group(client->secure.account, chat.id.raw, &view) &&
-           e2e_group_find(view.group, user.id.raw) != NULL;
+    return e2e_account_group(client->secure.account, chat.id.raw, &view) ? view.group->seq : 0;
 }
 
 void group_opened(struct kith_client *client, const struct kith_message *message)

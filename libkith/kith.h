@@ -147,6 +147,7 @@ void kith_client_list(struct kith_client *client, struct user_id user, uint64_t 
                       struct kith_slice signed_list);
 void kith_client_bundle(struct kith_client *client, const struct e2e_claimed *claimed);
 void kith_client_no_bundle(struct kith_client *client, struct user_id user, struct device_id device);
+/** Of a direct chat its two people, of any other none. */
 void kith_client_members(struct kith_client *client, struct chat_id chat, const struct user_id *users, size_t count);
 void kith_client_group_op(struct kith_client *client, struct chat_id chat, struct kith_slice signed_op);
 /** Its keys are with the server, and nothing that came waits to be opened. True of one that does not encrypt. */

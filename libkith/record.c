@@ -165,11 +165,10 @@ void record_put_state(struct kith_client *client)
     put_value(client, key_of('S', NULL, NULL), &value);
 }
 
-static void put_message(struct kith_client *client, struct key key, const struct kith_message *message, bool was_member)
+static void put_message(struct kith_client *client, struct key key, const struct kith_message *message)
 {
     struct kith_buf value;
-    unsigned flags = (was_member ? RECORD_WAS_MEMBER : 0u) | (message->encrypted ? 1u : 0u) |
-                     (message->has_body ? 2u : 0u) | (message->is_open ? 4u : 0u) |
+    unsigned flags = (message->encrypted ? 1u : 0u) | (message->has_body ? 2u : 0u) | (message->is_open ? 4u : 0u) |
                      (message->unreadable != KITH_OK ? 8u : 0u) | (message->unreadable == KITH_E_FULL ? 16u : 0u);
 
     begin(&value);
@@ -189,12 +188,12 @@ static void put_message(struct kith_client *client, struct key key, const struct
 
 void record_put_message(struct kith_client *client, const struct kith_message *message)
 {
-    put_message(client, key_of('M', &message->chat.id, &message->seq), message, false);
+    put_message(client, key_of('M', &message->chat.id, &message->seq), message);
 }
 
 void record_put_mail(struct kith_client *client, const struct kith_message *message)
 {
-    put_message(client, key_of('B', NULL, &message->seq), message, false);
+    put_message(client, key_of('B', NULL, &message->seq), message);
 }
 
 void record_delete_mail(struct kith_client *client, uint64_t seq)
@@ -204,9 +203,9 @@ void record_delete_mail(struct kith_client *client, uint64_t seq)
     record_delete(client, kith_slice_of(key.bytes, key.len));
 }
 
-void record_put_pending(struct kith_client *client, const struct pending *one)
+void record_put_pending(struct kith_client *client, const struct kith_message *message)
 {
-    put_message(client, key_of('Q', &one->message.chat.id, &one->message.seq), &one->message, one->was_member);
+    put_message(client, key_of('Q', &message->chat.id, &message->seq), message);
 }
 
 void record_delete_pending(struct kith_client *client, const struct kith_message *message)

@@ -122,20 +122,18 @@ static kith_err load_state(struct kith_client *client, struct kith_slice in)
     return KITH_OK;
 }
 
-static kith_err message_of(struct chat_id chat, uint64_t seq, struct kith_slice value, struct kith_message *out,
-                           uint8_t *flags_out);
+static kith_err message_of(struct chat_id chat, uint64_t seq, struct kith_slice value, struct kith_message *out);
 
 static kith_err load_pending(struct kith_client *client, struct kith_slice key, struct kith_slice value)
 {
     struct kith_message message;
     struct chat_id chat;
-    uint8_t flags = 0;
     kith_err err;
 
     memcpy(chat.id.raw, key.ptr + 1, 16);
-    err = message_of(chat, kith_get_u64_be(key.ptr + 17), value, &message, &flags);
+    err = message_of(chat, kith_get_u64_be(key.ptr + 17), value, &message);
     if (err != KITH_OK) return err;
-    return secure_pending_add(client, &message, (flags & RECORD_WAS_MEMBER) != 0) == NULL ? KITH_E_NOMEM : KITH_OK;
+    return secure_pending_add(client, &message) == NULL ? KITH_E_NOMEM : KITH_OK;
 }
 
 static kith_err load_echo(struct kith_client *client, struct kith_slice key, struct kith_slice value)
@@ -190,8 +188,7 @@ kith_err kith_client_load(struct kith_client *client, struct kith_slice key, str
     return KITH_E_MALFORMED;
 }
 
-static kith_err message_of(struct chat_id chat, uint64_t seq, struct kith_slice value, struct kith_message *out,
-                           uint8_t *flags_out)
+static kith_err message_of(struct chat_id chat, uint64_t seq, struct kith_slice value, struct kith_message *out)
 {
     struct eater e = eater_of(value);
     struct kith_message message = {.chat = chat, .seq = seq};
@@ -214,24 +211,20 @@ static kith_err message_of(struct chat_id chat, uint64_t seq, struct kith_slice 
     message.is_open = (flags & 4) != 0;
     if ((flags & 8) != 0) message.unreadable = (flags & 16) != 0 ? KITH_E_FULL : KITH_E_DENIED;
     *out = message;
-    *flags_out = flags;
     return KITH_OK;
 }
 
 kith_err kith_record_message(struct kith_slice key, struct kith_slice value, struct kith_message *out)
 {
     struct chat_id chat;
-    uint8_t flags = 0;
 
     if (key.len != 25 || key.ptr[0] != 'M') return KITH_E_NOTFOUND;
     memcpy(chat.id.raw, key.ptr + 1, 16);
-    return message_of(chat, kith_get_u64_be(key.ptr + 17), value, out, &flags);
+    return message_of(chat, kith_get_u64_be(key.ptr + 17), value, out);
 }
 
 kith_err kith_record_mail(struct kith_slice key, struct kith_slice value, struct kith_message *out)
 {
-    uint8_t flags = 0;
-
     if (key.len != 9 || key.ptr[0] != 'B') return KITH_E_NOTFOUND;
-    return message_of((struct chat_id){0}, kith_get_u64_be(key.ptr + 1), value, out, &flags);
+    return message_of((struct chat_id){0}, kith_get_u64_be(key.ptr + 1), value, out);
 }

@@ -345,7 +345,7 @@ static uint64_t ops_fetched(struct kith_client *client, struct chat_id chat)
 
     if (waits) { /* asked for again behind that list, if it is not one that nobody has */
         list = want_of(KITH_FETCH_LISTS, secure->ops_wants.items[0].account_id, NULL);
-        return is_cooling(client, &list) ? COOL_MS : 0;
+        return is_cooling(client, &list) || failures_of(client, &list) > 0 ? COOL_MS : 0;
     }
     if (secure->helped) return COOL_MS;
     secure->ops_all = chat;

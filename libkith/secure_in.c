@@ -62,6 +62,7 @@ static bool is_ready(const struct kith_client *client, const struct kith_message
 static void close_for_good(struct kith_message *message, kith_err why)
 {
     message->has_body = false;
+    message->missed = 0;
     message->body = message->content_type = (struct kith_slice){0};
     message->unreadable = why;
 }
@@ -93,8 +94,8 @@ static kith_err open_message(struct kith_client *client, struct kith_message *me
         envelope.is_fresh = pending->is_fresh;
         envelope.is_own_fresh = pending->is_own_fresh;
         envelope.is_ops_fresh = pending->is_ops_fresh;
-        envelope.was_member = pending->was_member;
     }
+    envelope.group_seq = message->missed;
     envelope.is_group = secure_chat_kind(client, message->chat) == CHAT_KIND_GROUP;
     memcpy(envelope.account_id, message->sender.id.raw, sizeof envelope.account_id);
     memcpy(envelope.server_device, message->device.id.raw, sizeof envelope.server_device);
@@ -192,14 +193,13 @@ void secure_pending_free(struct pending *one)
     free(one);
 }
 
-struct pending *secure_pending_add(struct kith_client *client, const struct kith_message *message, bool was_member)
+struct pending *secure_pending_add(struct kith_client *client, const struct kith_message *message)
 {
     struct secure *secure = &client->secure;
     struct pending *one = pending_new(message), **at = &secure->pending_first;
 
     if (one == NULL) return NULL;
     one->fetches = secure->fetches;
-    one->was_member = was_member;
     while (*at != NULL && ((*at)->message.seq <= message->seq || !is_of_chat(*at, message->chat))) at = &(*at)->next;
     one->next = *at;
     *at = one;
@@ -212,7 +212,6 @@ struct pending *secure_pending_add(struct kith_client *client, const struct kith
  */
 void secure_event(struct kith_client *client, struct kith_message *message)
 {
-    struct pending *one;
     struct kith_buf plain;
 
     if (!secure_on(client)) {
@@ -220,14 +219,15 @@ void secure_event(struct kith_client *client, struct kith_message *message)
         return;
     }
     kith_buf_init(&plain, E2E_PAYLOAD_BYTES_MAX);
+    /* Until it is open that says how far its group had come when it came: who was removed since was in it then. */
+    if (!is_ready(client, message)) message->missed = group_seq_of(client, message->chat);
     if (!is_ready(client, message) && !is_closed_before(client, message, NULL))
         kith_ignore(open_message(client, message, NULL, &plain)); /* not now: it waits */
     if (is_ready(client, message) && !is_held(client, message, NULL)) {
         show(client, message);
     } else {
-        one = secure_pending_add(client, message, group_has(client, message->chat, message->sender));
-        if (one == NULL) abort(); /* it is about to be acknowledged: as effects.c */
-        if (!kith_mutant(PENDING_NOT_KEPT)) record_put_pending(client, one);
+        if (secure_pending_add(client, message) == NULL) abort(); /* it is about to be acknowledged: as effects.c */
+        if (!kith_mutant(PENDING_NOT_KEPT)) record_put_pending(client, message);
     }
     kith_buf_wipe(&plain);
 }
@@ -241,7 +241,7 @@ static void pending_opened(struct kith_client *client, struct pending **at, cons
     one->next = before->next;
     *at = one;
     secure_pending_free(before);
-    record_put_pending(client, one);
+    record_put_pending(client, &one->message);
 }
 
 /* True: it was shown, and is gone. */

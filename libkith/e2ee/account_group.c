@@ -99,6 +99,28 @@ static bool same_info(const struct e2e_group *a, const struct e2e_group *b)
     return a->info_len == b->info_len && memcmp(a->info, b->info, a->info_len) == 0;
 }
 
+static void note_former(struct group_place *place, const struct e2e_group_op *op)
+{
+    const uint32_t keep = place->former_count < E2E_GROUP_HEADS_MAX ? place->former_count : E2E_GROUP_HEADS_MAX - 1;
+    struct group_former former = {.until = op->seq};
+
+    if (op->kind != E2E_GROUP_REMOVE && op->kind != E2E_GROUP_LEAVE) return;
+    memcpy(former.account_id, op->kind == E2E_GROUP_REMOVE ? op->subject : op->author, sizeof former.account_id);
+    memmove(place->former + 1, place->former, keep * sizeof former);
+    place->former[0] = former;
+    place->former_count = keep + 1;
+}
+
+bool account_group_had(const struct group_place *place, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
+                       uint64_t epoch, uint64_t group_seq)
+{
+    if (e2e_group_find(place->group, account_id) != NULL) return true;
+    for (uint32_t i = 0; i < place->former_count; i++)
+        if (memcmp(place->former[i].account_id, account_id, E2E_ACCOUNT_ID_BYTES) == 0)
+            return place->former[i].until > epoch && place->former[i].until > group_seq;
+    return false;
+}
+
 static kith_err take_next(struct e2e_account *account, const uint8_t *chat_id, const struct e2e_group_op *op,
                           bool is_fresh, struct e2e_wants *wants)
 {
@@ -119,6 +141,7 @@ static kith_err take_next(struct e2e_account *account, const uint8_t *chat_id, c
         e2e_group_free(after);
         return KITH_E_NOMEM;
     }
+    note_former(place, op);
     account_keep_group(account, place);
     return KITH_OK;
 }

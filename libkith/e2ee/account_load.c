@@ -201,18 +201,32 @@ static kith_err load_heard(struct e2e_account *account, struct kith_slice key, s
 
 static kith_err load_group(struct e2e_account *account, struct kith_slice key, struct kith_slice in)
 {
-    static const struct e2e_tlv_field fields[] = {{1, 1, E2E_GROUP_SAVED_BYTES_MAX, false}, {2, 1, 1, false}};
-    struct kith_slice v[2];
+    static const struct e2e_tlv_field fields[] = {
+        {1, 1, E2E_GROUP_SAVED_BYTES_MAX, false},
+        {2, 1, 1, false},
+        {3, GROUP_FORMER_BYTES, E2E_GROUP_HEADS_MAX * GROUP_FORMER_BYTES, true},
+    };
+    struct kith_slice v[3];
     struct e2e_group *group = NULL;
-    kith_err err = e2e_tlv_decode(in, fields, 2, v);
+    struct group_place *place;
+    kith_err err = e2e_tlv_decode(in, fields, 3, v);
 
     if (err != KITH_OK) return err;
-    if (key.len != E2E_ID_BYTES) return KITH_E_MALFORMED;
+    if (key.len != E2E_ID_BYTES || v[2].len % GROUP_FORMER_BYTES != 0) return KITH_E_MALFORMED;
     err = e2e_group_load(v[0], &group);
     if (err != KITH_OK) return err;
-    if (account_group_put(account, key.ptr, group, flag(v[1])) != NULL) return KITH_OK;
-    e2e_group_free(group);
-    return KITH_E_NOMEM;
+    place = account_group_put(account, key.ptr, group, flag(v[1]));
+    if (place == NULL) {
+        e2e_group_free(group);
+        return KITH_E_NOMEM;
+    }
+    place->former_count = (uint32_t)(v[2].len / GROUP_FORMER_BYTES);
+    for (uint32_t i = 0; i < place->former_count; i++) {
+        const uint8_t *at = v[2].ptr + (size_t)i * GROUP_FORMER_BYTES;
+        memcpy(place->former[i].account_id, at, E2E_ACCOUNT_ID_BYTES);
+        place->former[i].until = kith_get_u64_be(at + E2E_ACCOUNT_ID_BYTES);
+    }
+    return KITH_OK;
 }
 
 static kith_err load_info_key(struct e2e_account *account, struct kith_slice key, struct kith_slice in)

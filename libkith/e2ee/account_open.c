@@ -204,7 +204,8 @@ static kith_err check_group(const struct opening *o, const struct e2e_payload *p
         kith_ignore(account_group_forked(o->account, place));
         return KITH_E_DENIED;
     }
-    return envelope->was_member || e2e_group_find(place->group, envelope->account_id) != NULL ? KITH_OK : KITH_E_DENIED;
+    return account_group_had(place, envelope->account_id, payload->group_epoch, envelope->group_seq) ? KITH_OK
+                                                                                                     : KITH_E_DENIED;
 }
 
 static void undo(struct opening *o)

@@ -208,15 +208,21 @@ void account_keep_heard(struct e2e_account *account, const struct heard_key *key
 
 void account_keep_group(struct e2e_account *account, const struct group_place *place)
 {
+    uint8_t former[E2E_GROUP_HEADS_MAX * GROUP_FORMER_BYTES], *at = former;
     struct kith_buf saved;
     struct record record;
 
     kith_buf_init(&saved, E2E_GROUP_SAVED_BYTES_MAX);
     if (e2e_group_save(place->group, &saved) != KITH_OK) abort(); /* no memory: see account_impl.h */
-    begin(&record, 'G', kith_buf_len(&saved));
+    for (uint32_t i = 0; i < place->former_count; i++, at += GROUP_FORMER_BYTES) {
+        memcpy(at, place->former[i].account_id, E2E_ACCOUNT_ID_BYTES);
+        kith_put_u64_be(at + E2E_ACCOUNT_ID_BYTES, place->former[i].until);
+    }
+    begin(&record, 'G', kith_buf_len(&saved) + sizeof former);
     key_bytes(&record, place->chat_id, sizeof place->chat_id);
     e2e_tlv_put(&record.writer, 1, kith_buf_peek(&saved));
     e2e_tlv_put_u8(&record.writer, 2, place->is_forked);
+    if (at > former) put(&record, 3, former, (size_t)(at - former));
     keep(account, &record);
     kith_buf_deinit(&saved);
 }

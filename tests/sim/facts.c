@@ -31,7 +31,8 @@ static bool is_in(const struct sim *sim, unsigned chat, unsigned user)
 {
     unsigned first = sim_direct_first(sim, chat);
 
-    return sim_chat_is_encrypted(sim, chat) && sim->chat_made[chat] && (user == first || user == first + 1);
+    return sim_chat_is_encrypted(sim, chat) && sim->chat_made[chat] &&
+           (sim->chat_is_group[chat] || user == first || user == first + 1);
 }
 
 /* It may be named later: its login is refused, and its person tries again, as a device that nobody has heard of. */
@@ -51,9 +52,11 @@ static void told(struct ask *ask)
     uint64_t *told = &sim->facts->chats[fact->chat][fact->user].told;
 
     sim->facts->chats[fact->chat][fact->user].asking = NULL;
-    if (ask->answer.code == CODE_OK && fact->cmd.value > *told) *told = fact->cmd.value;
+    bool is_out = sim->chat_is_group[fact->chat] &&
+                  (ask->answer.code == CODE_NOT_FOUND || ask->answer.code == CODE_FORBIDDEN);
+    if ((ask->answer.code == CODE_OK || is_out) && fact->cmd.value > *told) *told = fact->cmd.value;
     if (ask->answer.code == CODE_UNKNOWN_OUTCOME) note_unknown(sim, fact->cmd.device);
-    if (ask->answer.code != CODE_OK && !kith_code_retryable(ask->answer.code))
+    if (ask->answer.code != CODE_OK && !is_out && !kith_code_retryable(ask->answer.code))
         sim_fail(sim, "chat %u refused to be told of a device list: %s", fact->chat, kith_code_name(ask->answer.code));
 }
 
@@ -103,6 +106,13 @@ static bool knows(const struct sim *sim, unsigned user)
     for (unsigned c = 0; c < sim->chat_count; c++)
         if (is_in(sim, c, user) && sim->facts->chats[c][user].told < keys_list_seq(sim, user)) return false;
     return true;
+}
+
+void facts_again(struct sim *sim, unsigned chat, struct user_id user)
+{
+    unsigned number = sim_user_number(sim, user.id.raw);
+
+    if (sim->encrypts && number < SIM_USERS_MAX) sim->facts->chats[chat][number].told = 0;
 }
 
 bool facts_are_told(const struct sim *sim)

@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "groups.h"
 #include "keys.h"
 
 /*
@@ -86,8 +87,9 @@ static void answer_bundles(struct kith_client *client, const struct fetch_call *
 static void answer_members(struct sim *sim, struct kith_client *client, const struct fetch_call *call)
 {
     for (unsigned c = 0; c < sim->chat_count; c++)
-        if (kith_uuid_eq(sim->chats[c].id, call->fetch.chat.id) && !sim->chat_is_group[c])
-            kith_client_members(client, call->fetch.chat, &sim->users[sim_direct_first(sim, c)], 2);
+        if (kith_uuid_eq(sim->chats[c].id, call->fetch.chat.id))
+            kith_client_members(client, call->fetch.chat, &sim->users[sim_direct_first(sim, c)],
+                                sim->chat_is_group[c] ? 0 : 2);
 }
 
 static void answer(struct fetch_call *call)
@@ -105,7 +107,9 @@ static void answer(struct fetch_call *call)
     case KITH_FETCH_LISTS: answer_lists(client, call); return;
     case KITH_FETCH_BUNDLES: answer_bundles(client, call); return;
     case KITH_FETCH_MEMBERS: answer_members(call->device->sim, client, call); return;
-    case KITH_FETCH_OPS: return; /* no group of the world has any */
+    case KITH_FETCH_OPS:
+        if (call->device->sim->server.up) groups_answer(call->device, call->fetch.chat, call->fetch.after);
+        return;
     }
 }
 

@@ -103,7 +103,8 @@ static void shape(struct sim *sim)
     sim->chat_count = (unsigned)kith_prng_between(prng, 1, 4);
     for (unsigned c = 0; c < sim->chat_count; c++) {
         kith_prng_bytes(prng, sim->chats[c].id.raw, 16);
-        sim->chat_is_group[c] = kith_prng_chance(prng, 1, sim->encrypts ? 4 : 2);
+        sim->chat_is_group[c] = kith_prng_chance(prng, 1, sim->encrypts ? 3 : 2);
+        sim->group_is_encrypted[c] = sim->encrypts && kith_prng_chance(prng, 2, 3);
     }
     if (!sim->encrypts) return;
     sim->one_time_keys = (uint32_t)kith_prng_between(prng, 1, 4);
@@ -159,6 +160,7 @@ static bool step_until(struct sim *sim, uint64_t end_ms, bool until_quiet)
         if (!sim_world_step(sim->world)) sim_world_run_until(sim->world, sim_now_ms(sim) + 1);
         if (sim->fault_due) faults_strike(sim);
         if (sim->linking_due) linking_run(sim);
+        if (sim->group_due) workload_group(sim);
         tend_server(sim);
         if (!until_quiet) continue;
         if (!workload_is_quiet(sim))
@@ -173,6 +175,21 @@ static bool step_until(struct sim *sim, uint64_t end_ms, bool until_quiet)
 }
 
 /* I-L1: everything was healed long ago, and somebody still waits. Who, and for what. */
+/* The first of what a device did not send, and how it stands. */
+static void note_waiting(const struct sim *sim, struct kith_client *client, const char *name)
+{
+    struct kith_outbox_entry entry;
+
+    for (size_t i = 0; kith_client_outbox_at(client, i, &entry) == KITH_OK; i++) {
+        if (entry.state != KITH_OUTBOX_QUEUED) continue;
+        for (unsigned c = 0; c < sim->chat_count; c++)
+            if (kith_uuid_eq(sim->chats[c].id, entry.chat.id))
+                sim_note(sim, "%s: waits in chat %u (group %d, encrypted %d), on the wire %d", name, c,
+                         sim->chat_is_group[c], sim_chat_is_encrypted(sim, c), entry.was_on_wire);
+        return;
+    }
+}
+
 static void not_quiet(struct sim *sim)
 {
     char who[256] = "";
@@ -183,6 +200,7 @@ static void not_quiet(struct sim *sim)
         struct kith_client *client = sim->devices[d].client;
         if (client == NULL || (kith_client_connection(client) == KITH_ONLINE && kith_client_outbox_count(client) == 0))
             continue;
+        note_waiting(sim, client, sim->devices[d].name);
         len += (size_t)snprintf(who + len, sizeof who - len, " %s: connection %d, outbox %zu;", sim->devices[d].name,
                                 (int)kith_client_connection(client), kith_client_outbox_count(client));
     }

@@ -76,6 +76,8 @@
     X(sealed, "encrypted messages put on the wire")                    \
     X(sealed_again, "of them for other device lists than before")      \
     X(opened, "messages opened by another device")                     \
+    X(group_ops, "changes of encrypted groups that were taken")        \
+    X(group_stale, "of those that came behind another")                \
     X(steps, "of them empty, to turn the ratchet of one who goes on")
 
 struct sim_counters {
@@ -177,12 +179,13 @@ struct sim {
     struct user_id users[SIM_USERS_MAX];
     struct chat_id chats[SIM_CHATS_MAX];
     bool chat_is_group[SIM_CHATS_MAX];
+    bool group_is_encrypted[SIM_CHATS_MAX];
     bool chat_made[SIM_CHATS_MAX];
     bool delete_asked[SIM_CHATS_MAX][SIM_DELETE_SEQ_END];
     bool has_monologue;       /* this run: one device writes much into an encrypted chat, and the others listen */
     uint64_t listen_until_ms; /* they do; 0: it has not begun */
     unsigned speaker;
-    bool encrypts; /* this run: direct chats are encrypted, every device has its keys */
+    bool encrypts; /* this run: direct chats and some groups are encrypted, every device has its keys */
     struct sim_keys *keys;
     struct sim_facts *facts;
     struct sim_sealed *sealed;
@@ -196,7 +199,8 @@ struct sim {
     struct sim_mail *mails; /* newest first, see mail.c */
     struct mail_try *mail_tries;
     uint64_t stalled_until_ms;
-    bool healing, failed, fault_due, linking_due;
+    bool healing, failed, fault_due, linking_due, group_due;
+    unsigned group_due_chat;
     uint64_t server_due_ms, halted_since_ms;
     char failure[512];
     bool trace;
@@ -230,7 +234,7 @@ void links_forget_server(struct sim *sim); /* the server died: clients find out 
 void links_free(struct sim *sim);
 static inline bool sim_chat_is_encrypted(const struct sim *sim, unsigned chat)
 {
-    return sim->encrypts && !sim->chat_is_group[chat];
+    return sim->encrypts && (!sim->chat_is_group[chat] || sim->group_is_encrypted[chat]);
 }
 /* The two people of a direct chat follow each other. */
 static inline unsigned sim_direct_first(const struct sim *sim, unsigned chat)
@@ -246,6 +250,7 @@ void facts_free(struct sim *sim);
 void facts_logins_end(struct sim *sim);
 void facts_sign_in(struct sim_device *device); /* it starts when its login is answered */
 bool facts_are_told(const struct sim *sim);
+void facts_again(struct sim *sim, unsigned chat, struct user_id user); /* who came into a group */
 /* linking.c */
 void linking_start(struct sim *sim);
 void linking_run(struct sim *sim); /* between two steps */
@@ -253,6 +258,7 @@ void linking_note(const struct sim *sim);
 bool linking_is_done(const struct sim *sim);
 /* workload.c, faults.c */
 void workload_start(struct sim *sim);
+void workload_group(struct sim *sim); /* between two steps: a device signs */
 void workload_free(struct sim *sim);
 bool workload_is_quiet(const struct sim *sim);
 void faults_start(struct sim *sim);

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "groups.h"
 #include "keys.h"
 #include "mail.h"
 #include "oracle.h"
@@ -50,7 +51,11 @@ static void ask_done(struct ask *ask)
     if (mine->cmd.verb == CMD_SEND && code == CODE_CONFLICT) sim->counters.conflicts++;
     if (mine->cmd.verb == CMD_CHAT_CREATE && (code == CODE_CREATED || code == CODE_OK))
         sim->chat_made[mine->chat] = true;
+    if (code == CODE_STALE_GROUP) sim->counters.group_stale++;
+    /* Who comes may have changed their list meanwhile: the accounts see to that the chat knows. */
+    if (mine->cmd.verb == CMD_MEMBER_ADD) facts_again(sim, mine->chat, mine->cmd.subject);
     if (code != CODE_CREATED) return;
+    if (mine->cmd.body.len > 0 && mine->cmd.verb != CMD_SEND) sim->counters.group_ops++;
     if (mine->cmd.verb == CMD_MEMBER_ADD || mine->cmd.verb == CMD_MEMBER_REMOVE) membership_answered(sim, mine);
     if (mine->cmd.verb == CMD_MEMBER_ADD) sim->counters.members_added++;
     if (mine->cmd.verb == CMD_MEMBER_REMOVE) sim->counters.members_removed++;
@@ -83,12 +88,31 @@ static struct sim_ask *ask_new(struct sim *sim, enum cmd_verb verb, unsigned cha
     return mine;
 }
 
+static bool is_signed(const struct sim *sim, unsigned chat)
+{
+    return sim->chat_is_group[chat] && sim_chat_is_encrypted(sim, chat);
+}
+
+static void ask_signed(struct sim_ask *mine, const struct groups_op *op)
+{
+    mine->cmd.actor = op->by->sim->users[op->by->user];
+    mine->cmd.device = op->by->id;
+    mine->cmd.seq = op->group_seq;
+    mine->cmd.body = op->signed_op;
+}
+
 static void create_chat(struct sim *sim, unsigned chat)
 {
-    struct sim_ask *mine = ask_new(sim, CMD_CHAT_CREATE, chat, 0);
+    struct groups_op op = {0};
+    struct sim_ask *mine;
     unsigned count = sim->chat_is_group[chat] ? sim->user_count : 2;
     unsigned first = sim->chat_is_group[chat] ? 0 : sim_direct_first(sim, chat);
 
+    if (is_signed(sim, chat)) {
+        op = groups_create(sim, chat);
+        if (op.by == NULL || !sim->server.up) return;
+    }
+    mine = ask_new(sim, CMD_CHAT_CREATE, chat, 0);
     mine->cmd.actor = sim->users[first];
     mine->cmd.flags = sim->chat_is_group[chat] ? CMD_GROUP : 0;
     if (sim_chat_is_encrypted(sim, chat)) mine->cmd.flags |= CMD_ENCRYPTED;
@@ -100,7 +124,28 @@ static void create_chat(struct sim *sim, unsigned chat)
                                     .list_seq = sim->encrypts ? keys_list_seq(sim, first + i) : 0};
         cmd_member_encode(&member, mine->members + i * CMD_MEMBER_BYTES);
     }
+    if (op.by != NULL) ask_signed(mine, &op);
     mine->cmd.members = kith_slice_of(mine->members, count * CMD_MEMBER_BYTES);
+    loop_post(sim->server.loops[0], &mine->task);
+}
+
+static void change_group(struct sim *sim, unsigned chat)
+{
+    static const enum cmd_verb verbs[] = {[E2E_GROUP_ADD] = CMD_MEMBER_ADD,
+                                          [E2E_GROUP_REMOVE] = CMD_MEMBER_REMOVE,
+                                          [E2E_GROUP_LEAVE] = CMD_MEMBER_LEAVE,
+                                          [E2E_GROUP_ROLE] = CMD_MEMBER_ROLE,
+                                          [E2E_GROUP_INFO] = CMD_CHAT_UPDATE};
+    struct groups_op op = groups_change(sim, chat);
+    struct sim_ask *mine;
+
+    if (op.by == NULL || !sim->server.up) return;
+    mine = ask_new(sim, verbs[op.change.kind], chat, 0);
+    ask_signed(mine, &op);
+    if (op.change.kind != E2E_GROUP_INFO && op.change.kind != E2E_GROUP_LEAVE)
+        memcpy(mine->cmd.subject.id.raw, op.change.subject, sizeof op.change.subject);
+    if (op.change.kind == E2E_GROUP_ADD || op.change.kind == E2E_GROUP_ROLE) mine->cmd.role = op.change.role;
+    if (op.change.kind == E2E_GROUP_ADD) mine->cmd.value = keys_list_seq(sim, sim_user_number(sim, op.change.subject));
     loop_post(sim->server.loops[0], &mine->task);
 }
 
@@ -202,6 +247,23 @@ static void act_fire(struct loop_timer *timer)
     loop_timer_start(device->loop, &device->act, kith_prng_below(&sim->prng, 1500));
 }
 
+/* Soon, between two steps: it is a device's to sign, on no server loop. */
+static void group_due(struct sim *sim, unsigned chat)
+{
+    sim->group_due = true;
+    sim->group_due_chat = chat;
+}
+
+void workload_group(struct sim *sim)
+{
+    sim->group_due = false;
+    if (sim->healing || !sim->server.up || !sim->server.ready) return;
+    if (sim->chat_made[sim->group_due_chat])
+        change_group(sim, sim->group_due_chat);
+    else
+        create_chat(sim, sim->group_due_chat);
+}
+
 static void workload_fire(struct loop_timer *timer)
 {
     struct sim *sim = (struct sim *)((char *)timer - offsetof(struct sim, workload));
@@ -210,9 +272,11 @@ static void workload_fire(struct loop_timer *timer)
     if (sim->healing) return;
     loop_timer_start(sim->director, &sim->workload, kith_prng_below(&sim->prng, 800));
     if (!sim->server.up || !sim->server.ready) return;
-    if (!sim->chat_made[chat])
+    if (is_signed(sim, chat) && (!sim->chat_made[chat] || kith_prng_chance(&sim->prng, 1, 3)))
+        group_due(sim, chat);
+    else if (!sim->chat_made[chat])
         create_chat(sim, chat);
-    else if (sim->chat_is_group[chat] && kith_prng_chance(&sim->prng, 1, 3))
+    else if (sim->chat_is_group[chat] && !is_signed(sim, chat) && kith_prng_chance(&sim->prng, 1, 3))
         change_members(sim, chat);
     else if (kith_prng_chance(&sim->prng, 1, 10))
         delete_message(sim, chat);

@@ -1,0 +1,21 @@
+#ifndef TESTS_SIM_GROUPS_H
+#define TESTS_SIM_GROUPS_H
+
+#include "libkith/e2ee/account_group.h"
+#include "sim.h"
+
+/* Encrypted groups (groups.c): a member's device signs each change, and asks for it as REST would. */
+struct groups_op {
+    struct sim_device *by; /* NULL: there is nobody who could */
+    struct e2e_group_change change;
+    uint64_t group_seq;
+    struct kith_slice signed_op; /* kept with the directory's copies */
+};
+/** By the device that founds it. */
+struct groups_op groups_create(struct sim *sim, unsigned chat);
+/** A change by anybody who is in it. */
+struct groups_op groups_change(struct sim *sim, unsigned chat);
+/** What GET /chats/{chat_id}/operations gives, handed to the client. */
+void groups_answer(struct sim_device *device, struct chat_id chat, uint64_t after);
+
+#endif
