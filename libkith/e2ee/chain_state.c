@@ -2,16 +2,7 @@
 
 #include <stdlib.h>
 
-#include "libkith/crypto/secret.h"
-
 #define FIXED(tag_, len) {.tag = (tag_), .bytes_min = (len), .bytes_max = (len)}
-
-void e2e_chain_first_key(const uint8_t chain_key[static E2E_KEY_BYTES], uint8_t out[static E2E_HASH_BYTES])
-{
-    const struct kith_slice part = kith_slice_of(chain_key, E2E_KEY_BYTES);
-
-    e2e_sha256(&part, 1, out);
-}
 
 static void put_32(struct e2e_tlv_writer *writer, uint16_t tag, const uint8_t value[static 32])
 {
@@ -208,8 +199,7 @@ static kith_err put_receiver(const struct e2e_receiver_chain *chain, struct kith
     put_32(&writer, 6, chain->chain_key);
     put_32(&writer, 7, chain->sign_pub);
     e2e_tlv_put_u32(&writer, 8, chain->first_iteration);
-    put_32(&writer, 9, chain->first_key);
-    e2e_tlv_put_optional(&writer, 10, kept);
+    e2e_tlv_put_optional(&writer, 9, kept);
     return e2e_tlv_finish(&writer);
 }
 
@@ -230,14 +220,8 @@ kith_err e2e_receiver_chain_encode(const struct e2e_receiver_chain *chain, struc
 static bool is_possible(const struct e2e_receiver_chain *chain)
 {
     const struct e2e_kept *kept = &chain->kept;
-    uint8_t first_key[E2E_HASH_BYTES];
 
     if (chain->iteration < chain->first_iteration) return false;
-    if (chain->iteration == chain->first_iteration) {
-        e2e_chain_first_key(chain->chain_key, first_key);
-        if (!e2e_ct_eq(kith_slice_of(first_key, sizeof first_key), kith_slice_of(chain->first_key, sizeof first_key)))
-            return false;
-    }
     for (size_t i = 0; i < kept->count; i++) {
         const uint32_t n = kept->keys[i].n;
         if (n < chain->first_iteration || (uint64_t)n + 1 >= chain->iteration) return false;
@@ -246,13 +230,12 @@ static bool is_possible(const struct e2e_receiver_chain *chain)
     return e2e_sign_check(chain->sign_pub) == KITH_OK;
 }
 
-enum { AT_SIGN_PUB = HEAD_FIELDS, AT_FIRST_ITERATION, AT_FIRST_KEY, AT_KEPT, RECEIVER_FIELDS };
+enum { AT_SIGN_PUB = HEAD_FIELDS, AT_FIRST_ITERATION, AT_KEPT, RECEIVER_FIELDS };
 static const struct e2e_tlv_field receiver_fields[RECEIVER_FIELDS] = {
     HEAD_FIELD_ROWS,
     FIXED(7, E2E_SIGN_PUBLIC_BYTES),
     FIXED(8, 4),
-    FIXED(9, E2E_HASH_BYTES),
-    {.tag = 10, .bytes_min = 1, .bytes_max = E2E_CHAIN_SKIP_MAX * KEPT_ITEM_BYTES, .optional = true},
+    {.tag = 9, .bytes_min = 1, .bytes_max = E2E_CHAIN_SKIP_MAX * KEPT_ITEM_BYTES, .optional = true},
 };
 
 static kith_err fill(const struct kith_slice values[static RECEIVER_FIELDS], struct e2e_receiver_chain *out)
@@ -265,7 +248,6 @@ static kith_err fill(const struct kith_slice values[static RECEIVER_FIELDS], str
     take_32(out->chain_key, values[AT_CHAIN_KEY]);
     take_32(out->sign_pub, values[AT_SIGN_PUB]);
     out->first_iteration = e2e_tlv_u32(values[AT_FIRST_ITERATION]);
-    take_32(out->first_key, values[AT_FIRST_KEY]);
     return decode_kept(values[AT_KEPT], &out->kept);
 }
 

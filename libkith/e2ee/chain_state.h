@@ -21,13 +21,9 @@ struct e2e_sender_chain {
 struct e2e_receiver_chain {
     struct e2e_chain_owner owner;
     uint8_t chain_id[E2E_CHAIN_ID_BYTES];
-    uint32_t iteration, first_iteration;                         /* the next; the one that it was given at */
-    uint8_t chain_key[E2E_KEY_BYTES], first_key[E2E_HASH_BYTES]; /* first_key: of the key that it was given with */
-    uint8_t sign_pub[E2E_SIGN_PUBLIC_BYTES];
+    uint32_t iteration, first_iteration; /* the next; the one that it was given at */
+    uint8_t chain_key[E2E_KEY_BYTES], sign_pub[E2E_SIGN_PUBLIC_BYTES];
     struct e2e_kept kept;
 };
-
-/** What first_key is. */
-void e2e_chain_first_key(const uint8_t chain_key[static E2E_KEY_BYTES], uint8_t out[static E2E_HASH_BYTES]);
 
 #endif

@@ -34,38 +34,15 @@ kith_err e2e_receiver_chain_new(const struct e2e_chain_owner *owner, const struc
     chain->iteration = chain->first_iteration = given->iteration;
     memcpy(chain->chain_key, given->chain_key, sizeof chain->chain_key);
     memcpy(chain->sign_pub, given->sign_pub, sizeof chain->sign_pub);
-    e2e_chain_first_key(given->chain_key, chain->first_key);
     *out = chain;
     return KITH_OK;
 }
 
 /* ---------------------------------------------------------------------------------------------- given again */
-/* Whether `chain_key`, so many steps later, is `expected`, or what that is the first_key of. */
-static kith_err leads_to(const uint8_t chain_key[static E2E_KEY_BYTES], uint32_t steps,
-                         const uint8_t expected[static E2E_KEY_BYTES], bool as_first_key)
-{
-    uint8_t later[E2E_KEY_BYTES];
-    bool same;
-
-    if (steps > E2E_CHAIN_SKIP_MAX) return KITH_OK; /* nobody can tell: the signing key has spoken for it */
-    memcpy(later, chain_key, sizeof later);
-    e2e_chain_skip(later, steps);
-    if (as_first_key) e2e_chain_first_key(later, later);
-    same = e2e_ct_eq(kith_slice_of(later, sizeof later), kith_slice_of(expected, E2E_KEY_BYTES));
-    e2e_wipe(later, sizeof later);
-    return same ? KITH_OK : KITH_E_CONFLICT;
-}
-
 kith_err e2e_receiver_chain_same(const struct e2e_receiver_chain *chain, const struct e2e_chain_given *given)
 {
-    const uint32_t at = given->iteration;
-
     if (memcmp(chain->chain_id, given->chain_id, sizeof chain->chain_id) != 0) return KITH_E_CONFLICT;
-    if (memcmp(chain->sign_pub, given->sign_pub, sizeof chain->sign_pub) != 0) return KITH_E_CONFLICT;
-    if (at <= chain->first_iteration)
-        return leads_to(given->chain_key, chain->first_iteration - at, chain->first_key, true);
-    if (at <= chain->iteration) return leads_to(given->chain_key, chain->iteration - at, chain->chain_key, false);
-    return leads_to(chain->chain_key, at - chain->iteration, given->chain_key, false);
+    return memcmp(chain->sign_pub, given->sign_pub, sizeof chain->sign_pub) == 0 ? KITH_OK : KITH_E_CONFLICT;
 }
 
 /* ---------------------------------------------------------------------------------------------- messages */
@@ -83,6 +60,7 @@ static kith_err find_key(const struct e2e_receiver_chain *chain, uint32_t iterat
                          size_t *kept_index)
 {
     *kept_index = E2E_KEPT_NONE;
+    if (iteration < chain->first_iteration) return KITH_E_DENIED; /* no repeat: its key was never here */
     if (iteration >= chain->iteration)
         return iteration - chain->iteration > E2E_CHAIN_SKIP_MAX ? KITH_E_TOOBIG : KITH_OK;
     return e2e_kept_find(&chain->kept, no_ratchet_key, iteration, now_ms, kept_index) == E2E_KEPT_HERE

@@ -66,16 +66,16 @@ KITH_MUST_USE kith_err e2e_group_message_decode(struct kith_slice in, struct e2e
 KITH_MUST_USE kith_err e2e_receiver_chain_new(const struct e2e_chain_owner *owner, const struct e2e_chain_given *given,
                                               struct e2e_receiver_chain **out);
 /**
- * Whether it is the same chain again, so that it is no news. One that is further than E2E_CHAIN_SKIP_MAX from what is known
- * is told by its signing key alone.
+ * Whether it is the same chain again, at whatever iteration, so that it is no news: its signing key tells.
  * KITH_E_CONFLICT: another one with its id.
  */
 KITH_MUST_USE kith_err e2e_receiver_chain_same(const struct e2e_receiver_chain *chain,
                                                const struct e2e_chain_given *given);
 /**
  * Appends the plaintext.
- * KITH_E_DENIED    another chain's or owner's message, or the signature, the commitment or the seal does not fit
- * KITH_E_CONFLICT  its key was used or given up: a repeat; also one from before the chain was given
+ * KITH_E_DENIED    another chain's or owner's message, the signature, the commitment or the seal does not fit, or it is from
+ *                  before the chain was given
+ * KITH_E_CONFLICT  its key was used or given up: a repeat
  * KITH_E_TOOBIG    more than E2E_CHAIN_SKIP_MAX stepped over, or out's maximum      KITH_E_NOMEM
  */
 KITH_MUST_USE kith_err e2e_receiver_chain_decrypt(struct e2e_receiver_chain *chain,

@@ -378,9 +378,9 @@ static void chain(void)
         need(e2e_receiver_chain_same(chains->receiver, &given) == KITH_OK, "the same chain");
         given = chains_given(chains);
         need(e2e_receiver_chain_same(chains->receiver, &given) == KITH_OK, "the same chain, later");
-        given.chain_key[0] ^= 1;
+        given.sign_pub[0] ^= 1;
         need(e2e_receiver_chain_same(chains->receiver, &given) == KITH_E_CONFLICT, "another chain");
-        given.chain_key[0] ^= 1;
+        given.sign_pub[0] ^= 1;
     }
     chains_free(chains);
 }

@@ -161,7 +161,9 @@ static void test_e2e_chain_ops__a_chain_goes_from_state_to_state(void **state)
     assert_int_equal(same(&receiver, &given), KITH_OK);
     given.ptr[given.tail - 1] ^= 1; /* of another head */
     assert_int_equal(same(&receiver, &given), KITH_OK);
-    given.ptr[14 + 10 + 6] ^= 1; /* with another key */
+    given.ptr[14 + 10 + 6] ^= 1; /* with another chain key */
+    assert_int_equal(same(&receiver, &given), KITH_OK);
+    given.ptr[14 + 10 + 38 + 6] ^= 1; /* with another signing key */
     assert_int_equal(same(&receiver, &given), KITH_E_CONFLICT);
     kith_buf_deinit(&sender);
     kith_buf_deinit(&given);
