@@ -15,6 +15,7 @@
 #define E2E_GROUP_MEMBERS_MAX      4096 /* of a group; a server may take fewer */
 #define E2E_GROUP_OP_BYTES_MAX     16000
 #define E2E_GROUP_SIGNED_BYTES_MAX (16 * 1024)
+#define E2E_GROUP_INFO_BYTES_MIN   55 /* key_id 8, nonce 24, tag 16, and a field of one byte */
 #define E2E_GROUP_INFO_BYTES_MAX   2048
 #define E2E_GROUP_STATE_BYTES_MAX  (112u * 1024)
 #define E2E_GROUP_SAVED_BYTES_MAX  (E2E_GROUP_STATE_BYTES_MAX + 4096)
@@ -78,7 +79,8 @@ struct e2e_group_op {
 
 /**
  * A signed operation: its form, whatever the group. Slices are lent from `in`. The signature is not checked.
- * KITH_E_MALFORMED, KITH_E_TOOBIG      KITH_E_UNSUPPORTED  a newer client's: another kind or suite
+ * KITH_E_MALFORMED    also a field beside the signature: nobody has signed it      KITH_E_TOOBIG
+ * KITH_E_UNSUPPORTED  a newer client's: a kind above 7, a create of another suite, or an unknown field
  */
 KITH_MUST_USE kith_err e2e_group_op_decode(struct kith_slice in, struct e2e_group_op *out);
 /** KITH_E_DENIED: not of that device. */

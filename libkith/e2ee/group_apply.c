@@ -107,7 +107,7 @@ static kith_err give_role(struct e2e_group *group, const struct e2e_group_op *op
 
     if (!e2e_group_is_at(group, place, op->subject) || group->members[place].role == op->role) return KITH_E_DENIED;
     /* Of anybody but the author there is another owner: the author. */
-    if (group->member_count > 1 && !has_other_owner(group, place)) return KITH_E_DENIED;
+    if (!has_other_owner(group, place)) return KITH_E_DENIED;
     group->members[place].role = op->role;
     return KITH_OK;
 }

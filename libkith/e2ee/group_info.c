@@ -4,7 +4,10 @@
 
 #define HEAD_BYTES      (E2E_GROUP_KEY_ID_BYTES + E2E_AEAD_NONCE_BYTES) /* before what is encrypted */
 #define PLAIN_BYTES_MAX (E2E_GROUP_INFO_BYTES_MAX - HEAD_BYTES - E2E_AEAD_TAG_BYTES)
+#define PLAIN_BYTES_MIN (E2E_TLV_HEAD_BYTES + 1)
 #define AD_BYTES        (E2E_GROUP_ID_BYTES + E2E_GROUP_KEY_ID_BYTES)
+
+_Static_assert(E2E_GROUP_INFO_BYTES_MIN == HEAD_BYTES + E2E_AEAD_TAG_BYTES + PLAIN_BYTES_MIN, "the shortest");
 
 static struct kith_slice ad_of(const uint8_t *group_id, const uint8_t *key_id, uint8_t out[static AD_BYTES])
 {
@@ -16,6 +19,7 @@ static struct kith_slice ad_of(const uint8_t *group_id, const uint8_t *key_id, u
 /* ---------------------------------------------------------------------------------------------- what is inside */
 static kith_err check_info(const struct e2e_group_info *info)
 {
+    if (info->name.len == 0 && info->about.len == 0) return KITH_E_MALFORMED;
     if (info->name.len > E2E_GROUP_NAME_BYTES_MAX || info->about.len > E2E_GROUP_ABOUT_BYTES_MAX) return KITH_E_TOOBIG;
     return utf8_is_valid(info->name) && utf8_is_valid(info->about) ? KITH_OK : KITH_E_MALFORMED;
 }
@@ -80,7 +84,7 @@ done:
 /* ---------------------------------------------------------------------------------------------- opening */
 kith_err e2e_group_info_key_id(struct kith_slice sealed, const uint8_t **id)
 {
-    if (sealed.len < HEAD_BYTES + E2E_AEAD_TAG_BYTES || sealed.len > E2E_GROUP_INFO_BYTES_MAX) return KITH_E_MALFORMED;
+    if (sealed.len < E2E_GROUP_INFO_BYTES_MIN || sealed.len > E2E_GROUP_INFO_BYTES_MAX) return KITH_E_MALFORMED;
     *id = sealed.ptr;
     return KITH_OK;
 }

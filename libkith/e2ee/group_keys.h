@@ -17,11 +17,11 @@
 struct e2e_group_info_key {
     uint8_t id[E2E_GROUP_KEY_ID_BYTES], key[E2E_KEY_BYTES]; /* secret */
 };
-/** UTF-8, lent; empty: none. */
+/** UTF-8, lent; empty: none. One of the two is there. */
 struct e2e_group_info {
     struct kith_slice name, about;
 };
-/** Draws key, id and nonce, in this order; appends what goes into `info` of an operation. KITH_E_TOOBIG, KITH_E_MALFORMED (no UTF-8), KITH_E_NOMEM. */
+/** Draws key, id and nonce, in this order; appends what goes into `info` of an operation. KITH_E_TOOBIG, KITH_E_MALFORMED (no UTF-8, or neither), KITH_E_NOMEM. */
 KITH_MUST_USE kith_err e2e_group_info_seal(const struct e2e_random *random,
                                            const uint8_t group_id[static E2E_GROUP_ID_BYTES],
                                            const struct e2e_group_info *info, struct e2e_group_info_key *key,

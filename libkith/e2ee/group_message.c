@@ -66,6 +66,8 @@ kith_err e2e_group_message_decode(struct kith_slice in, struct e2e_group_message
 
     if (err != KITH_OK) return err;
     if (e2e_tlv_u8(values[AT_VERSION]) != VERSION) return KITH_E_UNSUPPORTED;
+    /* Nobody would have signed what stands behind the signature. */
+    if (values[AT_SIGNATURE].ptr + values[AT_SIGNATURE].len != in.ptr + in.len) return KITH_E_MALFORMED;
     message.header_bytes = values[AT_HEADER];
     message.nonce = values[AT_NONCE].ptr;
     message.commitment = values[AT_COMMITMENT].ptr;

@@ -19,11 +19,6 @@ static const struct {
     [E2E_GROUP_SETTINGS] = {SETTINGS, 0},
 };
 
-static bool is_kind(unsigned kind)
-{
-    return kind >= E2E_GROUP_CREATE && kind <= E2E_GROUP_SETTINGS;
-}
-
 static bool is_role(uint8_t role)
 {
     return role >= E2E_ROLE_MEMBER && role <= E2E_ROLE_OWNER;
@@ -65,15 +60,18 @@ kith_err e2e_group_op_check(const struct e2e_group_op *op)
 {
     unsigned allowed;
 
-    /* First what a newer client may have written: of its rules nothing is known. */
-    if (!is_kind(op->kind)) return KITH_E_UNSUPPORTED;
-    if (op->kind == E2E_GROUP_CREATE && op->suite != E2E_GROUP_SUITE) return KITH_E_UNSUPPORTED;
+    /* First what a newer client may have written: of its rules nothing is known. A kind, or a suite, of 0 is nobody's. */
+    if (op->kind > E2E_GROUP_SETTINGS) return KITH_E_UNSUPPORTED;
+    if (op->kind < E2E_GROUP_CREATE) return KITH_E_MALFORMED;
+    if (op->kind == E2E_GROUP_CREATE && op->suite != E2E_GROUP_SUITE)
+        return op->suite == 0 ? KITH_E_MALFORMED : KITH_E_UNSUPPORTED;
     if (op->seq == 0 || (op->seq == 1) != (op->kind == E2E_GROUP_CREATE)) return KITH_E_MALFORMED;
     allowed = kinds[op->kind].needs | kinds[op->kind].may;
     if ((fields_of(op) & ~allowed) != 0) return KITH_E_MALFORMED;
     if ((allowed & ROLE) != 0 && !is_role(op->role)) return KITH_E_MALFORMED;
     if ((op->settings & ~E2E_GROUP_HISTORY_OPEN) != 0) return KITH_E_MALFORMED;
     if (op->info.len > E2E_GROUP_INFO_BYTES_MAX) return KITH_E_MALFORMED;
+    if (op->info.len > 0 && op->info.len < E2E_GROUP_INFO_BYTES_MIN) return KITH_E_MALFORMED;
     return op->kind == E2E_GROUP_CREATE ? check_founders(op) : KITH_OK;
 }
 
@@ -115,7 +113,7 @@ static const struct e2e_tlv_field fields[FIELDS] = {
      .bytes_max = E2E_GROUP_FOUNDERS_MAX * E2E_FOUNDER_BYTES,
      .optional = true},
     MAYBE(14, 1),
-    {.tag = 15, .bytes_min = 1, .bytes_max = E2E_GROUP_INFO_BYTES_MAX, .optional = true},
+    {.tag = 15, .bytes_min = E2E_GROUP_INFO_BYTES_MIN, .bytes_max = E2E_GROUP_INFO_BYTES_MAX, .optional = true},
     MAYBE(16, 1),
 };
 
@@ -194,6 +192,8 @@ kith_err e2e_group_op_decode(struct kith_slice in, struct e2e_group_op *out)
 
     if (in.len > E2E_GROUP_SIGNED_BYTES_MAX) return KITH_E_TOOBIG;
     err = e2e_tlv_decode(in, signed_fields, 2, parts);
+    /* Nobody would have signed what stands behind it. */
+    if (err == KITH_OK && parts[1].ptr + parts[1].len != in.ptr + in.len) err = KITH_E_MALFORMED;
     if (err == KITH_OK) err = op_decode(parts[0], out);
     if (err != KITH_OK) return err;
     out->bytes = parts[0];

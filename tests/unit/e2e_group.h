@@ -13,6 +13,9 @@
 
 /* People by number, 1 to 65,535, whose ids ascend as the numbers do; each has one device, with a DSK of its own. */
 #define GROUP_BYTES_MAX 300000
+/* Sealed names, as far as a reader without their key can tell. */
+#define INFO_ONE "a name, sealed: the shortest of all has fifty-five bytes"
+#define INFO_TWO "another name: of this one, too, somebody keeps the key.."
 
 static inline const uint8_t *person_id(uint32_t person)
 {

@@ -30,7 +30,7 @@ static void test_e2e_group__begins_with_its_founders(void **state)
     struct e2e_group *group = NULL;
 
     (void)state;
-    op.info = kith_slice_str("sealed");
+    op.info = kith_slice_str(INFO_ONE);
     op.settings = E2E_GROUP_HISTORY_OPEN;
     group_must(&group, op);
     assert_memory_equal(group->group_id, op.group_id, sizeof op.group_id);
@@ -38,7 +38,7 @@ static void test_e2e_group__begins_with_its_founders(void **state)
     assert_int_equal(group->head_count, 1);
     assert_int_equal(group->suite, E2E_GROUP_SUITE);
     assert_int_equal(group->settings, E2E_GROUP_HISTORY_OPEN);
-    assert_true(kith_slice_is(kith_slice_of(group->info, group->info_len), "sealed"));
+    assert_true(kith_slice_is(kith_slice_of(group->info, group->info_len), INFO_ONE));
     assert_int_equal(group->member_count, 5);
     for (uint32_t i = 10; i <= 14; i++) {
         assert_int_equal(role_in(group, i), i == 12 ? E2E_ROLE_OWNER : E2E_ROLE_MEMBER);
@@ -159,9 +159,14 @@ static void test_e2e_group__info_and_settings_are_what_was_said_last(void **stat
     assert_int_equal(group->info_len, E2E_GROUP_INFO_BYTES_MAX);
     op.info.len++;
     assert_int_equal(group_next(&group, op, NULL), KITH_E_MALFORMED);
-    op.info = kith_slice_str("new");
+    op.info.len = E2E_GROUP_INFO_BYTES_MIN;
     group_must(&group, op);
-    assert_true(kith_slice_is(kith_slice_of(group->info, group->info_len), "new"));
+    assert_int_equal(group->info_len, 55);
+    op.info.len--;
+    assert_int_equal(group_next(&group, op, NULL), KITH_E_MALFORMED);
+    op.info = kith_slice_str(INFO_TWO);
+    group_must(&group, op);
+    assert_true(kith_slice_is(kith_slice_of(group->info, group->info_len), INFO_TWO));
     op.info.len = 0;
     group_must(&group, op);
     assert_int_equal(group->info_len, 0);
@@ -227,7 +232,7 @@ static void test_e2e_group__the_longest_inherits_before_the_first(void **state)
     e2e_group_free(group);
 }
 
-static void test_e2e_group__the_only_owner_stays_it_while_others_are_there(void **state)
+static void test_e2e_group__the_only_owner_stays_it_until_it_leaves(void **state)
 {
     struct e2e_group *group = group_of(1, 2, 1);
 
@@ -238,24 +243,12 @@ static void test_e2e_group__the_only_owner_stays_it_while_others_are_there(void 
     group_must(&group, op_of(E2E_GROUP_ROLE, 1, 1, E2E_ROLE_ADMIN));
     assert_int_equal(group_next(&group, op_of(E2E_GROUP_ROLE, 2, 2, E2E_ROLE_MEMBER), NULL), KITH_E_DENIED);
     group_must(&group, op_of(E2E_GROUP_LEAVE, 1, 0, 0));
-    group_must(&group, op_of(E2E_GROUP_ROLE, 2, 2, E2E_ROLE_MEMBER)); /* alone */
-    assert_int_equal(role_in(group, 2), E2E_ROLE_MEMBER);
+    /* Alone, too: nobody could name another one. */
+    assert_int_equal(group_next(&group, op_of(E2E_GROUP_ROLE, 2, 2, E2E_ROLE_ADMIN), NULL), KITH_E_DENIED);
+    assert_int_equal(group_next(&group, op_of(E2E_GROUP_ROLE, 2, 2, E2E_ROLE_MEMBER), NULL), KITH_E_DENIED);
+    assert_int_equal(role_in(group, 2), E2E_ROLE_OWNER);
     group_must(&group, op_of(E2E_GROUP_LEAVE, 2, 0, 0));
-    e2e_group_free(group);
-}
-
-/* Who was alone may have given the role up. Then nobody has it, and nobody comes to it. */
-static void test_e2e_group__a_group_without_an_owner_stays_so(void **state)
-{
-    struct e2e_group *group = group_of(1, 1, 1);
-
-    (void)state;
-    group_must(&group, op_of(E2E_GROUP_ROLE, 1, 1, E2E_ROLE_ADMIN));
-    group_must(&group, op_of(E2E_GROUP_ADD, 1, 2, E2E_ROLE_ADMIN));
-    assert_int_equal(group_next(&group, op_of(E2E_GROUP_ADD, 1, 3, E2E_ROLE_OWNER), NULL), KITH_E_DENIED);
-    assert_int_equal(group_next(&group, op_of(E2E_GROUP_ROLE, 1, 1, E2E_ROLE_OWNER), NULL), KITH_E_DENIED);
-    group_must(&group, op_of(E2E_GROUP_LEAVE, 1, 0, 0));
-    assert_int_equal(role_in(group, 2), E2E_ROLE_ADMIN);
+    assert_int_equal(group->member_count, 0);
     e2e_group_free(group);
 }
 
@@ -297,8 +290,7 @@ int main(void)
         cmocka_unit_test(test_e2e_group__info_and_settings_are_what_was_said_last),
         cmocka_unit_test(test_e2e_group__the_highest_the_longest_the_first_inherits),
         cmocka_unit_test(test_e2e_group__the_longest_inherits_before_the_first),
-        cmocka_unit_test(test_e2e_group__the_only_owner_stays_it_while_others_are_there),
-        cmocka_unit_test(test_e2e_group__a_group_without_an_owner_stays_so),
+        cmocka_unit_test(test_e2e_group__the_only_owner_stays_it_until_it_leaves),
         cmocka_unit_test(test_e2e_group__four_thousand_and_ninety_six_and_one_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

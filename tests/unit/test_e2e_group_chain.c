@@ -145,7 +145,7 @@ static struct e2e_group *rich(void)
     struct e2e_group_op op = op_create(1, 9, 4);
     struct e2e_group *group = NULL;
 
-    op.info = kith_slice_str("sealed");
+    op.info = kith_slice_str(INFO_ONE);
     op.settings = E2E_GROUP_HISTORY_OPEN;
     group_must(&group, op);
     group_must(&group, op_of(E2E_GROUP_ADD, 4, 12, E2E_ROLE_ADMIN));

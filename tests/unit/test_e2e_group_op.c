@@ -68,7 +68,7 @@ static struct e2e_group_op sample_of(enum e2e_group_kind kind)
     if (kind == E2E_GROUP_ADD || kind == E2E_GROUP_ROLE || kind == E2E_GROUP_REMOVE)
         memcpy(op.subject, person_id(kind == E2E_GROUP_ADD ? 9 : 2), sizeof op.subject);
     if (kind == E2E_GROUP_ADD || kind == E2E_GROUP_ROLE) op.role = E2E_ROLE_ADMIN;
-    if (kind == E2E_GROUP_CREATE || kind == E2E_GROUP_INFO) op.info = kith_slice_str("sealed");
+    if (kind == E2E_GROUP_CREATE || kind == E2E_GROUP_INFO) op.info = kith_slice_str(INFO_ONE);
     if (kind == E2E_GROUP_CREATE || kind == E2E_GROUP_SETTINGS) op.settings = E2E_GROUP_HISTORY_OPEN;
     return op;
 }
@@ -147,9 +147,9 @@ static void test_e2e_group_op__each_kind_has_its_fields_and_no_other(void **stat
     };
     uint8_t founder[E2E_FOUNDER_BYTES];
     const struct kith_slice values[] = {
-        kith_slice_of(person_id(3), 16), kith_slice_of("\1", 1), kith_slice_of(founder, sizeof founder),
-        kith_slice_of("\1", 1),          kith_slice_of("x", 1),  kith_slice_of("\1", 1)};
-    static const uint8_t zeros[E2E_FOUNDER_BYTES] = {0};
+        kith_slice_of(person_id(3), 16), kith_slice_of("\1", 1),   kith_slice_of(founder, sizeof founder),
+        kith_slice_of("\1", 1),          kith_slice_str(INFO_TWO), kith_slice_of("\1", 1)};
+    static const uint8_t zeros[sizeof INFO_TWO] = {0};
     struct samples samples;
 
     (void)state;
@@ -160,9 +160,7 @@ static void test_e2e_group_op__each_kind_has_its_fields_and_no_other(void **stat
         for (uint16_t i = 0; i < 6; i++) {
             const struct kith_slice good = samples.bytes[kind];
             const bool needs = table[kind][i] == 'n', may = needs || table[kind][i] == 'a';
-            /* A create without its suite is of another suite, as far as one can know. */
-            const kith_err missing = i == 3 ? KITH_E_UNSUPPORTED : KITH_E_MALFORMED;
-            assert_int_equal(decode_without(good, 11 + i), needs ? missing : KITH_OK);
+            assert_int_equal(decode_without(good, 11 + i), needs ? KITH_E_MALFORMED : KITH_OK);
             assert_int_equal(decode_with(good, 11 + i, values[i]), may ? KITH_OK : KITH_E_MALFORMED);
             if (!may)
                 assert_int_equal(decode_with(good, 11 + i, kith_slice_of(zeros, values[i].len)), KITH_E_MALFORMED);
@@ -223,9 +221,11 @@ static void test_e2e_group_op__what_a_newer_client_writes_is_unsupported(void **
         assert_int_equal(decode_with(samples.bytes[kind], 17, kith_slice_of("x", 1)), KITH_E_UNSUPPORTED);
         for (unsigned other = 0; other < 256; other++)
             if (other < E2E_GROUP_CREATE || other > E2E_GROUP_SETTINGS)
-                assert_int_equal(decode_with_u8(samples.bytes[kind], 4, (uint8_t)other), KITH_E_UNSUPPORTED);
+                assert_int_equal(decode_with_u8(samples.bytes[kind], 4, (uint8_t)other),
+                                 other == 0 ? KITH_E_MALFORMED : KITH_E_UNSUPPORTED);
     }
-    for (unsigned suite = 0; suite < 256; suite++)
+    assert_int_equal(decode_with_u8(samples.bytes[E2E_GROUP_CREATE], 14, 0), KITH_E_MALFORMED);
+    for (unsigned suite = 1; suite < 256; suite++)
         if (suite != E2E_GROUP_SUITE)
             assert_int_equal(decode_with_u8(samples.bytes[E2E_GROUP_CREATE], 14, (uint8_t)suite), KITH_E_UNSUPPORTED);
     samples_deinit(&samples);
@@ -347,8 +347,12 @@ static void test_e2e_group_op__makes_nothing_that_nobody_would_read(void **state
     op = op_create(1, 3, 1);
     op.suite = 2;
     assert_int_equal(group_next(&none, op, NULL), KITH_E_UNSUPPORTED);
+    op.suite = 0;
+    assert_int_equal(group_next(&none, op, NULL), KITH_E_MALFORMED);
     op = op_of((enum e2e_group_kind)8, 1, 0, 0);
     assert_int_equal(group_next(&group, op, NULL), KITH_E_UNSUPPORTED);
+    op = op_of((enum e2e_group_kind)0, 1, 0, 0);
+    assert_int_equal(group_next(&group, op, NULL), KITH_E_MALFORMED);
     op = op_of(E2E_GROUP_LEAVE, 1, 2, 0);
     assert_int_equal(group_next(&group, op, NULL), KITH_E_MALFORMED);
     op = op_of(E2E_GROUP_ADD, 1, 9, 0);
@@ -394,6 +398,26 @@ static void test_e2e_group_op__refuses_every_short_prefix_and_every_flipped_bit(
     e2e_group_free(group);
 }
 
+/* It would be another message of the same hash. In the operation itself such a field is signed. */
+static void test_e2e_group_op__nothing_stands_beside_the_signature(void **state)
+{
+    static const uint16_t tags[] = {3, 0x7fff, 0x8000, 0xffff};
+    struct samples samples;
+
+    (void)state;
+    samples_init(&samples);
+    for (size_t i = 0; i < 2 * sizeof tags / sizeof *tags; i++) {
+        struct e2e_group_op op;
+        struct kith_buf more;
+        kith_buf_init(&more, 100000);
+        tlv_replace(kith_buf_peek(&samples.signed_ops[E2E_GROUP_ADD]), tags[i / 2], kith_slice_of("x", i % 2), &more);
+        assert_int_equal(e2e_group_op_decode(kith_buf_peek(&more), &op),
+                         tags[i / 2] < E2E_TLV_TAG_SKIPPED ? KITH_E_UNSUPPORTED : KITH_E_MALFORMED);
+        kith_buf_deinit(&more);
+    }
+    samples_deinit(&samples);
+}
+
 static void test_e2e_group_op__refuses_what_is_too_long(void **state)
 {
     static uint8_t bytes[E2E_GROUP_SIGNED_BYTES_MAX + 1];
@@ -423,6 +447,7 @@ int main(void)
         cmocka_unit_test(test_e2e_group_op__founders_that_are_none),
         cmocka_unit_test(test_e2e_group_op__makes_nothing_that_nobody_would_read),
         cmocka_unit_test(test_e2e_group_op__refuses_every_short_prefix_and_every_flipped_bit),
+        cmocka_unit_test(test_e2e_group_op__nothing_stands_beside_the_signature),
         cmocka_unit_test(test_e2e_group_op__refuses_what_is_too_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,8 +68,8 @@ static void test_e2e_group_ops__what_is_made_is_applied(void **state)
     struct e2e_group *group = NULL;
 
     (void)state;
-    ops[0].info = kith_slice_str("sealed");
-    ops[3].info = kith_slice_str("again");
+    ops[0].info = kith_slice_str(INFO_ONE);
+    ops[3].info = kith_slice_str(INFO_TWO);
     ops[4].settings = E2E_GROUP_HISTORY_OPEN;
     for (int i = 0; i < 5; i++) {
         uint32_t len = 0;
@@ -95,7 +95,7 @@ static void test_e2e_group_ops__what_is_made_is_applied(void **state)
     assert_int_equal(group->seq, 5);
     assert_int_equal(role_in(group, 9), E2E_ROLE_ADMIN);
     assert_int_equal(group->settings, E2E_GROUP_HISTORY_OPEN);
-    assert_true(kith_slice_is(kith_slice_of(group->info, group->info_len), "again"));
+    assert_true(kith_slice_is(kith_slice_of(group->info, group->info_len), INFO_TWO));
     assert_int_equal(make(&read, before, &ops[2]), KITH_E_DENIED); /* has left */
     assert_int_equal(kith_buf_len(&read.out), 0);
     drive_end(&read);

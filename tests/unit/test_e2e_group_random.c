@@ -24,7 +24,7 @@ static struct e2e_group_op random_op(struct kith_prng *prng)
     if (op.kind == E2E_GROUP_SETTINGS) op.settings = (uint8_t)kith_prng_below(prng, 2);
     if (op.kind == E2E_GROUP_INFO) {
         kith_prng_bytes(prng, info, sizeof info);
-        op.info = kith_slice_of(info, kith_prng_below(prng, sizeof info + 1));
+        op.info = kith_slice_of(info, kith_prng_chance(prng, 1, 8) ? 0 : kith_prng_between(prng, 55, sizeof info));
     }
     return op;
 }
