@@ -56,7 +56,7 @@ bool e2e_account_group_gives(const struct e2e_account *account, struct kith_slic
 /** Appends the body of a message of E2E_GROUP_KEYS_TYPE. KITH_E_NOTFOUND: there is nothing to give. KITH_E_NOMEM. */
 KITH_MUST_USE kith_err e2e_account_group_keys(const struct e2e_account *account,
                                               const uint8_t chat_id[static E2E_ID_BYTES], struct kith_buf *out);
-/** Such a body, of a member. KITH_E_DENIED: of another group. KITH_E_NOTFOUND: no group. KITH_E_MALFORMED, …, KITH_E_FULL, KITH_E_NOMEM. */
+/** Such a body, of a member. A key that does not open the group's name is not kept. KITH_E_DENIED: of another group. KITH_E_NOTFOUND: no group. KITH_E_MALFORMED, …, KITH_E_FULL, KITH_E_NOMEM. */
 KITH_MUST_USE kith_err e2e_account_group_keys_take(struct e2e_account *account,
                                                    const uint8_t chat_id[static E2E_ID_BYTES], struct kith_slice body);
 /**

@@ -27,13 +27,21 @@ static const uint8_t *key_of(const struct e2e_account *account, const struct e2e
     return kith_map_find(&account->info_keys, *id);
 }
 
-static bool wants_key(const struct e2e_group *group, const uint8_t id[static E2E_GROUP_KEY_ID_BYTES])
+/*
+ * Only what the name wants: a member must not fill the others' memory. And only a key that opens it: another would keep the
+ * right one out, whoever was first. KITH_E_DENIED, KITH_E_MALFORMED: it is none of this name. KITH_E_NOMEM.
+ */
+static kith_err check_key(const struct e2e_group *group, const struct e2e_group_info_key *key)
 {
-    const uint8_t *wanted = NULL;
+    struct e2e_group_info info;
+    struct kith_buf plain;
+    kith_err err;
 
-    return group->info_len > 0 &&
-           e2e_group_info_key_id(kith_slice_of(group->info, group->info_len), &wanted) == KITH_OK &&
-           memcmp(wanted, id, E2E_GROUP_KEY_ID_BYTES) == 0;
+    if (group->info_len == 0) return KITH_E_DENIED;
+    kith_buf_init(&plain, E2E_GROUP_INFO_BYTES_MAX);
+    err = e2e_group_info_open(key, group->group_id, kith_slice_of(group->info, group->info_len), &plain, &info);
+    kith_buf_wipe(&plain);
+    return err;
 }
 
 void account_info_key_forget(struct e2e_account *account, const struct e2e_group *group)
@@ -84,9 +92,12 @@ kith_err e2e_account_group_keys_take(struct e2e_account *account, const uint8_t 
 
     if (err == KITH_OK && place == NULL) err = KITH_E_NOTFOUND;
     if (err == KITH_OK && memcmp(keys.group_id, place->group->group_id, sizeof keys.group_id) != 0) err = KITH_E_DENIED;
-    /* Only what the name wants: a member must not fill the others' memory. */
-    if (err == KITH_OK && keys.has_info_key && wants_key(place->group, keys.info_key.id))
-        err = account_info_key_put(account, &keys.info_key);
+    if (err == KITH_OK && keys.has_info_key) {
+        err = check_key(place->group, &keys.info_key);
+        if (err == KITH_OK) err = account_info_key_put(account, &keys.info_key);
+        /* A key of an older name, or of a newer one, is nobody's fault. */
+        if (err == KITH_E_DENIED || err == KITH_E_MALFORMED) err = KITH_OK;
+    }
     e2e_wipe(&keys, sizeof keys);
     return err;
 }
