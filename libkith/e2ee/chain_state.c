@@ -48,6 +48,8 @@ kith_err e2e_chain_given_decode(struct kith_slice in, struct e2e_chain_given *ou
     kith_err err = e2e_tlv_decode(in, fields, FIELDS, values);
 
     if (err != KITH_OK) return err;
+    /* No message has the last number: there is no next one. */
+    if (e2e_tlv_u32(values[AT_ITERATION]) == UINT32_MAX) return KITH_E_MALFORMED;
     memcpy(out->chain_id, values[AT_CHAIN_ID].ptr, sizeof out->chain_id);
     out->iteration = e2e_tlv_u32(values[AT_ITERATION]);
     take_32(out->chain_key, values[AT_CHAIN_KEY]);

@@ -3,51 +3,12 @@
 #include <assert.h>
 
 #include "libkith/crypto/secret.h"
+#include "libkith/e2ee/sender_chain.h"
 
 #define FIXED(tag_, len)  {.tag = (tag_), .bytes_min = (len), .bytes_max = (len)}
 #define MAYBE(tag_, len)  {.tag = (tag_), .bytes_min = (len), .bytes_max = (len), .optional = true}
 #define CHAIN_BYTES_MAX   1024
 #define WRITTEN_BYTES_MAX 256 /* what is written here has fewer, the chain in it, too */
-
-/* ---------------------------------------------------------------------------------------------- a chain */
-enum { AT_CHAIN_ID, AT_ITERATION, AT_CHAIN_KEY, AT_SIGN_PUB, AT_EPOCH, AT_HASH, CHAIN_FIELDS };
-static const struct e2e_tlv_field chain_fields[CHAIN_FIELDS] = {
-    FIXED(1, E2E_CHAIN_ID_BYTES),    FIXED(2, 4), FIXED(3, E2E_KEY_BYTES),
-    FIXED(4, E2E_SIGN_PUBLIC_BYTES), FIXED(5, 8), FIXED(6, E2E_HASH_BYTES),
-};
-
-static void put(struct e2e_tlv_writer *writer, uint16_t tag, const uint8_t *bytes, size_t len)
-{
-    e2e_tlv_put(writer, tag, kith_slice_of(bytes, len));
-}
-
-static kith_err chain_encode(const struct e2e_chain_given *chain, struct kith_buf *out)
-{
-    struct e2e_tlv_writer writer = e2e_tlv_writer_of(out);
-
-    put(&writer, 1, chain->chain_id, sizeof chain->chain_id);
-    e2e_tlv_put_u32(&writer, 2, chain->iteration);
-    put(&writer, 3, chain->chain_key, sizeof chain->chain_key);
-    put(&writer, 4, chain->sign_pub, sizeof chain->sign_pub);
-    e2e_tlv_put_u64(&writer, 5, chain->epoch);
-    put(&writer, 6, chain->group_hash, sizeof chain->group_hash);
-    return e2e_tlv_finish(&writer);
-}
-
-static kith_err chain_decode(struct kith_slice in, struct e2e_chain_given *out)
-{
-    struct kith_slice values[CHAIN_FIELDS];
-    kith_err err = e2e_tlv_decode(in, chain_fields, CHAIN_FIELDS, values);
-
-    if (err != KITH_OK) return err;
-    memcpy(out->chain_id, values[AT_CHAIN_ID].ptr, sizeof out->chain_id);
-    out->iteration = e2e_tlv_u32(values[AT_ITERATION]);
-    memcpy(out->chain_key, values[AT_CHAIN_KEY].ptr, sizeof out->chain_key);
-    memcpy(out->sign_pub, values[AT_SIGN_PUB].ptr, sizeof out->sign_pub);
-    out->epoch = e2e_tlv_u64(values[AT_EPOCH]);
-    memcpy(out->group_hash, values[AT_HASH].ptr, sizeof out->group_hash);
-    return KITH_OK;
-}
 
 /* ---------------------------------------------------------------------------------------------- all keys */
 enum { AT_GROUP, AT_KEY_ID, AT_KEY, AT_CHAIN, FIELDS };
@@ -57,6 +18,11 @@ static const struct e2e_tlv_field fields[FIELDS] = {
     MAYBE(3, E2E_KEY_BYTES),
     {.tag = 4, .bytes_min = 1, .bytes_max = CHAIN_BYTES_MAX, .optional = true},
 };
+
+static void put(struct e2e_tlv_writer *writer, uint16_t tag, const uint8_t *bytes, size_t len)
+{
+    e2e_tlv_put(writer, tag, kith_slice_of(bytes, len));
+}
 
 static void put_keys(struct e2e_tlv_writer *writer, const struct e2e_group_keys *keys, struct kith_slice chain)
 {
@@ -81,7 +47,7 @@ kith_err e2e_group_keys_encode(const struct e2e_group_keys *keys, struct kith_bu
     /* Each in one piece, since a buffer that grows leaves a copy behind. */
     err = kith_buf_reserve(&chain, WRITTEN_BYTES_MAX, &room);
     if (err == KITH_OK) err = kith_buf_reserve(&whole, WRITTEN_BYTES_MAX, &room);
-    if (err == KITH_OK && keys->has_chain) err = chain_encode(&keys->chain, &chain);
+    if (err == KITH_OK && keys->has_chain) err = e2e_chain_given_encode(&keys->chain, &chain);
     if (err != KITH_OK) goto done;
     writer = e2e_tlv_writer_of(&whole);
     put_keys(&writer, keys, kith_buf_peek(&chain));
@@ -109,7 +75,7 @@ kith_err e2e_group_keys_decode(struct kith_slice in, struct e2e_group_keys *out)
         memcpy(keys.info_key.id, values[AT_KEY_ID].ptr, sizeof keys.info_key.id);
         memcpy(keys.info_key.key, values[AT_KEY].ptr, sizeof keys.info_key.key);
     }
-    if (keys.has_chain) err = chain_decode(values[AT_CHAIN], &keys.chain);
+    if (keys.has_chain) err = e2e_chain_given_decode(values[AT_CHAIN], &keys.chain);
     if (err == KITH_OK) *out = keys;
     e2e_wipe(&keys, sizeof keys);
     return err;

@@ -60,11 +60,11 @@ kith_err e2e_group_op_check(const struct e2e_group_op *op)
 {
     unsigned allowed;
 
-    /* First what a newer client may have written: of its rules nothing is known. A kind, or a suite, of 0 is nobody's. */
+    /* First what a newer client may have written: of its rules nothing is known. */
     if (op->kind > E2E_GROUP_SETTINGS) return KITH_E_UNSUPPORTED;
     if (op->kind < E2E_GROUP_CREATE) return KITH_E_MALFORMED;
-    if (op->kind == E2E_GROUP_CREATE && op->suite != E2E_GROUP_SUITE)
-        return op->suite == 0 ? KITH_E_MALFORMED : KITH_E_UNSUPPORTED;
+    if (op->kind == E2E_GROUP_CREATE && op->suite != E2E_GROUP_SUITE) return KITH_E_UNSUPPORTED;
+    if (op->author_device == 0 || op->list_seq == 0) return KITH_E_MALFORMED; /* no device, no list is of that number */
     if (op->seq == 0 || (op->seq == 1) != (op->kind == E2E_GROUP_CREATE)) return KITH_E_MALFORMED;
     allowed = kinds[op->kind].needs | kinds[op->kind].may;
     if ((fields_of(op) & ~allowed) != 0) return KITH_E_MALFORMED;
@@ -173,6 +173,8 @@ static kith_err op_decode(struct kith_slice in, struct e2e_group_op *out)
 
     if (err != KITH_OK) return err;
     fill(values, &op);
+    /* A missing suite is none that a newer client has. */
+    if (op.kind == E2E_GROUP_CREATE && values[AT_SUITE].ptr == NULL) return KITH_E_MALFORMED;
     err = e2e_group_op_check(&op);
     if (err == KITH_OK) err = check_presence(values, &op);
     if (err != KITH_OK) return err;

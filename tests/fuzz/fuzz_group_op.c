@@ -24,7 +24,7 @@ static struct e2e_group *made(const struct e2e_group *before, struct e2e_group_o
 static void setup(void)
 {
     static const uint8_t seed[E2E_SIGN_SEED_BYTES] = {0};
-    struct e2e_group_op op = {.kind = E2E_GROUP_CREATE, .suite = E2E_GROUP_SUITE};
+    struct e2e_group_op op = {.kind = E2E_GROUP_CREATE, .author_device = 1, .list_seq = 1, .suite = E2E_GROUP_SUITE};
     uint8_t founders[3 * E2E_FOUNDER_BYTES];
     struct e2e_group *first;
     struct kith_buf out;
@@ -38,7 +38,7 @@ static void setup(void)
     op.founders = kith_slice_of(founders, sizeof founders);
     kith_buf_init(&out, (size_t)2 * E2E_GROUP_SIGNED_BYTES_MAX);
     first = made(NULL, &op, &out);
-    op = (struct e2e_group_op){.kind = E2E_GROUP_ROLE, .role = E2E_ROLE_ADMIN};
+    op = (struct e2e_group_op){.kind = E2E_GROUP_ROLE, .author_device = 1, .list_seq = 1, .role = E2E_ROLE_ADMIN};
     memset(op.author, 1, sizeof op.author);
     memset(op.subject, 2, sizeof op.subject);
     trio = made(first, &op, &out);

@@ -116,6 +116,8 @@ static void test_e2e_chain_stored__a_given_chain_is_what_is_read(void **state)
     kith_buf_init(&bytes, E2E_CHAIN_GIVEN_BYTES_MAX);
     assert_int_equal(e2e_chain_given_encode(&given, &bytes), KITH_OK);
     check_form(read_given, &bytes, 6);
+    assert_int_equal(read_with(read_given, &bytes, 2, kith_slice_of("\xff\xff\xff\xfe", 4)), KITH_OK);
+    assert_int_equal(read_with(read_given, &bytes, 2, kith_slice_of("\xff\xff\xff\xff", 4)), KITH_E_MALFORMED);
     assert_int_equal(read_with(read_given, &bytes, 7, kith_slice_of("x", 1)), KITH_E_UNSUPPORTED);
     kith_buf_wipe(&bytes);
     chains_free(chains);
