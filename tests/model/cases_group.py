@@ -32,6 +32,7 @@ from .group_steps import (
 
 SOURCE = "docs/wire/e2ee-groups.md, 'Operations' and 'Name and description'"
 INFO_BYTES = coin("sealed info", 60)
+RAW = 1  # field 1 of a signed operation
 
 
 # ---------------------------------------------------------------------------------------------- what every kind does
@@ -101,14 +102,17 @@ def heirs() -> list[Case]:
     leave(other, ALICE)
     leave(other, BOB)
 
-    none = Case("the last one is an owner no more, and nobody ever is")
-    create(none, ALICE)
-    set_role(none, ALICE, ALICE, ADMIN, note="nobody else is there")
-    add(none, ALICE, BOB)
-    make(none, ALICE, ROLE, "REFUSED", subject=BOB.account_id, role=OWNER)
-    make(none, ALICE, ADD, "REFUSED", subject=CAROL.account_id, role=OWNER)
-    leave(none, ALICE, note="no owner leaves, so nobody comes after it")
-    return [admin, role, again, other, none]
+    alone = Case("the only owner stays one, alone or not")
+    create(alone, ALICE)
+    for role_of in (ADMIN, MEMBER):
+        make(alone, ALICE, ROLE, "REFUSED", "nobody else is there", **subject(ALICE, role_of))
+        take(alone, ALICE, forged(group_of(alone), ALICE, ROLE, **subject(ALICE, role_of)), "REFUSED")
+    add(alone, ALICE, BOB, ADMIN)
+    make(alone, ALICE, ROLE, "REFUSED", "an admin is", **subject(ALICE, ADMIN))
+    take(alone, ALICE, forged(group_of(alone), ALICE, ROLE, **subject(ALICE, MEMBER)), "REFUSED")
+    set_role(alone, ALICE, BOB, OWNER)
+    set_role(alone, ALICE, ALICE, MEMBER, note="now there is another")
+    return [admin, role, again, other, alone]
 
 
 # ---------------------------------------------------------------------------------------------- who may not
@@ -241,10 +245,11 @@ def creates() -> list[Case]:
         ("role 4", {"members": packed((one, OWNER), (two, 4))}),
         ("a byte too many", {"members": both + b"\x01"}),
         ("a byte too few", {"members": both[:-1]}),
-        ("suite 0", {"suite": 0}),
-        ("suite 2", {"suite": 2}),
         ("settings that say nothing, where they can be missing", {"settings": 0}),
         ("a setting that there is not", {"settings": 2}),
+        ("one that there is and one that there is not", {"settings": 3}),
+        ("info of 54 bytes", {"info": coin("short info", 54)}),
+        ("info of 2,049 bytes", {"info": coin("long info", 2049)}),
         ("prev_hash in seq 1", {"prev_hash": bytes(32)}),
         ("seq 0", {"seq": 0}),
         ("seq 0 with prev_hash", {"seq": 0, "prev_hash": bytes(32)}),
@@ -296,7 +301,10 @@ def encodings() -> list[Case]:
     for note, raw in broken(group.SIGNED, signed, longest=64):
         take(case, ALICE, raw, "REFUSED", f"signed operation: {note}")
     stepped = signed_by(ALICE, with_field(whole, 0x8000, b"new"))
-    take(case, ALICE, with_field(stepped, 0x8000, b"new, too"), note="fields to step over, within what is signed and beside it")
+    for tag in (3, 0x7FFF, 0x8000, 0xFFFF):
+        take(case, ALICE, with_field(stepped, tag, b"new"), "REFUSED", f"field {tag} beside the signature: nobody has signed it")
+    case.do("compare_op", "REFUSED", group="g", signed=with_field(stepped, 0x8000, b"new"))
+    take(case, ALICE, stepped, note="a field to step over, within what is signed")
     make(case, ALICE, LEAVE, note="follows the hash of the bytes as they came")
     return [case, bounds()]
 
@@ -304,7 +312,7 @@ def encodings() -> list[Case]:
 def bounds() -> Case:
     """What is at its most, or one byte past it, and right in all else."""
     case = usual("the longest and the shortest")
-    for length, expect in ((1, None), (2048, None), (2049, "REFUSED")):
+    for length, expect in ((1, "REFUSED"), (54, "REFUSED"), (55, None), (2048, None), (2049, "REFUSED")):
         signed = forged(group_of(case), ALICE, INFO, info=coin("long info", length))
         take(case, ALICE, signed, expect, f"info of {length} bytes, which nobody here opens")
     for length, expect in ((16_001, "REFUSED"), (16_000, None)):
@@ -349,31 +357,59 @@ def not_signed() -> list[Case]:
     return [case]
 
 
-def unknown_kinds() -> list[Case]:
-    case = usual("kinds that there are not")
+def newer_clients() -> list[Case]:
+    """Kinds and suites that there are not yet: whatever else is said, a reader is too old for them, as soon as they are decoded."""
+    case = usual("of a newer client")
     known = group_of(case)
-    for kind in (0, 8, 255):
-        take(case, CAROL, later_kind(known, CAROL, kind), "UNSUPPORTED", f"kind {kind}, of a member")
+
+    def too_old(signed: bytes, note: str) -> None:
+        take(case, CAROL, signed, "UNSUPPORTED", note)
+        case.do("compare_op", "UNSUPPORTED", group="g", signed=signed)
+
+    for kind in (8, 255):
+        too_old(later_kind(known, CAROL, kind), f"kind {kind}, of a member")
     more = {"members": bytes(18), "suite": 9, "settings": 255, "role": 77}
-    take(case, BOB, later_kind(known, BOB, 8, **more), "UNSUPPORTED", "values that a known kind cannot have")
-    take(case, EVE, later_kind(known, EVE, 8), "REFUSED", "of somebody who is not in it")
-    take(case, BOB, later_kind(known, CAROL, 8), "REFUSED", "signed by somebody else")
-    take(case, BOB, later_kind(known, BOB, 8, seq=4), "GAP", "what is between comes first")
-    take(case, BOB, later_kind(known, BOB, 8, prev_hash=bytes(32)), "FORK")
-    take(case, BOB, later_kind(known, BOB, 8, seq=2), "FORK", "another than the one that was taken")
-    first = Case("a kind that there is not, in seq 1")
-    take(first, ALICE, with_signature(ALICE, later_kind(None, ALICE, 8)), "REFUSED")
+    too_old(later_kind(known, BOB, 8, **more), "values that a known kind cannot have")
+    too_old(later_kind(known, BOB, 8, author_device=0, list_seq=0), "numbers that are 0")
+    too_old(later_kind(known, EVE, 8), "of somebody who is not in it")
+    too_old(later_kind(known, BOB, 8, made_at=NOW + 1), "signed by another device than the one asked")
+    too_old(with_field(later_kind(known, BOB, 8), 2, bytes(64)), "by nobody")
+    too_old(later_kind(known, BOB, 8, seq=9), "not the next")
+    too_old(later_kind(known, BOB, 8, prev_hash=bytes(32)), "after another than the head")
+    too_old(later_kind(known, BOB, 8, seq=2), "another than the one that was taken")
+    too_old(later_kind(known, BOB, 8, group_id=bytes(16)), "of another group")
+    founded = {"members": MORE["members"]}
+    too_old(later_kind(known, BOB, CREATE, suite=2, **founded), "a create of another suite, late")
+    for note, raw in not_an_operation(dict(tlv.fields(later_kind(known, CAROL, 8)))[RAW]):
+        take(case, CAROL, signed_by(CAROL, raw), "REFUSED", f"kind 8: {note}")
+    take(case, CAROL, later_kind(known, CAROL, 0), "REFUSED", "kind 0")
+    beside = with_field(later_kind(known, CAROL, 8), 0x8000, b"new")
+    take(case, CAROL, beside, "REFUSED", "kind 8 with a field beside the signature")
+    take(case, BOB, later_kind(known, BOB, LEAVE, suite=2), "REFUSED", "a suite beside another kind")
+    add(case, BOB, EVE, note="nothing of all that was kept")
+
+    first = Case("of a newer client, in seq 1")
+    take(first, ALICE, later_kind(None, ALICE, 8), "UNSUPPORTED")
+    for suite in (0, 2, 255):
+        take(first, ALICE, later_kind(None, ALICE, CREATE, suite=suite, **founded), "UNSUPPORTED", f"suite {suite}")
+    other = {"suite": 2, "members": bytes(17), "settings": 9, "subject": BOB.account_id}
+    take(first, ALICE, later_kind(None, ALICE, CREATE, **other), "UNSUPPORTED", "with what suite 1 has not")
+    take(first, ALICE, later_kind(None, ALICE, CREATE, **founded), "REFUSED", "no suite at all")
+    take(first, ALICE, later_kind(None, ALICE, 0, suite=2, **founded), "REFUSED", "kind 0")
+    create(first, ALICE)
     return [case, first]
+
+
+def not_an_operation(raw: bytes) -> list[tuple[str, bytes]]:
+    """What has not the form of one, whatever its kind is."""
+    common = [row for row in group.OPERATION if not row.optional]
+    return [(note, bad) for note, bad in broken(common, raw) if bad] + [("field 17", with_field(raw, 17, b"new"))]
 
 
 def later_kind(known: group.Group | None, author: Account, kind: int, **changed: Any) -> bytes:
     return forged(known, author, kind, state_hash=bytes(32), **changed)
 
 
-def with_signature(author: Account, signed: bytes) -> bytes:
-    return signed_by(author, dict(tlv.fields(signed))[1])
-
-
 def cases() -> list[Case]:
-    parts = (course, heirs, not_allowed, gone, fields_of_kinds, creates, encodings, most_people, not_signed, unknown_kinds)
+    parts = (course, heirs, not_allowed, gone, fields_of_kinds, creates, encodings, most_people, not_signed, newer_clients)
     return [case for part in parts for case in part()] + reader_cases()

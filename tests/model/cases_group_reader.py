@@ -21,6 +21,7 @@ from .group_steps import (
     does,
     dsk_pub,
     forged,
+    forged_op,
     founders,
     group_of,
     make,
@@ -29,6 +30,10 @@ from .group_steps import (
     take,
     usual,
 )
+
+
+def unsigned_of(signed: bytes) -> bytes:
+    return with_field(signed, 2, bytes(64))
 
 
 def compare(case: Case, signed: bytes, expect: str, name: str = "g") -> None:
@@ -85,22 +90,29 @@ def forks() -> list[Case]:
     wrong = forged(known, BOB, ADD, prev_hash=bytes(32), subject=EVE.account_id, role=MEMBER)
     compare(both, wrong, "fork")
     take(both, BOB, wrong, "FORK")
-    unsigned = tlv.encode(group.SIGNED, {"operation": dict(tlv.fields(wrong))[1], "signature": bytes(64)})
-    take(both, BOB, unsigned, "FORK", "before anybody looks at the signature")
-    stranger = forged(known, EVE, LEAVE, prev_hash=bytes(32))
-    take(both, EVE, stranger, "FORK", "or at the author")
+    unsigned = unsigned_of(wrong)
+    compare(both, unsigned, "fork")
+    take(both, BOB, unsigned, "REFUSED", "which nobody has signed: no reason to raise the alarm")
+    take(both, CAROL, wrong, "REFUSED", "nor is another's signature")
+    member = forged(known, CAROL, ADD, prev_hash=bytes(32), subject=EVE.account_id, role=MEMBER)
+    take(both, CAROL, member, "FORK", "before anybody looks whether its author may")
     early = forged(known, EVE, LEAVE, seq=4, prev_hash=bytes(32))
     take(both, EVE, early, "GAP", "a later seq: nobody knows yet")
     add(both, BOB, EVE, note="a reader's state is as it was")
 
-    old = usual("another operation of a seq that was taken")
+    old = Case("another operation of a seq that was taken")
+    first = create(old, ALICE, BOB, CAROL)
+    set_role(old, ALICE, BOB, ADMIN)
     for seq in (2, 1):
-        what: dict[str, Any] = {"prev_hash": None, "members": group.founders_encode(founders(EVE)), "suite": 1}
+        what: dict[str, Any] = {"prev_hash": None, "members": group.founders_encode(founders(BOB)), "suite": 1}
         if seq > 1:
             what = {"prev_hash": bytes(32), "subject": EVE.account_id, "role": MEMBER}
-        signed = forged(group_of(old), EVE, ADD if seq > 1 else CREATE, seq=seq, state_hash=bytes(32), **what)
+        signed = forged(group_of(old), BOB, ADD if seq > 1 else CREATE, seq=seq, state_hash=bytes(32), **what)
         compare(old, signed, "fork")
-        take(old, EVE, signed, "FORK")
+        take(old, BOB, unsigned_of(signed), "REFUSED", "signed by nobody")
+        take(old, CAROL, signed, "REFUSED", "by another")
+        take(old, BOB, signed, "FORK")
+    take(old, BOB, unsigned_of(first), note="one that was taken is known by its hash, whatever its signature is now")
     return [case, both, old]
 
 
@@ -134,8 +146,8 @@ def lists_of(account: Account, *steps: dict[str, Any]) -> list[dict[str, Any]]:
     return made
 
 
-def signer(case: Case, signed: bytes, expect: str | None = None, note: str = "", old: bytes | None = None) -> None:
-    case.do("signer", expect, note, signed=signed, list=old)
+def signer(case: Case, signed: bytes, expect: str | None = None, note: str = "") -> None:
+    case.do("signer", expect, note, signed=signed)
 
 
 def signers() -> list[Case]:
@@ -146,62 +158,45 @@ def signers() -> list[Case]:
     signed_lists = [ALICE.signed(fields) for fields in lists]
 
     def op(device: int, seq: int, **changed: Any) -> bytes:
-        of = {"author_device": device, "list_seq": seq, "list_hash": hash_of(lists[seq - 1]), **changed}
+        of = {"author_device": device, "list_seq": seq, "list_hash": hash_of(lists[min(seq, len(lists)) - 1]), **changed}
         return forged(None, ALICE, CREATE, members=group.founders_encode(founders(ALICE)), suite=1, **of)
 
     case = Case("the author's device, by the pinned list")
     read_list(case, ALICE, signed_lists[0])
     signer(case, op(7, 1))
     signer(case, op(9, 1))
-    signer(case, op(7, 1, list_hash=bytes(32)), "FORK", "the author has another list of this seq")
+    signer(case, op(7, 1, list_hash=bytes(32)), "REFUSED", "the author has another list of this seq")
     signer(case, op(8, 1), "REFUSED", "a device that the list has not")
-    signer(case, op(8, 1), "REFUSED", "whatever is given", old=signed_lists[0])
     signer(case, op(7, 2), note="a newer list is fetched first")
     read_list(case, ALICE, signed_lists[1])
     signer(case, op(7, 2))
     signer(case, op(7, 1), note="an older list, a device that is still there")
     signer(case, op(7, 1, list_hash=bytes(32)), note="its hash is not known any more, nor needed")
 
-    old = Case("the author's device, by a list that was")
+    gone = Case("a device that was removed is none of the author's any more")
     for signed in signed_lists:
-        read_list(old, ALICE, signed)
-    signer(old, op(9, 1), note="the list that has it is asked for")
-    signer(old, op(9, 1), old=signed_lists[0])
-    signer(old, op(9, 2), note="asked for, although it will not have it")
-    signer(old, op(9, 2), "REFUSED", "a list without it", old=signed_lists[1])
-    signer(old, op(9, 1), "REFUSED", "another list than the author says", old=signed_lists[1])
-    signer(old, op(9, 3), "REFUSED", "the pinned list has it not")
-    signer(old, op(9, 2, list_hash=hash_of(lists[0])), "REFUSED", "the right hash, another seq", old=signed_lists[0])
-    signer(old, op(9, 1), "REFUSED", "a device that had not accepted", old=ALICE.signed(lists[0], {}))
-    valid = ALICE.acceptances(lists[0])
-    signer(old, op(9, 1), note="accepted is what counts, also of old ones", old=ALICE.signed(lists[0], {9: valid[9]}))
-    flipped = with_field(signed_lists[0], 2, bytes(64))
-    signer(old, op(9, 1), "REFUSED", "a list that is not signed", old=flipped)
-    signer(old, op(9, 1), "REFUSED", "no list", old=b"\x00")
-    thief = ALICE.rotated("alice aik thief", 1)
-    stolen = {**thief.fields([seven, nine]), "certificate": lists[0]["certificate"]}
-    of_thief = op(9, 1, list_hash=hash_of(stolen))
-    signer(old, of_thief, "REFUSED", "an AIK that the root key has not certified", old=thief.signed(stolen))
-    reset = Account("alice")
-    reset.ark_seed = coin("another ark", 32)
-    reset.ark_pub = primitives.sign_public(reset.ark_seed)
-    elsewhere = reset.fields([seven, nine])
-    signer(old, op(9, 1, list_hash=hash_of(elsewhere)), "REFUSED", "another root key", old=reset.signed(elsewhere))
-    bobs = BOB.fields([nine])
-    signer(old, op(9, 1, list_hash=hash_of(bobs)), "REFUSED", "somebody else's list", old=BOB.signed(bobs))
+        read_list(gone, ALICE, signed)
+    signer(gone, op(9, 1), "REFUSED", "it was in the list that it names")
+    signer(gone, op(9, 2), "REFUSED")
+    signer(gone, op(9, 3), "REFUSED")
+    signer(gone, op(11, 1), note="one that came later, whatever list it names")
+    signer(gone, op(9, 4, list_hash=bytes(32)), note="a newer list is fetched first, and only then")
 
-    rotated = Case("a list of before another AIK")
+    rotated = Case("another AIK")
     newer = ALICE.rotated("alice aik 2", 2)
     second = newer.fields([seven], seq=2, prev_hash=hash_of(lists[0]), removed=[9])
     read_list(rotated, ALICE, signed_lists[0])
     read_list(rotated, ALICE, newer.signed(second))
-    signer(rotated, op(9, 1))
-    signer(rotated, op(9, 1), old=signed_lists[0])
+    signer(rotated, op(9, 1), "REFUSED")
+    signer(rotated, op(7, 1), note="a device that is still there")
+    signer(rotated, op(7, 2), "REFUSED", "the list of before has this seq, and the hash of another one")
 
     unused = Case("a device that is listed and has not accepted")
+    valid = ALICE.acceptances(lists[0])
     read_list(unused, ALICE, ALICE.signed(lists[0], {7: valid[7]}))
     signer(unused, op(9, 1), "REFUSED")
-    return [case, old, rotated, unused]
+    signer(unused, op(7, 1))
+    return [case, gone, rotated, unused]
 
 
 # ---------------------------------------------------------------------------------------------- who comes later
@@ -212,12 +207,8 @@ def join(
     case.do("join_group", expect, note, group=name, account_id=account.account_id, ops=given)
 
 
-def unsigned(signed: bytes) -> bytes:
-    return with_field(signed, 2, bytes(64))
-
-
 def comes_later() -> list[Case]:
-    case = Case("all before the newest operation that brought somebody in is vouched for")
+    case = Case("all before the first operation that brought somebody in is vouched for")
     ops = [(ALICE, create(case, ALICE, BOB))]
     ops.append((ALICE, add(case, ALICE, CAROL)))
     ops.append((ALICE, set_role(case, ALICE, BOB, ADMIN)))
@@ -225,7 +216,7 @@ def comes_later() -> list[Case]:
     ops.append((BOB, does(case, BOB, SETTINGS, settings=1)))
 
     def changed(*seqs: int) -> list[tuple[Account | None, bytes]]:
-        return [(author, unsigned(signed) if at + 1 in seqs else signed) for at, (author, signed) in enumerate(ops)]
+        return [(author, unsigned_of(signed) if at + 1 in seqs else signed) for at, (author, signed) in enumerate(ops)]
 
     join(case, DAVE, changed(), name="all")
     join(case, DAVE, [(None if at < 3 else author, signed) for at, (author, signed) in enumerate(ops)], note="without the keys of before")
@@ -244,15 +235,21 @@ def comes_later() -> list[Case]:
     join(case, DAVE, changed()[1:], "GAP", "the first is missing", name="none")
     join(case, DAVE, [], "GAP", "nothing came", name="none")
 
-    again = Case("who was removed and came again trusts who brought it in last")
+    again = Case("who was removed and came again trusts who brought it in first")
     more = [(ALICE, create(again, ALICE, BOB, CAROL))]
     more.append((ALICE, set_role(again, ALICE, BOB, ADMIN)))
     more.append((ALICE, remove(again, ALICE, CAROL)))
     more.append((BOB, add(again, BOB, CAROL)))
     more.append((ALICE, remove(again, ALICE, BOB)))
-    unchecked = [(author, unsigned(signed)) for author, signed in more[:3]]
-    join(again, CAROL, [*unchecked, *more[3:]])
-    join(again, BOB, [*unchecked, *more[3:]], "REFUSED", "bob is no more in it, but was from the first on", name="none")
+    more.append((ALICE, add(again, ALICE, DAVE)))
+    more.append((ALICE, remove(again, ALICE, DAVE)))
+    more.append((ALICE, add(again, ALICE, DAVE)))
+    join(again, CAROL, list(more), note="from the first on", name="carol")
+    join(again, DAVE, list(more), name="dave")
+    for name, one, vouched in (("carol", CAROL, 0), ("bob, who is no more in it,", BOB, 0), ("dave", DAVE, 5)):
+        for at in range(len(more)):
+            ops = [(author, unsigned_of(signed) if number == at else signed) for number, (author, signed) in enumerate(more)]
+            join(again, one, list(ops), None if at < vouched else "REFUSED", f"{name} came with seq {vouched + 1}", name=f"j{at}")
 
     rules = Case("what is vouched for must keep the rules")
     create(rules, ALICE, BOB)
@@ -264,8 +261,12 @@ def comes_later() -> list[Case]:
     join(rules, CAROL, [*first, (ALICE, wrong)], "REFUSED", "another state")
     later = forged(known, BOB, 8, state_hash=bytes(32))
     join(rules, CAROL, [*first, (BOB, later)], "UNSUPPORTED", "a kind that there is not")
+    into = forged(known, ALICE, ADD, subject=CAROL.account_id, role=MEMBER)
+    join(rules, CAROL, [*first, (BOB, bad), (BOB, later)], "REFUSED", "one by one: what is refused comes first")
+    join(rules, CAROL, [*first, (ALICE, into), (None, forged_op(known, BOB, LEAVE))], "REFUSED", "what cannot be decoded")
     broken_chain = forged(known, ALICE, ADD, subject=CAROL.account_id, role=MEMBER, prev_hash=bytes(32))
     join(rules, CAROL, [*first, (ALICE, broken_chain)], "FORK", "it follows something else")
+    join(rules, CAROL, [*first, (ALICE, unsigned_of(broken_chain))], "REFUSED", "it does, and nobody has signed it")
     return [case, again, rules]
 
 
@@ -294,7 +295,10 @@ def epochs() -> list[Case]:
     epoch(case, BOB, 0, bytes(32), "REFUSED", "there is no seq 0")
     epoch(case, DAVE, 2, known[2], "REFUSED", "sent when dave was in it, and came when the removal was known")
     epoch(case, DAVE, 3, known[3], "REFUSED")
+    epoch(case, DAVE, 3, known[2], "REFUSED", "whoever is not in it raises no alarm")
+    epoch(case, DAVE, 2, bytes(32), "REFUSED")
     epoch(case, EVE, 3, known[3], "REFUSED", "who never was in it")
+    epoch(case, EVE, 1, bytes(32), "REFUSED")
     epoch(case, EVE, 4, bytes(32), "GAP", "who may be by then")
     add(case, ALICE, DAVE)
     epoch(case, DAVE, 2, known[2], note="in it again: what was sent before is taken, too")
@@ -323,6 +327,16 @@ def payloads() -> list[Case]:
     read(fields, "REFUSED", "another account than the session's", account_id=ALICE.account_id)
     read(fields, "REFUSED", "another thread", thread_id=bytes(16))
     read({**fields, "account_id": EVE.account_id}, "REFUSED", "who is not in it", account_id=EVE.account_id)
+    strange = {**fields, "account_id": EVE.account_id, "group_hash": bytes(32)}
+    read(strange, "REFUSED", "who is not in it, with another hash", account_id=EVE.account_id)
+    header = {"group_epoch": 2, "group_hash": known[2]}
+    read(fields, note="of a chain, whose header says the same", **header)
+    read(fields, "REFUSED", "whose header says another epoch", **{**header, "group_epoch": 1})
+    read(fields, "REFUSED", "whose header says another hash", **{**header, "group_hash": known[1]})
+    for at in ({"group_epoch": 3}, {"group_epoch": 1}, {"group_hash": bytes(32)}):
+        read({**fields, **at}, "REFUSED", "whose payload says something else", **header)
+    read({**fields, "group_hash": bytes(32)}, "FORK", "both say what is not so", **{**header, "group_hash": bytes(32)})
+    read({**fields, "group_epoch": 3}, "GAP", "both know more", **{**header, "group_epoch": 3})
     flipped = payload.encode(fields)
     flipped = rehashed(with_field(flipped, 14, known[2][:-1] + bytes([known[2][-1] ^ 1])))
     case.do("read_group_payload", "FORK", group="g", payload=flipped, **who)
@@ -340,6 +354,8 @@ def infos() -> list[Case]:
             "a name and a description": {"name": NAME, "about": ABOUT},
             "a name alone": {"name": NAME},
             "the shortest of both": {"name": b"n", "about": b"a"},
+            "the shortest of all": {"name": b"n"},
+            "the shortest description": {"about": b"a"},
             "a description alone": {"about": ABOUT},
             "the longest of both": {"name": b"n" * 128, "about": "ä".encode() * 512},
         }.items()
@@ -386,19 +402,24 @@ def broken_infos() -> list[Case]:
     opens(made.info, "another key", key=bytes(32))
     opens(made.info, "another group", group_id=bytes(16))
     opens(made.info[:-1], "cut by a byte")
+    opens(made.info[:54], "shorter than any")
     opens(made.info[:47], "shorter than what is always there")
     opens(made.info[:32], "no ciphertext")
     key = coin("raw info key", 32)
     whole = tlv.encode(group_info.INFO, {"name": NAME, "about": ABOUT})
     for note, raw in broken(group_info.INFO, whole, longest=1024):
-        if raw:
-            opens(sealed_raw(raw), note, key)
+        opens(sealed_raw(raw), note, key)
+    opens(sealed_raw(tlv.put(0x8000, b"new")), "neither a name nor a description", key)
+    longest = tlv.encode(group_info.INFO, {"name": NAME})
+    longest += tlv.put(0x8000, bytes(group_info.SEALED_MAX - len(sealed_raw(b"")) - len(longest) - tlv.HEAD))
+    case.do("open_info", note="2,048 bytes, with a field to step over", group_id=GROUP_ID, key=key, info=sealed_raw(longest))
     not_utf8 = {"cut in a letter": NAME[:-1], "a surrogate": b"\xed\xa0\x80", "an overlong letter": b"\xc0\xaf", "no letter": b"\xff"}
     for note, bad in not_utf8.items():
         opens(sealed_raw(tlv.encode(group_info.INFO, {"name": bad})), f"a name that is not UTF-8: {note}", key)
         opens(sealed_raw(tlv.encode(group_info.INFO, {"about": bad})), f"a description that is not UTF-8: {note}", key)
     for note, values in (("a name too long", {"name": b"n" * 129}), ("a description too long", {"about": b"a" * 1025})):
         case.do("seal_info", "REFUSED", note, group_id=GROUP_ID, coins=coin("too long", 64), **values)
+    case.do("seal_info", "REFUSED", "neither of the two", group_id=GROUP_ID, coins=coin("neither", 64))
     return [case]
 
 
@@ -416,8 +437,13 @@ def group_keys() -> list[Case]:
     whole = group_info.keys_encode({"group_id": GROUP_ID, **key, "chain": chain})
     for tag, name in ((2, "id"), (3, "key")):
         case.do("read_group_keys", "REFUSED", f"no {name}", keys=with_field(whole, tag, None))
-    for note, raw in broken(group_info.GROUP_KEYS, whole, longest=64):
+    for note, raw in broken(group_info.GROUP_KEYS, whole, longest=1024):
         case.do("read_group_keys", "REFUSED", note, keys=raw)
+    nothing = tlv.encode(group_info.GROUP_KEYS, {"group_id": GROUP_ID})
+    case.do("read_group_keys", "REFUSED", "neither a key nor a chain", keys=nothing)
+    case.do("read_group_keys", "REFUSED", "nor with a field to step over", keys=with_field(nothing, 0x8000, b"new"))
+    for length in (1, 1024):
+        case.do("read_group_keys", note=f"a chain of {length} bytes", keys=with_field(nothing, 4, coin("a chain", length)))
     case.do("read_group_keys", note="a field to step over", keys=with_field(whole, 0x8000, b"new"))
     return [case]
 

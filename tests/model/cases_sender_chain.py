@@ -162,20 +162,27 @@ def taking() -> list[Case]:
     def other(**changed: Any) -> bytes:
         return tlv.encode(sender_chain.CHAIN, {**values, **changed})
 
-    take(case, other(chain_key=bytes(32)), "REFUSED", "another chain key")
-    take(case, other(sign_pub=dict(tlv.fields(theirs))[4]), "REFUSED", "another signing key")
-    take(case, other(sign_pub=dict(tlv.fields(theirs))[4], iteration=2), "REFUSED", "at a higher iteration, too")
-    take(case, begin, "REFUSED", "of another account", account_id=BOB.account_id)
-    take(case, begin, "REFUSED", "of another device", device_id=DEVICE + 1)
-    take(case, begin, "REFUSED", "of another group", group_id=bytes(16))
+    taken(case, other(chain_key=bytes(32)), "same", "another chain key is no news")
+    taken(case, other(iteration=77), "same", "at whatever iteration")
+    for iteration in (0, 2, 77):
+        another = other(sign_pub=dict(tlv.fields(theirs))[4], iteration=iteration)
+        take(case, another, "REFUSED", f"another signing key, at iteration {iteration}")
     decrypt(case, encrypt(case, "on it goes"))
+    own = usual("nobody takes another's chain_id away")
+    given, bobs = give(own), with_field(give(own), 4, primitives.sign_public(coin("bob's chain", 32)))
+    for name, owner in (("b1", {"account_id": BOB.account_id}), ("b2", {"device_id": DEVICE + 1}), ("b3", {"group_id": bytes(16)})):
+        take(own, bobs, name=name, note="the same chain_id is another chain's name", **owner)
+        take(own, given, "REFUSED", "and there alice's is the second", name=name, **owner)
+    taken(own, given, "same")
+    decrypt(own, encrypt(own, "on it goes"))
 
     late = Case("a chain that is known from a later iteration on")
     new(late)
     first = give(late)
-    encrypt(late, "before")
+    message = encrypt(late, "before")
     take(late, give(late))
-    take(late, first, "REFUSED", "an earlier iteration than it came with first")
+    taken(late, first, "same", "an earlier iteration than it came with first is no news")
+    decrypt(late, message, "REFUSED", "so what was before stays closed")
 
     broken_ones = Case("what is no chain")
     whole = sender_chain.give(sending(3), EPOCH, HASH)
@@ -184,7 +191,7 @@ def taking() -> list[Case]:
     for note, key in (("of small order", bytes(32)), ("not canonical", b"\xff" * 32), ("of no point", b"\x02" + bytes(31))):
         take(broken_ones, with_field(whole, 4, key), "REFUSED", f"a signing key that is {note}")
     take(broken_ones, with_field(whole, 0x8000, b"new"), note="a field to step over")
-    return [case, late, broken_ones]
+    return [case, own, late, broken_ones]
 
 
 # ---------------------------------------------------------------------------------------------- how far and how long
@@ -236,6 +243,17 @@ def ends() -> list[Case]:
     decrypt(fails, messages[0], note="as if nothing had been", now=NOW + KEPT_MS - 1)
     decrypt(fails, messages[3], note="keeps 2", now=NOW + KEPT_MS)
     return [case, fails]
+
+
+def last() -> list[Case]:
+    """The last number of a chain, and no other after it."""
+    end = 2**32 - 2
+    a = replace(sending(), iteration=end)
+    case = loaded("the last number of a chain", a, replace(receiving(), iteration=end))
+    decrypt(case, encrypt(case, "the last"))
+    coins = coin("one more", 24)
+    case.do("chain_encrypt", "REFUSED", "no number is left", chain="a", plaintext=b"", coins=coins, **LATEST)
+    return [case]
 
 
 def due() -> list[Case]:
@@ -307,8 +325,13 @@ def encodings() -> list[Case]:
             decrypt(case, sealed_around(a, raw), "REFUSED", f"header: {note}")
     sealed = dict(tlv.fields(message))[5]
     decrypt(case, resigned(message, 5, sealed[:15], a.sign_seed), "REFUSED", "shorter than a tag, signed")
-    behind = forged(a, raw=tlv.put(0x8000, b"new"))
-    decrypt(case, with_field(behind, 0x8000, b"new, too"), note="fields to step over, in the header and behind the signature")
+    stepped = forged(a, raw=tlv.put(0x8000, b"new"))
+    for tag in (7, 0x7FFF, 0x8000, 0xFFFF):
+        decrypt(case, with_field(stepped, tag, b"new"), "REFUSED", f"field {tag} beside the signature")
+        signed = fields_of(with_field(stepped, tag, b"new"))
+        resealed = with_field(signed, 6, primitives.sign(a.sign_seed, "sk-msg", signed))
+        decrypt(case, resealed, "REFUSED", f"field {tag}, under the signature")
+    decrypt(case, stepped, note="a field to step over, in the header")
     return [case]
 
 
@@ -373,5 +396,5 @@ def whole() -> list[Case]:
 
 
 def cases() -> list[Case]:
-    parts = (whole, course, taking, jumps, ends, due, broken_messages, encodings, owners, states)
+    parts = (whole, course, taking, jumps, ends, last, due, broken_messages, encodings, owners, states)
     return [case for part in parts for case in part()]

@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from . import payload, primitives, tlv
-from .device_list import Pin, ascending, signed_decode
+from .device_list import Pin, ascending
+from .group_info import SEALED_MAX, SEALED_MIN
 from .refused import TOO_OLD, Refused, require
 
 CREATE, ADD, REMOVE, LEAVE, ROLE, INFO, SETTINGS = range(1, 8)
@@ -31,7 +32,7 @@ OPERATION = [
     tlv.number(12, "role", tlv.U8, optional=True),
     tlv.string(13, "members", 17, 17 * FOUNDERS_MAX, optional=True),
     tlv.number(14, "suite", tlv.U8, optional=True),
-    tlv.string(15, "info", 1, 2048, optional=True),
+    tlv.string(15, "info", SEALED_MIN, SEALED_MAX, optional=True),
     tlv.number(16, "settings", tlv.U8, optional=True),
 ]
 SIGNED = [tlv.string(1, "operation", 1, 16_000), tlv.fixed(2, "signature", 64)]
@@ -40,7 +41,7 @@ STATE = [
     tlv.number(2, "seq", tlv.U64),
     tlv.number(3, "suite", tlv.U8),
     tlv.string(4, "members", 25, 25 * PEOPLE_MAX, optional=True),
-    tlv.string(5, "info", 1, 2048, optional=True),
+    tlv.string(5, "info", 1, SEALED_MAX, optional=True),
     tlv.number(6, "settings", tlv.U8, optional=True),
 ]
 
@@ -164,22 +165,23 @@ class Group:
 # ---------------------------------------------------------------------------------------------- decoding
 def operation_decode(raw: bytes) -> Operation:
     found = Operation(raw, **tlv.decode(OPERATION, raw))
+    newer = found.kind > SETTINGS or (found.kind == CREATE and found.suite not in (None, SUITE))
+    require(not newer, "of a newer client, whatever else it says", TOO_OLD)
     require(found.seq >= 1 and found.list_seq >= 1, "a seq is from 1")
     require(found.author_device != 0, "a device id is not 0")
     require((found.prev_hash is None) == (found.seq == 1), "prev_hash is missing in seq 1, and only there")
     require((found.kind == CREATE) == (found.seq == 1), "create is seq 1, and nothing else is")
-    if found.kind in MUST:
-        form_check(found)
+    form_check(found)
     return found
 
 
 def form_check(found: Operation) -> None:
     """What the kind's line says without the state: which fields, and which values they can have."""
+    require(found.kind in MUST, "kind 0")
     there = {name for name in KIND_FIELDS if getattr(found, name) is not None}
     require(MUST[found.kind] <= there, "a field of its kind is missing")
     require(there <= MUST[found.kind] | MAY.get(found.kind, set()), "a field that is not of its kind")
     require(found.role is None or MEMBER <= found.role <= OWNER, "a role that there is not")
-    require(found.suite in (None, SUITE), "suite is 1")
     require(found.settings is None or found.settings & ~SETTINGS_ALL == 0, "a setting that there is not")
     if found.kind == CREATE:
         require(found.settings != 0, "settings that say nothing are left out")
@@ -196,8 +198,8 @@ def founders_check(found: Operation) -> None:
 
 
 def signed_split(data: bytes) -> tuple[Operation, bytes]:
-    """A signed operation's two parts; whose signature it is is another question."""
-    values = tlv.decode(SIGNED, data)
+    """A signed operation's two parts, beside which there is nothing; whose signature it is is another question."""
+    values = tlv.decode(SIGNED, data, closed=True)
     return operation_decode(values["operation"]), values["signature"]
 
 
@@ -252,8 +254,7 @@ def of_subject(state: State, op: Operation, author: Person) -> State:
         return without(state, subject)
     assert op.role is not None
     require(op.role != subject.role, "the role it has", "DENIED")
-    alone = len(state.people) == 1
-    require(subject.role != OWNER or len(state.owners) > 1 or alone, "the only owner stays one", "DENIED")
+    require(subject.role != OWNER or len(state.owners) > 1, "the only owner stays one", "DENIED")
     return with_person(without(state, subject), replace(subject, role=op.role))
 
 
@@ -288,36 +289,30 @@ def compare(group: Group | None, op: Operation) -> str:
     return NEXT if op.prev_hash == group.head else FORKED
 
 
-def place_check(group: Group | None, op: Operation) -> bool:
-    """Whether the operation is news."""
+def place_check(group: Group | None, op: Operation, signature: bytes, dsk_pub: bytes | None) -> bool:
+    """Whether the operation is news. Only what somebody has signed is a fork."""
     place = compare(group, op)
     require(place != OTHER, "an operation of another group", "DENIED")
     require(place != AHEAD, "the operations between are missing", "GAP")
-    require(place != FORKED, "another operation than the one that was taken, or after another", "FORK")
+    if place == FORKED:
+        if dsk_pub is None:
+            raise Refused("DENIED", "it does not fit, and nobody looks who made it")
+        primitives.verify(dsk_pub, "gop", op.raw, signature)
+        raise Refused("FORK", "another operation than the one that was taken, or after another")
     return place == NEXT
 
 
 def take(group: Group | None, data: bytes, dsk_pub: bytes | None) -> tuple[str, Group]:
     """What it was, and the group after it. `dsk_pub` is the author device's; None: somebody has vouched for this operation."""
     op, signature = signed_split(data)
-    if not place_check(group, op):
+    if not place_check(group, op, signature, dsk_pub):
         assert group is not None
         return SAME, group
-    if op.kind not in MUST:
-        unknown_kind(group, op, signature, dsk_pub)
     state = apply(group and group.state, op)
     require(state.hash == op.state_hash, "it leads to another state than it says", "DENIED")
     if dsk_pub is not None:
         primitives.verify(dsk_pub, "gop", op.raw, signature)
     return NEXT, Group(state, ((group.hashes if group else ()) + (op.hash,))[-REMEMBERED:])
-
-
-def unknown_kind(group: Group | None, op: Operation, signature: bytes, dsk_pub: bytes | None) -> None:
-    """Only who is in the group can tell a reader that it is too old for it."""
-    require(group is not None and group.state.person(op.author) is not None, "an author who is not in it", "DENIED")
-    if dsk_pub is not None:
-        primitives.verify(dsk_pub, "gop", op.raw, signature)
-    raise Refused(TOO_OLD, "a kind of operation that came later than this reader")
 
 
 def make(group: Group | None, fields: dict[str, Any]) -> Operation:
@@ -326,7 +321,6 @@ def make(group: Group | None, fields: dict[str, Any]) -> Operation:
     if group is not None:
         place = {"seq": group.state.seq + 1, "prev_hash": group.head, "group_id": group.state.group_id}
     draft = operation_decode(tlv.encode(OPERATION, {**fields, **place, "state_hash": bytes(32)}))
-    require(draft.kind in MUST, "a kind that there is not", "DENIED")
     state_hash = apply(group and group.state, draft).hash
     return operation_decode(tlv.encode(OPERATION, {**fields, **place, "state_hash": state_hash}))
 
@@ -336,43 +330,37 @@ def founders_encode(members: list[dict[str, Any]]) -> bytes:
 
 
 # ---------------------------------------------------------------------------------------------- whose signature
-def signer(pin: Pin, op: Operation, old: bytes | None) -> bytes | int:
-    """The author device's DSK, or the seq of the list that must be asked for first. `old` is the signed list that was asked for."""
+def signer(pin: Pin, op: Operation) -> bytes | int:
+    """The author device's DSK, or the seq of the list that must be asked for first."""
     pinned = pin.signed.list
     require(pinned.account_id == op.author, "somebody else's lists", "DENIED")
     if op.list_seq > pinned.seq:
         return op.list_seq
     if op.list_seq == pinned.seq:
-        require(op.list_hash == pinned.hash, "the author has another list of this seq", "FORK")
+        require(op.list_hash == pinned.hash, "the author has another list of this seq", "DENIED")
     device = pinned.device(op.author_device)
-    if device is not None:
-        require(device.device_id in pin.usable, "a device that has not accepted its place", "DENIED")
-        return device.dsk_pub
-    require(op.list_seq < pinned.seq, "a device that the author has not", "DENIED")
-    return op.list_seq if old is None else signer_of_old(pin, op, old)
-
-
-def signer_of_old(pin: Pin, op: Operation, old: bytes) -> bytes:
-    """A list that was; what is pinned says which root key, and that it is not newer."""
-    signed = signed_decode(op.author, old)
-    require(signed.list.hash == op.list_hash and signed.list.seq == op.list_seq, "another list than the author had", "DENIED")
-    require(signed.list.ark_pub == pin.signed.list.ark_pub, "a list of another identity", "DENIED")
-    device = signed.list.device(op.author_device)
-    if device is None or device.device_id not in signed.accepted:
-        raise Refused("DENIED", "a device that was not there either")
+    if device is None or device.device_id not in pin.usable:
+        raise Refused("DENIED", "a device that the author has not, or that has not accepted its place")
     return device.dsk_pub
 
 
 # ---------------------------------------------------------------------------------------------- who comes later
-def brought_in(ops: list[Operation], account: bytes) -> int:
-    """The seq of the newest operation that brought the account in. Nobody did: nobody vouches, and all are looked at."""
-    into = [op.seq for op in ops if (op.kind == ADD and op.subject == account) or (op.kind == CREATE and account in dict(op.founders))]
-    return max(into, default=1)
+def brings_in(data: bytes, account: bytes) -> bool:
+    try:
+        op, _ = signed_split(data)
+    except Refused:
+        return False  # it is refused when its turn comes
+    return (op.kind == ADD and op.subject == account) or (op.kind == CREATE and account in dict(op.founders))
+
+
+def brought_in(ops: list[bytes], account: bytes) -> int:
+    """The seq of the first operation that brought the account in. Nobody did: nobody vouches, and all are looked at."""
+    return min((signed_split(data)[0].seq for data in ops if brings_in(data, account)), default=1)
 
 
 def join(account: bytes, given: list[tuple[bytes, bytes | None]]) -> tuple[int, Group]:
     """All operations from seq 1 on, with the keys of those who made them: from which one on they were looked at, and the group."""
-    first = brought_in([signed_split(data)[0] for data, _ in given], account)
+    first = brought_in([data for data, _ in given], account)
     group: Group | None = None
     for data, dsk_pub in given:
         op, _ = signed_split(data)
@@ -388,16 +376,17 @@ def epoch_check(group: Group, sender: bytes, epoch: int, group_hash: bytes) -> s
     """What a message says of the group that its sender knew. `same` is the reader's head, `before` one that was."""
     require(epoch >= 1, "an epoch is from 1")
     require(epoch <= group.state.seq, "operations that the reader has not are asked for first", "GAP")
-    require(group.hash_of(epoch) in (None, group_hash), "the sender knew another group", "FORK")
     require(group.state.person(sender) is not None, "a sender who is not in the group", "DENIED")
+    require(group.hash_of(epoch) in (None, group_hash), "the sender knew another group", "FORK")
     return SAME if epoch == group.state.seq else "before"
 
 
-def payload_read(group: Group, data: bytes, thread_id: bytes, account_id: bytes, device_id: int) -> dict[str, Any]:
-    """A payload of a message in the group, from the device that the session or the chain says."""
-    nobody = b""  # `dest` is never there, not even from another device of the reader's own account
-    values = payload.decode(data, payload.Expected(thread_id, account_id, device_id, nobody))
+def payload_read(group: Group, data: bytes, expected: payload.Expected, header: dict[str, Any]) -> dict[str, Any]:
+    """A payload of a message in the group. `header` is what a chain's says of the group; nothing when it came by a session."""
+    values = payload.decode(data, expected)
     require(values["peer_list_seq"] is None, "the peer's list, in a group")
     require(values["group_epoch"] is not None, "no epoch, in a group")
-    epoch_check(group, account_id, values["group_epoch"], values["group_hash"])
+    for name, value in header.items():
+        require(values[name] == value, f"{name} is not that of the chain's header")
+    epoch_check(group, expected.account_id, values["group_epoch"], values["group_hash"])
     return values

@@ -7,7 +7,8 @@ from . import primitives, tlv
 from .coins import Coins
 from .refused import Refused, require
 
-KEY_ID, NONCE, TAG = 8, 24, 16
+KEY_ID, NONCE = 8, 24
+SEALED_MIN, SEALED_MAX = 55, 2048  # of a name of one byte, to what an operation has room for
 CONTENT_TYPE = b"application/x-kith-group-keys"
 
 INFO = [tlv.string(1, "name", 1, 128, optional=True), tlv.string(2, "about", 1, 1024, optional=True)]
@@ -27,6 +28,7 @@ class Sealed:
 
 
 def text_check(values: dict[str, Any]) -> None:
+    require(any(value is not None for value in values.values()), "neither a name nor a description")
     for name, value in values.items():
         try:
             (value or b"").decode("utf-8")
@@ -44,7 +46,7 @@ def seal(group_id: bytes, values: dict[str, Any], coins: Coins) -> Sealed:
 
 def open(group_id: bytes, key: bytes, info: bytes) -> dict[str, Any]:
     """`key_id`, and `name` and `about`, None when they are missing."""
-    require(len(info) >= KEY_ID + NONCE + TAG, "shorter than what is always there")
+    require(SEALED_MIN <= len(info) <= SEALED_MAX, "shorter than what is always there, or longer than it can be")
     key_id, nonce, sealed = info[:KEY_ID], info[KEY_ID : KEY_ID + NONCE], info[KEY_ID + NONCE :]
     values = tlv.decode(INFO, primitives.aead_open(key, nonce, group_id + key_id, sealed))
     text_check(values)
@@ -58,15 +60,24 @@ def keys_encode(values: dict[str, Any]) -> bytes:
 def keys_decode(data: bytes) -> dict[str, Any]:
     values = tlv.decode(GROUP_KEYS, data)
     require((values["info_key_id"] is None) == (values["info_key"] is None), "a key and its id: both or neither")
+    require(values["info_key"] is not None or values["chain"] is not None, "neither a key nor a chain")
     return values
 
 
 @dataclass
 class Ring:
-    """The keys of a group's infos by their id. The first that came stays."""
+    """The keys that a reader keeps, by group and id: no other key can take the place of one that opened what it is for."""
 
-    keys: dict[bytes, bytes] = field(default_factory=dict)
+    keys: dict[tuple[bytes, bytes], bytes] = field(default_factory=dict)
 
-    def take(self, values: dict[str, Any]) -> None:
-        if values["info_key_id"] is not None:
-            self.keys.setdefault(values["info_key_id"], values["info_key"])
+    def take(self, values: dict[str, Any], info: bytes | None) -> bool:
+        """Whether the key of this message is kept. `info` is what the state of its group has, sealed."""
+        key_id, key = values["info_key_id"], values["info_key"]
+        if key is None or info is None or info[:KEY_ID] != key_id:
+            return False
+        try:
+            open(values["group_id"], key, info)
+        except Refused:
+            return False
+        self.keys[values["group_id"], key_id] = key
+        return True

@@ -18,8 +18,10 @@ from .cases_payload import FULL, rehashed, without
 from .cases_sender_chain import forged as forged_message
 from .cases_sender_chain import owner_args, receiving, sending
 from .fixtures import DAY_MS, NOW, Account, with_field
+from .group_info import SEALED_MIN
 from .group_steps import DEVICE, GROUP_ID, author_args, dsk_pub, forged_op, founders, signed_by
 from .random_parts import damage
+from .refused import Refused
 
 GROUP_STEPS = 60
 CHAIN_STEPS = 80
@@ -27,7 +29,6 @@ PEOPLE = [Account(f"person {number}") for number in range(9)]
 BY_ID = {account.account_id: account for account in PEOPLE}
 HOW = (*("none",) * 10, "bit", "cut", "unsigned", "signer", "label")
 KINDS = (*(group.ADD,) * 6, *(group.REMOVE,) * 3, group.LEAVE, *(group.ROLE,) * 4, group.INFO, group.SETTINGS)
-SEALED_AT_LEAST = 48
 
 
 def text(value: Any) -> Any:
@@ -51,7 +52,7 @@ class History:
         owner, *others = self.rng.sample(PEOPLE, self.rng.randrange(1, 6))
         fields: dict[str, Any] = {"members": founders(owner, *others), "suite": 1, "group_id": GROUP_ID}
         if self.rng.random() < 0.5:
-            fields |= {"info": self.rng.randbytes(SEALED_AT_LEAST)}
+            fields |= {"info": self.rng.randbytes(SEALED_MIN)}
         if self.rng.random() < 0.5:
             fields |= {"settings": 1}
         self.make(owner, group.CREATE, fields)
@@ -66,7 +67,7 @@ class History:
         subject = rng.choice(pool if pool and rng.random() < 0.9 else PEOPLE).account_id
         role = rng.choice((1, 2, 3)) if rng.random() < 0.97 else rng.choice((0, 4, 255))
         if kind == group.INFO:
-            return {"info": rng.randbytes(rng.randrange(SEALED_AT_LEAST, 200))} if rng.random() < 0.6 else {}
+            return {"info": rng.randbytes(rng.randrange(SEALED_MIN, 200))} if rng.random() < 0.6 else {}
         if kind == group.SETTINGS:
             return {"settings": rng.choice((0, 1, 0, 1, 0, 1, 2))}
         return {group.ADD: {"subject": subject, "role": role}, group.ROLE: {"subject": subject, "role": role}}.get(
@@ -99,7 +100,10 @@ class History:
         raw = forged_op(self.known, author, kind, **{**fields, **place})
         if rng.random() < 0.3:
             raw = with_field(raw, rng.choice((*range(11, 17), 0x7FFF, 0x8000)), rng.randbytes(rng.choice((1, 1, 16, 17))))
-        self.sent.append((author, signed_by(author, raw)))
+        signed = signed_by(author, raw)
+        if rng.random() < 0.03:
+            signed = with_field(signed, rng.choice((3, 0x7FFF, 0x8000, 0xFFFF)), b"new")
+        self.sent.append((author, signed))
 
     def go_on(self) -> None:
         """Something is signed, or two things at once; the first that holds is the next."""
@@ -168,6 +172,8 @@ class History:
         data = payload.encode(without(fields, "group_epoch", "group_hash") if rng.random() < 0.1 else fields)
         data = rehashed(with_field(data, 0x8000, b"new")) if rng.random() < 0.1 else data
         args = {"thread_id": FULL["thread_id"].hex(), "account_id": sender.account_id.hex(), "device_id": DEVICE}
+        if rng.random() < 0.3:  # it came by a chain, whose header says the same, mostly
+            args |= {"group_epoch": seq if rng.random() < 0.9 else seq + 1, "group_hash": group_hash.hex()}
         self.case.take("read_group_payload", {"group": "r", "payload": data.hex(), **args})
 
 
@@ -190,8 +196,20 @@ def group_case(seed: int) -> Case:
 
 
 # ---------------------------------------------------------------------------------------------- chains
+def id_of(given: bytes) -> bytes:
+    """The chain_id of what was given; of what is no chain any one does."""
+    try:
+        return bytes(tlv.decode(sender_chain.CHAIN, given)["chain_id"])
+    except Refused:
+        return bytes(8)
+
+
+def chain_name(reader: str, chain_id: bytes, device: int = DEVICE) -> str:
+    return f"{reader} {device} {chain_id.hex()}"
+
+
 class Broadcast:
-    """Chains of one device, the last of which sends, and those who read them. A reader's chain is called as its own and theirs."""
+    """Chains of one device, the last of which sends, and those who read them. A reader's chain is called as its own and by its name."""
 
     def __init__(self, case: Case, rng: random.Random) -> None:
         self.case, self.rng, self.now = case, rng, NOW
@@ -212,8 +230,9 @@ class Broadcast:
             at = self.rng.choice((490, 498, 1999, 2000, 2001))
             self.case.do("load_chain", chain=name, kind="sending", state=replace(sending(at), created_at=self.now).encode())
             if at > 1000 or self.rng.random() < 0.5:
-                self.case.do("load_chain", chain=f"a{name}", kind="receiving", state=receiving().encode())
-                self.inboxes[f"a{name}"] = []
+                theirs = chain_name("a", receiving().chain_id)
+                self.case.do("load_chain", chain=theirs, kind="receiving", state=receiving().encode())
+                self.inboxes[theirs] = []
         self.given[name] = []
         for reader in "ab":
             self.give(reader)
@@ -225,14 +244,18 @@ class Broadcast:
         self.take(reader, sender)
 
     def take(self, reader: str, sender: str) -> None:
-        rng, name = self.rng, f"{reader}{sender}"
+        rng = self.rng
         given = bytes.fromhex(rng.choice((self.given[sender][-1], rng.choice(self.given[sender]))))
         chance = rng.random()
         if chance < 0.1:
             given = damage(rng, rng.choice(("bit", "cut")), given)
         elif chance < 0.15:
             given = bytes.fromhex(rng.choice(self.given[rng.choice(self.chains)]))
-        owner = {key: text(value) for key, value in owner_args(device=DEVICE if rng.random() < 0.95 else DEVICE + 1).items()}
+        elif chance < 0.2:
+            given = with_field(given, 4, primitives.sign_public(rng.randbytes(32)))
+        device = DEVICE if rng.random() < 0.95 else DEVICE + 1
+        owner = {key: text(value) for key, value in owner_args(device=device).items()}
+        name = chain_name(reader, id_of(given), device)
         step = self.case.take("take_chain", {"chain": name, **owner, "given": given.hex()})
         if "out" in step:
             self.inboxes.setdefault(name, [])
@@ -243,12 +266,14 @@ class Broadcast:
         before = self.case.run.chains[sender]
         self.case.take("chain_encrypt", {"chain": sender, **self.at(), "plaintext": plaintext.hex(), "coins": coins.hex()})
         message = self.case.out("message")
+        assert isinstance(before, sender_chain.Sending)
         if rng.random() < 0.05:
-            assert isinstance(before, sender_chain.Sending)
             changed = rng.choice(({"device_id": 9}, {"iteration": before.iteration + 1}, {"chain_id": bytes(8)}, {"group_id": bytes(16)}))
             message = forged_message(before, **changed)
+        elif rng.random() < 0.02:
+            message = with_field(message, rng.choice((7, 0x8000)), b"new")
         for name, inbox in self.inboxes.items():
-            if name.endswith(sender):
+            if before.chain_id.hex() in name:
                 inbox.append(message)
 
     def receive(self, name: str) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import group, group_info, sender_chain
-from .refused import require
+from . import group, group_info, payload, sender_chain
 
 if TYPE_CHECKING:
     from .run import Run
@@ -55,7 +54,7 @@ def op_load_group(run: Run, args: Args) -> Args:
 def op_signer(run: Run, args: Args) -> Args:
     """Whose key the signature must hold under, by what is pinned of the author; or the list that is to be asked for first."""
     op, _ = group.signed_split(args["signed"])
-    found = group.signer(run.pins[op.author], op, args.get("list"))
+    found = group.signer(run.pins[op.author], op)
     return {"ask_list": found} if isinstance(found, int) else {"dsk_pub": found}
 
 
@@ -66,10 +65,10 @@ def op_check_epoch(run: Run, args: Args) -> Args:
 
 
 def op_read_group_payload(run: Run, args: Args) -> Args:
-    who = (args["thread_id"], args["account_id"], args["device_id"])
-    found = group.payload_read(run.groups[args["group"]], args["payload"], *who)
-    for name in ("group_epoch", "group_hash"):
-        require(args.get(name, found[name]) == found[name], f"{name} is not that of the chain's header")
+    nobody = b""  # `dest` is never there, not even from another device of the reader's own account
+    expected = payload.Expected(args["thread_id"], args["account_id"], args["device_id"], nobody)
+    header = {name: args[name] for name in ("group_epoch", "group_hash") if name in args}
+    found = group.payload_read(run.groups[args["group"]], args["payload"], expected, header)
     return {name: value for name, value in found.items() if value is not None and name != "padding"}
 
 

@@ -101,14 +101,14 @@ def value_encode(field: Field, value: Any) -> bytes:
     return list_encode(value) if field.kind == LIST else bytes(value)
 
 
-def decode(table: Sequence[Field], data: bytes) -> dict[str, Any]:
-    """Every field of the table by its name; None for one that may be missing and is."""
+def decode(table: Sequence[Field], data: bytes, closed: bool = False) -> dict[str, Any]:
+    """Every field of the table by its name; None for one that may be missing and is. `closed`: nothing is stepped over."""
     known = {field.tag: field for field in table}
     values: dict[str, Any] = {field.name: None for field in table}
     for tag, value in fields(data):
         if tag in known:
             values[known[tag].name] = value_decode(known[tag], value)
-        elif tag < STEP_OVER_FROM:
+        elif closed or tag < STEP_OVER_FROM:
             raise Refused("UNSUPPORTED", f"unknown field {tag}")
     for field in table:
         require(field.optional or values[field.name] is not None, f"{field.name} is missing")
