@@ -44,7 +44,7 @@ OP(make_payload)
     return kith1_refusal_of(err);
 }
 
-static void out_payload(const struct e2e_payload *payload, json_t *out)
+void kith1_out_payload(const struct e2e_payload *payload, json_t *out)
 {
     kith1_out(out, "content_type", payload->content_type);
     kith1_out(out, "thread_id", kith_slice_of(payload->thread_id, sizeof payload->thread_id));
@@ -82,7 +82,7 @@ OP(read_payload)
     if (memcmp(payload.thread_id, kith1_fixed(run, args, "thread_id", E2E_ID_BYTES), E2E_ID_BYTES) != 0)
         return KITH1_REFUSED;
     if (payload.device_id != kith1_u32(args, "device_id") || payload.has_dest != is_own) return KITH1_REFUSED;
-    out_payload(&payload, out);
+    kith1_out_payload(&payload, out);
     return NULL;
 }
 

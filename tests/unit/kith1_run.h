@@ -3,19 +3,24 @@
 
 #include <jansson.h>
 
+#include "libkith/e2ee/group.h"
+#include "libkith/e2ee/payload.h"
+#include "libkith/e2ee/sender_chain.h"
 #include "libkith/e2ee/session.h"
 
 /*
  * The steps of tests/vectors/kith1_*.json, as its README describes them, on libkith/e2ee. What a step gives is built as JSON
- * and compared whole, so that nothing that a file says is passed over. Sessions live on from step to step, unlike in the
- * WebAssembly module, where each step begins with an encoded state.
+ * and compared whole, so that nothing that a file says is passed over. Sessions, groups and chains live on from step to step,
+ * unlike in the WebAssembly module, where each step begins with an encoded state.
  */
 #define KITH1_PINS_MAX     4
 #define KITH1_SESSIONS_MAX 16
 #define KITH1_SECRETS_MAX  4
 #define KITH1_KEYS_MAX     16
 #define KITH1_IDS_MAX      256
-#define KITH1_LENT_MAX     128
+#define KITH1_LENT_MAX     1024 /* each member of a create is one */
+#define KITH1_GROUPS_MAX   32
+#define KITH1_CHAINS_MAX   32
 
 /* What is pinned of an account. */
 struct kith1_pin {
@@ -28,6 +33,17 @@ struct kith1_pin {
 struct kith1_session {
     const char *name; /* lent from the file */
     struct e2e_session *session;
+};
+
+struct kith1_group {
+    const char *name; /* lent from the file */
+    struct e2e_group *group;
+};
+/* One of one's own, or another device's. */
+struct kith1_chain {
+    const char *name; /* lent from the file */
+    struct e2e_sender_chain *sender;
+    struct e2e_receiver_chain *receiver;
 };
 
 struct kith1_use {
@@ -48,6 +64,8 @@ struct kith1_run {
     struct kith1_pin pins[KITH1_PINS_MAX];
     struct kith1_session sessions[KITH1_SESSIONS_MAX];
     struct kith1_secrets secrets[KITH1_SECRETS_MAX];
+    struct kith1_group groups[KITH1_GROUPS_MAX];
+    struct kith1_chain chains[KITH1_CHAINS_MAX];
     struct kith_slice coins;
     bool overdrawn;
     struct e2e_random random;
@@ -85,11 +103,19 @@ bool kith1_may_begin(const struct kith1_pin *pin, const struct e2e_device *devic
 /* NULL when there is none yet. */
 struct kith1_session *kith1_session(struct kith1_run *run, const json_t *args, const char *arg);
 
+/* Empty ones are made for names that no step had yet. */
+struct kith1_group *kith1_group(struct kith1_run *run, const json_t *args);
+struct kith1_chain *kith1_chain(struct kith1_run *run, const json_t *args);
+/* All fields of it that are there, without the padding. */
+void kith1_out_payload(const struct e2e_payload *payload, json_t *out);
+
 typedef kith1_refusal kith1_op(struct kith1_run *run, const json_t *args, json_t *out);
 /* NULL: not one of that file. */
 kith1_op *kith1_list_op(const char *name);
 kith1_op *kith1_payload_op(const char *name);
 kith1_op *kith1_session_op(const char *name);
+kith1_op *kith1_group_op(const char *name);
+kith1_op *kith1_chain_op(const char *name);
 
 /* ---- for the test */
 struct kith1_count {

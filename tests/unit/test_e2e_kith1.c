@@ -22,7 +22,9 @@ static void run_known(const char *name)
     X(prekey, "kith1_prekey.json")           \
     X(session, "kith1_session.json")         \
     X(ratchet, "kith1_ratchet.json")         \
-    X(payload, "kith1_payload.json")
+    X(payload, "kith1_payload.json")         \
+    X(group, "kith1_group.json")             \
+    X(sender_chain, "kith1_sender_chain.json")
 
 #define X(name, file)                                              \
     static void test_e2e_kith1__##name##_is_as_known(void **state) \
