@@ -242,7 +242,10 @@ static void op_begin(const struct e2e_account *account, uint64_t now_ms, const s
         memcpy(op->group_id, before->group_id, sizeof op->group_id);
     switch (change->kind) {
     case E2E_GROUP_ADD:
-    case E2E_GROUP_ROLE: op->role = change->role; /* fallthrough */
+    case E2E_GROUP_ROLE:
+        op->role = change->role;
+        memcpy(op->subject, change->subject, sizeof op->subject);
+        return;
     case E2E_GROUP_REMOVE: memcpy(op->subject, change->subject, sizeof op->subject); return;
     case E2E_GROUP_SETTINGS: op->settings = change->settings; return;
     case E2E_GROUP_CREATE:
