@@ -2,7 +2,7 @@
 
     cd tests && KITH_KITH1=PROGRAM KITH_WASM=MODULE KITH_NODE=NODE python -m model.differential SEED [COUNT [groups]]
 
-`groups`: those of random_groups.py instead of random_cases.py; not yet of use, before both programs know the steps of groups.
+`groups`: those of random_groups.py instead of random_cases.py.
 KITH_KITH1 is the built test_e2e_kith1; without it, or without KITH_WASM, that side is left out. Printed is the first step that
 comes out otherwise, in the shortest case that still has it, which is left in the folder KITH_FINDINGS, or among temporary files.
 """

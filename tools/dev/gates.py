@@ -175,8 +175,13 @@ def differential_items():
         findings.mkdir(parents=True, exist_ok=True)
         env = {"PYTHONPATH": str(ROOT / "tests"), "PYTHONDONTWRITEBYTECODE": "1", "KITH_KITH1": str(BUILD / "debug/bin" / program),
                "KITH_WASM": str(module), "KITH_FINDINGS": str(findings)}
-        result = run([sys.executable, "-m", "model.differential", "1", DIFFERENTIAL_CASES], folder, 600, env)
-        result.note = "".join(re.findall(r"\d+ cases, \d+ steps", result.output))
+        notes = []
+        for kind in ([], ["groups"]):
+            result = run([sys.executable, "-m", "model.differential", "1", DIFFERENTIAL_CASES, *kind], folder, 600, env)
+            if result.failed:
+                return result
+            notes += re.findall(r"\d+ cases, \d+ steps", result.output)
+        result.note = ", ".join(notes)
         return result
     if not (ROOT / "tests/model/differential.py").exists():
         return []
