@@ -127,6 +127,7 @@ def remembered() -> list[Case]:
         signed = forged(known, ALICE, SETTINGS, seq=seq, prev_hash=bytes(32), state_hash=bytes(32), settings=1)
         compare(case, signed, "fork" if expect else "same")
         take(case, ALICE, signed, expect, note)
+        take(case, ALICE, unsigned_of(signed), expect and "REFUSED", "signed by nobody")
         take(case, ALICE, ops[seq - 1], note="and the one that was taken")
         epoch(case, BOB, seq, group.signed_split(ops[seq - 1])[0].hash)
         epoch(case, BOB, seq, bytes(32), expect, note)

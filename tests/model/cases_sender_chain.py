@@ -250,7 +250,10 @@ def last() -> list[Case]:
     end = 2**32 - 2
     a = replace(sending(), iteration=end)
     case = loaded("the last number of a chain", a, replace(receiving(), iteration=end))
+    after = replace(a, iteration=end + 1, chain_key=chain_step(a.chain_key)[1])
+    decrypt(case, forged(after), "REFUSED", "one more, with the key that it would have: nobody sends it")
     decrypt(case, encrypt(case, "the last"))
+    decrypt(case, forged(after), "REFUSED", "nor after the last")
     coins = coin("one more", 24)
     case.do("chain_encrypt", "REFUSED", "no number is left", chain="a", plaintext=b"", coins=coins, **LATEST)
     return [case]
@@ -306,6 +309,8 @@ def broken_messages() -> list[Case]:
     decrypt(case, resigned(message, 2, moved, a.sign_seed), "REFUSED", "another epoch, signed again")
     decrypt(case, message, note="after all that")
     decrypt(case, with_field(message, 6, bytes(64)), "REFUSED", "of a message that was opened, another signature")
+    other = resigned(message, 4, bytes(32), a.sign_seed)
+    decrypt(case, other, "REPEATED", "another commitment: the iteration is looked at before")
     return [case]
 
 
@@ -369,6 +374,8 @@ def states() -> list[Case]:
         for note, raw in broken(table, whole):
             case.do("load_chain", "REFUSED", f"{kind}: {note}", chain="x", kind=kind, state=raw)
         case.do("load_chain", chain=kind, kind=kind, state=whole)
+    case.do("load_chain", "REFUSED", "field 10", chain="x", kind="receiving", state=with_field(b.encode(), 10, b"new"))
+    case.do("load_chain", "REFUSED", "a key as field 9", chain="x", kind="receiving", state=with_field(b.encode(), 9, mk))
     return [case]
 
 
