@@ -107,7 +107,7 @@ static kith_err reads_name(struct three *three, struct town_device *by)
     return err;
 }
 
-static void test_e2e_account_group__only_a_key_that_opens_the_name_is_kept(void **state)
+static void test_e2e_account_group_said__only_a_key_that_opens_the_name_is_kept(void **state)
 {
     struct three three = three_new(1);
     struct kith_buf create = created(&three, three.ann, &three.bob, 1);
@@ -182,7 +182,7 @@ static kith_err bob_hears_of_another_group(bool cat_is_member, bool *is_forked)
     return err;
 }
 
-static void test_e2e_account_group__only_a_member_can_raise_the_alarm(void **state)
+static void test_e2e_account_group_said__only_a_member_can_raise_the_alarm(void **state)
 {
     bool is_forked = false;
 
@@ -196,8 +196,8 @@ static void test_e2e_account_group__only_a_member_can_raise_the_alarm(void **sta
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_e2e_account_group__only_a_key_that_opens_the_name_is_kept),
-        cmocka_unit_test(test_e2e_account_group__only_a_member_can_raise_the_alarm),
+        cmocka_unit_test(test_e2e_account_group_said__only_a_key_that_opens_the_name_is_kept),
+        cmocka_unit_test(test_e2e_account_group_said__only_a_member_can_raise_the_alarm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
