@@ -1,4 +1,4 @@
-#include "town.h"
+#include "town_group.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -276,6 +276,7 @@ void town_free(struct town *town)
         free(person);
     }
     for (size_t i = 0; i < town->mail_count; i++) kith_buf_deinit(&town->mails[i].bodies);
+    for (size_t i = 0; i < town->group_count; i++) town_group_free(town->groups[i]);
     free(town->mails);
     free(town->coins);
     kith_map_deinit(&town->keys_used);

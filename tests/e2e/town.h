@@ -15,7 +15,7 @@
  */
 #define TOWN_NOW            1767225600000ull
 #define TOWN_DAY_MS         (24ull * 3600 * 1000)
-#define TOWN_PEOPLE_MAX     6
+#define TOWN_PEOPLE_MAX     66
 #define TOWN_DEVICES_MAX    34 /* of a person, removed ones too */
 #define TOWN_LISTS_MAX      96 /* of a person */
 #define TOWN_MAILS_MAX      4096
@@ -24,6 +24,7 @@
 #define TOWN_CIPHER_MAX     (512u * 1024)
 #define TOWN_ROUNDS_MAX     8 /* of asking the server for what a call lacks */
 #define TOWN_TEXT_BYTES_MAX 128
+#define TOWN_GROUPS_MAX     4
 
 /* Ends the program: the world itself went wrong, or one of the things that are watched did. */
 #define town_need(good) town_need_at((good), #good, __FILE__, __LINE__)
@@ -35,6 +36,7 @@ struct town_prekeys {
 };
 
 struct town;
+struct town_group;
 struct town_person;
 
 struct town_device {
@@ -64,6 +66,7 @@ struct town_chat {
     uint8_t id[E2E_ID_BYTES];
     uint8_t members[TOWN_PEOPLE_MAX][E2E_ACCOUNT_ID_BYTES]; /* ascending */
     uint32_t member_count;
+    bool is_group; /* town_group.h; the members are those that the sender knows of */
 };
 
 /* What the server has of a message. */
@@ -71,6 +74,7 @@ struct town_mail {
     struct town_device *from;
     uint8_t thread_id[E2E_ID_BYTES], msg_id[E2E_ID_BYTES];
     struct kith_buf bodies;
+    bool is_keys;                   /* of a group: they are taken, and nobody checks what they say */
     char text[TOWN_TEXT_BYTES_MAX]; /* what it says, for who checks */
 };
 
@@ -87,6 +91,8 @@ struct town {
     uint64_t now_ms;
     struct town_person *people[TOWN_PEOPLE_MAX];
     size_t person_count;
+    struct town_group *groups[TOWN_GROUPS_MAX];
+    size_t group_count;
     struct town_mail *mails;
     size_t mail_count;
     bool has_few_prekeys;    /* devices that come make no one-time prekeys: sessions begin with those of last resort */
@@ -106,6 +112,7 @@ struct town {
     void (*show_list)(void *arg, const struct town_device *asker, const struct town_person *of, size_t index,
                       struct kith_slice *list);
     void (*show_bundle)(void *arg, const struct town_device *asker, struct e2e_claimed *claimed);
+    void (*show_op)(void *arg, const struct town_device *asker, size_t index, struct kith_slice *op);
 };
 
 struct town *town_new(uint64_t seed);
@@ -134,7 +141,7 @@ struct e2e_random town_random(struct town *town);
 /* ---- town_server.c */
 /** Uploads what is due until nothing is. */
 void town_upload(struct town_device *device);
-/** Fetches what is wanted. */
+/** Fetches what is wanted: lists, sessions, a group's operations. */
 void town_fetch(struct town_device *device, const struct e2e_wants *wants);
 /** The lists of a person, as the client asks for them: what follows the pinned one, or the newest. What that came to. */
 kith_err town_fetch_list(struct town_device *device, struct town_person *of);
@@ -155,7 +162,9 @@ void town_id(struct town *town, uint8_t out[static E2E_ID_BYTES]);
 kith_err town_seal(struct town_device *from, const struct e2e_seal *seal, struct kith_buf *out);
 /** Seals, and posts it; the server refuses it while its lists are old. *mail: its place in town->mails. */
 kith_err town_try_send(struct town_device *from, const struct town_chat *chat, const char *text, size_t *mail);
-/** The same; it goes well. */
+/** The same with the keys of a group, which `body` has. */
+kith_err town_try_send_keys(struct town_device *from, const struct town_chat *chat, struct kith_slice body);
+/** The first of the two; it goes well. */
 struct town_mail *town_send(struct town_device *from, const struct town_chat *chat, const char *text);
 /** The ciphertext for a device; len 0: none. */
 struct kith_slice town_body(const struct town_mail *mail, const struct town_device *to);

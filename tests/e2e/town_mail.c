@@ -2,7 +2,7 @@
 
 #include "base/limits.h"
 #include "libkith/e2ee/message.h"
-#include "town.h"
+#include "town_group.h"
 #include "wire/bodies.h"
 
 /* Messages: sealing, the server's copy, opening; and what is watched over all of them. */
@@ -55,6 +55,7 @@ struct e2e_seal town_seal_of(const struct town_chat *chat, const uint8_t msg_id[
     struct e2e_seal seal = {
         .members = chat->members,
         .member_count = chat->member_count,
+        .is_group = chat->is_group,
         .content_type = kith_slice_str("text/plain"),
         .body = kith_slice_str(text),
         .sent_at_ms = sent_at_ms,
@@ -139,16 +140,14 @@ static struct town_mail *post(struct town_device *from, const struct e2e_seal *s
     return mail;
 }
 
-kith_err town_try_send(struct town_device *from, const struct town_chat *chat, const char *text, size_t *mail)
+/* `seal` but for its msg_id; text: what the mail is said to be. */
+static kith_err try_post(struct town_device *from, const struct town_chat *chat, struct e2e_seal seal, const char *text,
+                         struct town_mail **mail)
 {
-    struct town *town = from->town;
-    uint8_t msg_id[E2E_ID_BYTES];
-    struct e2e_seal seal;
     struct kith_buf sealed;
     kith_err err = KITH_E_AGAIN;
 
-    town_id(town, msg_id);
-    seal = town_seal_of(chat, msg_id, text, town->now_ms);
+    town_id(from->town, seal.msg_id);
     kith_buf_init(&sealed, KITH_MESSAGE_BYTES_MAX);
     for (int round = 0; round < TOWN_ROUNDS_MAX; round++) {
         kith_buf_reset(&sealed);
@@ -161,11 +160,35 @@ kith_err town_try_send(struct town_device *from, const struct town_chat *chat, c
         kith_buf_deinit(&sealed);
         return err;
     }
-    *mail = (size_t)(post(from, &seal, text, &sealed) - town->mails);
+    *mail = post(from, &seal, text, &sealed);
     (void)town_call(from, NULL);
     e2e_account_accepted(from->account, seal.thread_id, seal.msg_id);
     if (town_call(from, NULL)) e2e_account_accepted(from->account, seal.thread_id, seal.msg_id); /* the server again */
     return KITH_OK;
+}
+
+kith_err town_try_send(struct town_device *from, const struct town_chat *chat, const char *text, size_t *mail)
+{
+    static const uint8_t later[E2E_ID_BYTES];
+    struct town_mail *posted = NULL;
+    kith_err err = try_post(from, chat, town_seal_of(chat, later, text, from->town->now_ms), text, &posted);
+
+    if (err == KITH_OK) *mail = (size_t)(posted - from->town->mails);
+    return err;
+}
+
+kith_err town_try_send_keys(struct town_device *from, const struct town_chat *chat, struct kith_slice body)
+{
+    static const uint8_t later[E2E_ID_BYTES];
+    struct e2e_seal seal = town_seal_of(chat, later, "", from->town->now_ms);
+    struct town_mail *posted = NULL;
+    kith_err err;
+
+    seal.content_type = kith_slice_str(E2E_GROUP_KEYS_TYPE);
+    seal.body = body;
+    err = try_post(from, chat, seal, "", &posted);
+    if (err == KITH_OK) posted->is_keys = true;
+    return err;
 }
 
 struct town_mail *town_send(struct town_device *from, const struct town_chat *chat, const char *text)
@@ -191,7 +214,8 @@ struct kith_slice town_body(const struct town_mail *mail, const struct town_devi
 
 struct e2e_envelope town_envelope(const struct town_mail *mail, const struct town_device *to)
 {
-    struct e2e_envelope envelope = {.message = town_body(mail, to)};
+    struct e2e_envelope envelope = {.message = town_body(mail, to),
+                                    .is_group = town_group_of(to->town, mail->thread_id) != NULL};
 
     memcpy(envelope.account_id, mail->from->person->id, sizeof envelope.account_id);
     memcpy(envelope.server_device, mail->from->server_device, sizeof envelope.server_device);
@@ -205,6 +229,7 @@ static void fetch_for(struct town_device *to, struct e2e_envelope *envelope, con
 {
     town_fetch(to, wants);
     for (uint32_t i = 0; i < wants->count; i++) {
+        envelope->is_ops_fresh |= wants->items[i].kind == E2E_WANT_OPS;
         if (wants->items[i].kind != E2E_WANT_LIST) continue;
         if (memcmp(wants->items[i].account_id, envelope->account_id, E2E_ACCOUNT_ID_BYTES) == 0)
             envelope->is_fresh = true;
@@ -248,9 +273,15 @@ kith_err town_open(struct town_device *to, const struct town_mail *mail, uint64_
     void *nothing = NULL;
     kith_err err = town_open_envelope(to, town_envelope(mail, to), &plain, &opened);
 
+    if (err == KITH_OK && mail->is_keys) {
+        town_need(kith_slice_is(opened.payload.content_type, E2E_GROUP_KEYS_TYPE));
+        town_need(e2e_account_group_keys_take(to->account, mail->thread_id, opened.payload.body) == KITH_OK);
+        if (town_call(to, NULL)) /* it is stored, and taken again */
+            town_need(e2e_account_group_keys_take(to->account, mail->thread_id, opened.payload.body) == KITH_OK);
+    }
     if (err == KITH_OK) {
-        town_need(kith_slice_is(opened.payload.body, mail->text));
-        town_need(kith_slice_is(opened.payload.content_type, "text/plain"));
+        town_need(mail->is_keys || kith_slice_is(opened.payload.body, mail->text));
+        town_need(mail->is_keys || kith_slice_is(opened.payload.content_type, "text/plain"));
         memcpy(key, to->server_device, E2E_SERVER_DEVICE_BYTES);
         memcpy(key + E2E_SERVER_DEVICE_BYTES, mail->msg_id, E2E_ID_BYTES);
         town_need(kith_map_add(&to->town->opened, key, &nothing) == KITH_OK || to->town->is_cloned);

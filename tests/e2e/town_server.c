@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "town.h"
+#include "town_group.h"
 
 /* The server's part: device lists with their history, prekeys that are handed out once. */
 
@@ -181,6 +181,8 @@ void town_fetch(struct town_device *device, const struct e2e_wants *wants)
         struct town_person *of = town_person_of(device->town, want->account_id);
         if (want->kind == E2E_WANT_BUNDLE)
             fetch_bundle(device, want);
+        else if (want->kind == E2E_WANT_OPS)
+            kith_ignore(town_group_fetch(device, town_group_of(device->town, want->account_id)));
         else if (of != NULL)
             (void)town_fetch_list(device, of);
     }
