@@ -213,18 +213,10 @@ static kith_err put_founders(const struct e2e_account *account, const struct e2e
     return KITH_OK;
 }
 
-/* The key is kept before the operation goes out: when it comes back its name must be readable here. */
-static kith_err put_info(struct e2e_account *account, const struct e2e_group_op *op,
-                         const struct e2e_group_change *change, struct kith_buf *out)
+static bool has_info(const struct e2e_group_change *change)
 {
-    struct e2e_group_info_key key;
-    kith_err err;
-
-    if (change->info.name.len == 0 && change->info.about.len == 0) return KITH_OK;
-    err = e2e_group_info_seal(&account->config.random, op->group_id, &change->info, &key, out);
-    if (err == KITH_OK) err = account_info_key_put(account, &key);
-    e2e_wipe(&key, sizeof key);
-    return err;
+    return (change->kind == E2E_GROUP_CREATE || change->kind == E2E_GROUP_INFO) &&
+           change->info.name.len + change->info.about.len > 0;
 }
 
 static void op_begin(const struct e2e_account *account, uint64_t now_ms, const struct e2e_group *before,
@@ -263,8 +255,10 @@ kith_err e2e_account_group_make(struct e2e_account *account, uint64_t now_ms, co
     const struct group_place *place = chat_id == NULL ? NULL : account_group_find(account, chat_id);
     const struct e2e_group *before = place == NULL ? NULL : place->group;
     struct e2e_group *after = NULL;
+    struct e2e_group_info_key key;
     struct kith_buf founders, info;
     struct e2e_group_op op;
+    const size_t out_len = kith_buf_len(signed_op);
     kith_err err = KITH_OK;
 
     if (account->state != E2E_ACCOUNT_READY) return KITH_E_CLOSED;
@@ -277,13 +271,17 @@ kith_err e2e_account_group_make(struct e2e_account *account, uint64_t now_ms, co
     kith_buf_init(&info, E2E_GROUP_INFO_BYTES_MAX);
     op_begin(account, now_ms, before, change, &op);
     if (change->kind == E2E_GROUP_CREATE) err = put_founders(account, change, &founders);
-    if (err == KITH_OK && (change->kind == E2E_GROUP_CREATE || change->kind == E2E_GROUP_INFO))
-        err = put_info(account, &op, change, &info);
+    if (err == KITH_OK && has_info(change))
+        err = e2e_group_info_seal(&account->config.random, op.group_id, &change->info, &key, &info);
     op.founders = kith_buf_peek(&founders);
     op.info = kith_buf_peek(&info);
     if (err == KITH_OK) err = e2e_group_make(before, &op, account->self.dsk_secret, &after, signed_op);
+    /* The key is kept before the operation goes out: when it comes back its name must be readable here. */
+    if (err == KITH_OK && has_info(change)) err = account_info_key_put(account, &key);
     if (err == KITH_OK) *group_seq = op.seq;
+    if (err != KITH_OK) signed_op->tail = signed_op->head + out_len;
     e2e_group_free(after);
+    e2e_wipe(&key, sizeof key);
     kith_buf_deinit(&founders);
     kith_buf_deinit(&info);
     return err;

@@ -115,6 +115,40 @@ static void test_e2e_account_group__who_was_slower_signs_anew(void **state)
     town_free(house.town);
 }
 
+/* Nothing is signed, and nothing is kept of it. */
+static void test_e2e_account_group__what_is_not_allowed_is_not_signed(void **state)
+{
+    struct house house = house_new(3);
+    const struct e2e_group_change changes[] = {
+        town_change(E2E_GROUP_ADD, house.dan, E2E_ROLE_MEMBER),
+        town_change(E2E_GROUP_REMOVE, house.carol, 0),
+        town_change(E2E_GROUP_ROLE, house.bob, E2E_ROLE_ADMIN),
+        town_change_name(E2E_GROUP_INFO, "a name of mine"),
+        town_change(E2E_GROUP_SETTINGS, NULL, 0),
+    };
+    const size_t ops = house.group->op_count;
+
+    (void)state;
+    all_the_same(&house);
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        uint8_t before[E2E_HASH_BYTES], after[E2E_HASH_BYTES];
+        struct kith_buf op;
+        uint64_t seq = 0;
+        town_state_hash(house.bob, before);
+        kith_buf_init(&op, E2E_GROUP_SIGNED_BYTES_MAX);
+        assert_int_equal(e2e_account_group_make(house.bob->account, house.town->now_ms, house.group->chat_id,
+                                                &changes[i], &op, &seq),
+                         KITH_E_DENIED);
+        assert_int_equal(kith_buf_len(&op), 0);
+        town_state_hash(house.bob, after);
+        assert_memory_equal(before, after, sizeof after);
+        kith_buf_deinit(&op);
+    }
+    assert_int_equal(town_group_try(house.group, house.dan, &changes[0]), KITH_E_DENIED);
+    assert_int_equal(house.group->op_count, ops);
+    town_free(house.town);
+}
+
 /* ------------------------------------------------------------------------------------------------ messages */
 static void test_e2e_account_group__messages_open_everywhere_and_not_at_who_was_removed(void **state)
 {
@@ -335,6 +369,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_e2e_account_group__everyone_has_the_same_after_every_operation),
         cmocka_unit_test(test_e2e_account_group__who_was_slower_signs_anew),
+        cmocka_unit_test(test_e2e_account_group__what_is_not_allowed_is_not_signed),
         cmocka_unit_test(test_e2e_account_group__messages_open_everywhere_and_not_at_who_was_removed),
         cmocka_unit_test(test_e2e_account_group__a_message_says_its_head),
         cmocka_unit_test(test_e2e_account_group__a_message_of_a_newer_head_waits_for_operations),
