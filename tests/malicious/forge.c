@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "libkith/e2ee/group_parts.h"
+
 const uint8_t forge_bad_points[FORGE_BAD_POINTS][E2E_DH_BYTES] = {
     {0},
     {1},
@@ -154,6 +156,47 @@ struct kith_buf forge_list(const struct e2e_device_list *list, const uint8_t *ai
     return out;
 }
 
+/* ------------------------------------------------------------------------------------------------ operations */
+struct e2e_group_op forge_op_of(enum e2e_group_kind kind, const struct town_device *subject, uint8_t role)
+{
+    struct e2e_group_op op = {.kind = kind, .role = role};
+
+    if (subject != NULL) memcpy(op.subject, subject->person->id, sizeof op.subject);
+    return op;
+}
+
+static void op_is_of(struct e2e_group_op *op, const struct town_device *author)
+{
+    const struct e2e_device_list *list = e2e_account_person(author->account, author->person->id).list;
+
+    memcpy(op->author, author->person->id, sizeof op->author);
+    op->author_device = forge_keys_of(author).device_id;
+    op->list_seq = list->seq;
+    memcpy(op->list_hash, list->hash, sizeof op->list_hash);
+    op->made_at_ms = author->town->now_ms;
+}
+
+void forge_sign_op(const struct town_device *signer, struct e2e_group_op *op, struct kith_buf *out)
+{
+    town_need(e2e_group_op_sign(op, forge_keys_of(signer).dsk, out) == KITH_OK);
+}
+
+struct kith_buf forge_op(const struct town_device *maker, const struct town_device *author,
+                         const struct town_device *signer, const struct e2e_group *before, struct e2e_group_op op)
+{
+    struct e2e_group *after = NULL;
+    struct kith_buf out;
+
+    kith_buf_init(&out, E2E_GROUP_SIGNED_BYTES_MAX);
+    op_is_of(&op, maker);
+    town_need(e2e_group_make(before, &op, forge_keys_of(maker).dsk, &after, &out) == KITH_OK);
+    kith_buf_reset(&out);
+    op_is_of(&op, author);
+    forge_sign_op(signer, &op, &out);
+    e2e_group_free(after);
+    return out;
+}
+
 /* ------------------------------------------------------------------------------------------------ messages */
 struct e2e_payload forge_payload(const struct town_device *from, const struct town_device *to,
                                  const struct town_chat *chat, const uint8_t msg_id[static E2E_ID_BYTES], uint64_t sseq)
@@ -180,6 +223,23 @@ struct e2e_payload forge_payload(const struct town_device *from, const struct to
     return payload;
 }
 
+struct e2e_payload forge_group_payload(const struct town_device *from, const struct town_device *to,
+                                       const struct town_group *group, const uint8_t msg_id[static E2E_ID_BYTES],
+                                       uint64_t sseq)
+{
+    const struct e2e_group *head = town_group_view(from, group).group;
+    const struct town_chat chat = town_group_chat(from, group);
+    struct e2e_payload payload = forge_payload(from, to, &chat, msg_id, sseq);
+
+    payload.has_peer_list = false;
+    payload.peer_list_seq = 0;
+    memset(payload.peer_list_hash, 0, sizeof payload.peer_list_hash);
+    payload.has_group = true;
+    payload.group_epoch = head->seq;
+    memcpy(payload.group_hash, head->heads[0], sizeof payload.group_hash);
+    return payload;
+}
+
 struct kith_buf forge_message(const struct town_device *from, const struct town_device *to, struct e2e_payload *payload)
 {
     struct e2e_session *session = forge_session(from, to);
@@ -198,7 +258,7 @@ struct kith_buf forge_message(const struct town_device *from, const struct town_
 struct e2e_envelope forge_envelope(const struct town_device *from, const struct town_chat *chat,
                                    const uint8_t msg_id[static E2E_ID_BYTES], struct kith_slice message)
 {
-    struct e2e_envelope envelope = {.message = message};
+    struct e2e_envelope envelope = {.message = message, .is_group = town_group_of(from->town, chat->id) != NULL};
 
     memcpy(envelope.account_id, from->person->id, sizeof envelope.account_id);
     memcpy(envelope.server_device, from->server_device, sizeof envelope.server_device);

@@ -2,7 +2,7 @@
 #define KITH_TESTS_MALICIOUS_FORGE_H
 
 #include "libkith/e2ee/message.h"
-#include "tests/e2e/town.h"
+#include "tests/e2e/town_group.h"
 
 /*
  * What an attacker makes: with the keys of a device whose records it has read, or with none. Buffers that are given are the
@@ -26,11 +26,27 @@ struct e2e_device_list *forge_next(const struct town_person *person, uint64_t no
 struct kith_buf forge_list(const struct e2e_device_list *list, const uint8_t *aik, const struct forge_keys *accepting,
                            size_t count);
 
+/* ---- operations of groups */
+/** What its kind has; who it is of is for forge_op(). */
+struct e2e_group_op forge_op_of(enum e2e_group_kind kind, const struct town_device *subject, uint8_t role);
+/**
+ * `op` behind `before`, as `maker` makes it, who may; but it says that it is of `author`, and `signer` has signed it. All else
+ * of it is right.
+ */
+struct kith_buf forge_op(const struct town_device *maker, const struct town_device *author,
+                         const struct town_device *signer, const struct e2e_group *before, struct e2e_group_op op);
+/** Whatever it says, signed by that device. */
+void forge_sign_op(const struct town_device *signer, struct e2e_group_op *op, struct kith_buf *out);
+
 /* ---- messages */
 /** As `from` would say it honestly. */
 struct e2e_payload forge_payload(const struct town_device *from, const struct town_device *to,
                                  const struct town_chat *chat, const uint8_t msg_id[static E2E_ID_BYTES],
                                  uint64_t sseq);
+/** The same in a group. */
+struct e2e_payload forge_group_payload(const struct town_device *from, const struct town_device *to,
+                                       const struct town_group *group, const uint8_t msg_id[static E2E_ID_BYTES],
+                                       uint64_t sseq);
 /** Encrypted in a copy of the session that `from` has. */
 struct kith_buf forge_message(const struct town_device *from, const struct town_device *to,
                               struct e2e_payload *payload);

@@ -27,13 +27,15 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 # By the file that a site is in; those that notice most are first: all whose name begins so. An argument is a cmocka filter.
 WHOLE = ["malicious/test_malicious_lists", "malicious/test_malicious_identity", "malicious/test_malicious_setup", "unit/test_e2e_account_thread",
-         "unit/test_e2e_account_load", "unit/test_e2e_account_link", "malicious/test_malicious_messages", "unit/test_e2e_account", "unit/test_e2e_account_upload", "unit/test_e2e_account_cut *again_and_again"]
+         "unit/test_e2e_account_load", "unit/test_e2e_account_link", "malicious/test_malicious_messages", "malicious/test_malicious_groups",
+         "unit/test_e2e_account_group", "unit/test_e2e_account_group_kept", "unit/test_e2e_account", "unit/test_e2e_account_upload", "unit/test_e2e_account_cut *again_and_again"]
 ALONE = re.compile(r"op_drive|weeks|wycheproof|crypto|tlv|account")  # of other folders, too slow, or of whole accounts
 PARTS = [f"unit/{path.stem}" for path in sorted((ROOT / "tests/unit").glob("test_e2e_*.c"))
          if not ALONE.search(path.name) and "op_drive" not in path.read_text()] + ["malicious/test_malicious_setup", "malicious/test_malicious_messages"]
 FIRST = {"device": "unit/test_e2e_device_list", "list_p": "unit/test_e2e_device_list", "prekey": "unit/test_e2e_prekey", "ratche": "unit/test_e2e_session_order",
          "sessio": "unit/test_e2e_session", "chain_": "unit/test_e2e_chain_stored", "receiv": "unit/test_e2e_sender_chain", "sender": "unit/test_e2e_sender_chain",
          "group_": "unit/test_e2e_group"}
+OF_GROUPS = ("malicious/test_malicious_groups", "unit/test_e2e_account_group")
 NOT_RUN = "not run"
 LIGHT = {"KITH_MUTATIONS": "300", "KITH_CLONED_MESSAGES": "150"}
 TEST_SECONDS = 30
@@ -153,7 +155,8 @@ class Workshop:
             if not self.compile(source, target, []) or not self.link():
                 return "does not compile"
             tests = WHOLE if site.file.startswith("account") else PARTS
-            return self.failing(sorted(tests, key=lambda test: not test.startswith(FIRST.get(site.file[:6], "-"))))
+            first = OF_GROUPS if site.file.startswith("account_group") else FIRST.get(site.file[:6], "-")
+            return self.failing(sorted(tests, key=lambda test: not test.startswith(first)))
         finally:
             source.write_text(whole)
             target.write_bytes(kept)
