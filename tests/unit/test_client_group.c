@@ -1,0 +1,214 @@
+#include "client_group.h"
+
+/* Operations that come with events or are fetched, and what is shown of an event that has none. */
+
+/* ------------------------------------------------------------------------------------------------ in turn */
+/* The operation between is missing: what came waits until it was fetched, over a restart too, and what follows waits behind it. */
+static void test_client_group__what_is_behind_a_gap_waits_for_operations(void **state)
+{
+    (void)state;
+    for (unsigned restarts = 0; restarts < 2; restarts++) {
+        struct scene *scene = scene_new(true);
+        town_group_must(scene->group, scene->bob, town_change(E2E_GROUP_SETTINGS, NULL, 0));
+        town_group_must(scene->group, scene->bob, town_change(E2E_GROUP_SETTINGS, NULL, 0));
+        scene->ops_shown = scene->group->op_count;
+        newest_op_event(scene, 1, scene->bob);
+        message_event(scene, 2, town_group_send(scene->bob, scene->group, "behind it"));
+        assert_int_equal(scene->shown, 0);
+        if (restarts > 0) client_open(scene, kith_buf_peek(&scene->persisted));
+        answer(scene);
+        assert_int_equal(scene->asked_ops, 1);
+        assert_int_equal(scene->asked_after, 1);
+        assert_int_equal(scene->shown, 2);
+        assert_int_equal(scene->last_seq, 2);
+        assert_int_equal(scene->unreadable, KITH_OK);
+        assert_int_equal(view_of(scene).group->seq, 3);
+        scene_free(scene);
+    }
+}
+
+/* The server has none between, it says: what came is nobody's, and is shown as such; with what it shows later all goes on. */
+static void test_client_group__what_the_server_holds_back_is_missed(void **state)
+{
+    struct scene *scene = scene_new(true);
+
+    (void)state;
+    town_group_must(scene->group, scene->bob, town_change(E2E_GROUP_SETTINGS, NULL, 0));
+    town_group_must(scene->group, scene->bob, town_change(E2E_GROUP_SETTINGS, NULL, 0));
+    newest_op_event(scene, 1, scene->bob);
+    answer(scene);
+    assert_int_equal(scene->shown, 1);
+    assert_int_equal(scene->unreadable, KITH_E_NOTFOUND);
+    message_event(scene, 2, town_group_send(scene->bob, scene->group, "behind it"));
+    scene->now.mono_ms += 30000; /* it is not asked at once what it has just answered */
+    answer(scene);
+    assert_int_equal(scene->shown, 2);
+    assert_int_equal(scene->unreadable, KITH_E_DENIED);
+    assert_int_equal(view_of(scene).group->seq, 1);
+    scene->ops_shown = scene->group->op_count;
+    message_event(scene, 3, town_group_send(scene->bob, scene->group, "and now?"));
+    assert_int_equal(scene->shown, 2);
+    scene->now.mono_ms += 30000;
+    answer(scene);
+    assert_int_equal(scene->shown, 3);
+    assert_int_equal(scene->unreadable, KITH_OK);
+    assert_int_equal(view_of(scene).group->seq, 3);
+    scene_free(scene);
+}
+
+/* Signed by a device that Ann's pinned list of Bob does not have: it is fetched first. */
+static void test_client_group__an_operation_waits_for_its_author(void **state)
+{
+    struct scene *scene = scene_new(true);
+    struct town_device *phone = town_link(scene->bob);
+
+    (void)state;
+    assert_int_equal(town_group_fetch(phone, scene->group), KITH_OK);
+    town_group_must(scene->group, phone, town_change(E2E_GROUP_SETTINGS, NULL, 0));
+    newest_op_event(scene, 1, phone);
+    message_event(scene, 2, town_group_send(scene->carol, scene->group, "behind it"));
+    assert_int_equal(scene->shown, 0);
+    answer(scene);
+    assert_int_equal(scene->shown, 2);
+    assert_int_equal(scene->last_seq, 2);
+    assert_int_equal(scene->unreadable, KITH_OK);
+    assert_int_equal(view_of(scene).group->seq, 2);
+    scene_free(scene);
+}
+
+/* A chat of which nothing is known: members, operations, then what came is opened. */
+static void test_client_group__a_new_chat_turns_out_to_be_a_group(void **state)
+{
+    struct scene *scene = scene_new(false);
+
+    (void)state;
+    message_event(scene, 1, town_group_send(scene->bob, scene->group, "welcome"));
+    assert_int_equal(scene->shown, 0);
+    answer(scene);
+    assert_int_equal(scene->asked_after, 0);
+    assert_int_equal(scene->shown, 1);
+    assert_int_equal(scene->unreadable, KITH_OK);
+    assert_true(view_of(scene).is_member);
+    scene_free(scene);
+}
+
+/* ------------------------------------------------------------------------------------------------ not signed */
+static void test_client_group__a_chat_without_operations_is_not_written_in(void **state)
+{
+    struct scene *scene = scene_new(false);
+
+    (void)state;
+    scene->ops_shown = 0;
+    write_one(scene);
+    assert_int_equal(scene->failed, 0);
+    answer(scene);
+    assert_true(scene->asked_ops > 0);
+    assert_int_equal(scene->failed, 1);
+    assert_int_equal(scene->code, CODE_NOT_SUPPORTED);
+    assert_int_equal(scene->frames, 0);
+    message_event(scene, 1, town_group_send(scene->bob, scene->group, "in what is no group"));
+    answer(scene);
+    assert_int_equal(scene->shown, 1);
+    assert_int_equal(scene->unreadable, KITH_E_DENIED);
+    scene_free(scene);
+}
+
+static void test_client_group__changes_that_nobody_signed_are_unreadable(void **state)
+{
+    struct scene *scene = scene_new(true);
+    const struct town_device nobody = {.person = scene->bob->person}; /* the server: of no device */
+    struct kith_buf bad;
+
+    (void)state;
+    kith_buf_init(&bad, E2E_GROUP_SIGNED_BYTES_MAX);
+    op_event(scene, 1, "member", scene->bob, "\"op\":\"remove\",\"user_id\":\"x\"", (struct kith_slice){0});
+    assert_int_equal(scene->unreadable, KITH_E_DENIED);
+    op_event(scene, 2, "chat", scene->bob, "\"op\":\"name\",\"name\":\"a lie\"", (struct kith_slice){0});
+    assert_int_equal(scene->unreadable, KITH_E_DENIED);
+    op_event(scene, 3, "member", scene->bob, "\"op\":\"remove\",\"signed_op\":\"%%%\"", (struct kith_slice){0});
+    assert_int_equal(scene->unreadable, KITH_E_MALFORMED);
+    op_event(scene, 4, "member", scene->bob, "\"op\":\"remove\"", kith_slice_str("garbage"));
+    assert_int_equal(scene->unreadable, KITH_E_MALFORMED);
+    town_group_must(scene->group, scene->bob, town_change(E2E_GROUP_REMOVE, scene->carol, 0));
+    assert_int_equal(kith_buf_append(&bad, kith_buf_peek(&scene->group->ops[1])), KITH_OK);
+    bad.ptr[bad.tail - 1] ^= 1;
+    op_event(scene, 5, "member", scene->bob, "\"op\":\"remove\"", kith_buf_peek(&bad));
+    answer(scene);
+    assert_int_equal(scene->unreadable, KITH_E_DENIED);
+    assert_int_equal(view_of(scene).group->seq, 1);
+    /* That an account was deleted the server may say; it changes nothing here. */
+    op_event(scene, 6, "member", &nobody, "\"op\":\"leave\"", (struct kith_slice){0});
+    assert_int_equal(scene->unreadable, KITH_OK);
+    op_event(scene, 7, "member", scene->bob, "\"op\":\"remove\"", kith_buf_peek(&scene->group->ops[1]));
+    assert_int_equal(scene->unreadable, KITH_OK);
+    assert_int_equal(scene->shown, 7);
+    assert_int_equal(view_of(scene).group->seq, 2);
+    kith_buf_deinit(&bad);
+    scene_free(scene);
+}
+
+static void heir_event(struct scene *scene, unsigned seq, const struct town_device *heir, const char *role)
+{
+    char json[200], text[KITH_UUID_TEXT_LEN + 1];
+    struct kith_uuid uuid;
+
+    memcpy(uuid.raw, heir->person->id, sizeof uuid.raw);
+    kith_uuid_format(uuid, text);
+    (void)snprintf(json, sizeof json, "\"op\":\"role\",\"user_id\":\"%s\",\"role\":\"%s\"", text, role);
+    op_event(scene, seq, "member", scene->bob, json, (struct kith_slice){0});
+}
+
+/* Who the only owner's heir is follows from their leaving: what the server says besides is true, or it is nobody's word. */
+static void test_client_group__the_heir_is_who_the_operations_say(void **state)
+{
+    struct scene *scene = scene_new(true);
+    bool is_ann = memcmp(scene->ann->person->id, scene->carol->person->id, E2E_ACCOUNT_ID_BYTES) < 0;
+    const struct town_device *heir = is_ann ? scene->ann : scene->carol, *other = is_ann ? scene->carol : scene->ann;
+
+    (void)state;
+    heir_event(scene, 1, heir, "owner"); /* not yet */
+    assert_int_equal(scene->unreadable, KITH_E_DENIED);
+    town_group_must(scene->group, scene->bob, town_change(E2E_GROUP_LEAVE, NULL, 0));
+    op_event(scene, 2, "member", scene->bob, "\"op\":\"leave\"", kith_buf_peek(&scene->group->ops[1]));
+    assert_int_equal(scene->unreadable, KITH_OK);
+    heir_event(scene, 3, heir, "owner");
+    assert_int_equal(scene->unreadable, KITH_OK);
+    heir_event(scene, 4, other, "owner");
+    assert_int_equal(scene->unreadable, KITH_E_DENIED);
+    heir_event(scene, 5, heir, "admin");
+    assert_int_equal(scene->unreadable, KITH_E_DENIED);
+    assert_int_equal(scene->shown, 5);
+    scene_free(scene);
+}
+
+/* What was a chat of two stays one. */
+static void test_client_group__a_chat_of_two_does_not_become_a_group(void **state)
+{
+    struct scene *scene = scene_new(false);
+    struct user_id users[2] = {user_of(scene->ann->person->id), user_of(scene->bob->person->id)};
+    struct e2e_group_view view;
+
+    (void)state;
+    kith_client_members(scene->client, chat_of(scene), users, 2);
+    op_event(scene, 1, "created", scene->bob, "\"members\":[]", kith_buf_peek(&scene->group->ops[0]));
+    assert_int_equal(scene->shown, 1);
+    assert_int_equal(scene->unreadable, KITH_E_DENIED);
+    assert_false(e2e_account_group(kith_client_account(scene->client), scene->group->chat_id, &view));
+    scene_free(scene);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_client_group__what_is_behind_a_gap_waits_for_operations),
+        cmocka_unit_test(test_client_group__what_the_server_holds_back_is_missed),
+        cmocka_unit_test(test_client_group__an_operation_waits_for_its_author),
+        cmocka_unit_test(test_client_group__a_new_chat_turns_out_to_be_a_group),
+        cmocka_unit_test(test_client_group__a_chat_without_operations_is_not_written_in),
+        cmocka_unit_test(test_client_group__changes_that_nobody_signed_are_unreadable),
+        cmocka_unit_test(test_client_group__the_heir_is_who_the_operations_say),
+        cmocka_unit_test(test_client_group__a_chat_of_two_does_not_become_a_group),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

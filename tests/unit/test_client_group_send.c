@@ -1,0 +1,92 @@
+#include "client_group.h"
+
+/* Who may write in a group, and what a client writes there by itself. */
+
+static void removed_and_added(struct scene *scene)
+{
+    town_group_must(scene->group, scene->bob, town_change(E2E_GROUP_REMOVE, scene->ann, 0));
+    newest_op_event(scene, 1, scene->bob);
+    assert_int_equal(scene->unreadable, KITH_OK);
+    assert_false(view_of(scene).is_member);
+    town_group_must(scene->group, scene->bob, town_change(E2E_GROUP_ADD, scene->ann, E2E_ROLE_MEMBER));
+}
+
+/* Was she added again the operations say so, before the event comes. */
+static void test_client_group_send__who_was_added_again_may_send_at_once(void **state)
+{
+    struct scene *scene = scene_new(true);
+
+    (void)state;
+    removed_and_added(scene);
+    scene->ops_shown = scene->group->op_count;
+    write_one(scene);
+    answer(scene);
+    assert_int_equal(scene->failed, 0);
+    assert_int_equal(scene->frames, 1);
+    assert_int_equal(scene->asked_after, 2);
+    scene_free(scene);
+}
+
+/* Was she not, it is refused; and when the event says that she was, the next goes out with nothing asked. */
+static void test_client_group_send__who_was_removed_may_not_send(void **state)
+{
+    struct scene *scene = scene_new(true);
+    size_t asked;
+
+    (void)state;
+    removed_and_added(scene);
+    scene->ops_shown = scene->group->op_count - 1;
+    write_one(scene);
+    answer(scene);
+    assert_int_equal(scene->failed, 1);
+    assert_int_equal(scene->code, CODE_FORBIDDEN);
+    assert_int_equal(scene->frames, 0);
+    newest_op_event(scene, 2, scene->bob);
+    asked = scene->asked_ops;
+    write_one(scene);
+    assert_int_equal(scene->frames, 1);
+    assert_int_equal(scene->asked_ops, asked);
+    assert_int_equal(scene->failed, 1);
+    scene_free(scene);
+}
+
+/* Its own operation came into force: the others need the key of the name. Its host did not write that message. */
+static void test_client_group_send__keys_follow_an_own_operation(void **state)
+{
+    struct scene *scene = scene_new(true);
+    const struct e2e_group_change change = town_change_name(E2E_GROUP_INFO, "another name");
+    struct kith_buf op;
+    uint64_t seq = 0;
+
+    (void)state;
+    kith_buf_init(&op, E2E_GROUP_SIGNED_BYTES_MAX);
+    town_group_must(scene->group, scene->bob, town_change(E2E_GROUP_ROLE, scene->ann, E2E_ROLE_ADMIN));
+    newest_op_event(scene, 1, scene->bob);
+    assert_int_equal(kith_client_outbox_count(scene->client), 0);
+    assert_int_equal(e2e_account_group_make(kith_client_account(scene->client), scene->now.wall_ms,
+                                            scene->group->chat_id, &change, &op, &seq),
+                     KITH_OK);
+    kith_client_acted(scene->client, scene->now);
+    run(scene);
+    assert_int_equal(seq, 3);
+    assert_int_equal(kith_client_outbox_count(scene->client), 0);
+    op_event(scene, 2, "chat", scene->ann, "\"op\":\"info\"", kith_buf_peek(&op));
+    answer(scene);
+    assert_int_equal(scene->unreadable, KITH_OK);
+    assert_int_equal(kith_client_outbox_count(scene->client), 1);
+    assert_int_equal(scene->frames, 1);
+    assert_int_equal(scene->sent + scene->failed, 0);
+    kith_buf_deinit(&op);
+    scene_free(scene);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_client_group_send__who_was_added_again_may_send_at_once),
+        cmocka_unit_test(test_client_group_send__who_was_removed_may_not_send),
+        cmocka_unit_test(test_client_group_send__keys_follow_an_own_operation),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
