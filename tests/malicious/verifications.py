@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 # By the file that a site is in; those that notice most are first: all whose name begins so. An argument is a cmocka filter.
 WHOLE = ["malicious/test_malicious_lists", "malicious/test_malicious_identity", "malicious/test_malicious_setup", "unit/test_e2e_account_thread",
-         "unit/test_e2e_account_load", "unit/test_e2e_account_link", "malicious/test_malicious_messages", "malicious/test_malicious_groups",
+         "unit/test_e2e_account_load", "unit/test_e2e_account_link", "malicious/test_malicious_messages", "malicious/test_malicious_groups", "malicious/test_malicious_group_messages",
          "unit/test_e2e_account_group", "unit/test_e2e_account_group_kept", "unit/test_e2e_account", "unit/test_e2e_account_upload", "unit/test_e2e_account_cut *again_and_again"]
 ALONE = re.compile(r"op_drive|weeks|wycheproof|crypto|tlv|account")  # of other folders, too slow, or of whole accounts
 PARTS = [f"unit/{path.stem}" for path in sorted((ROOT / "tests/unit").glob("test_e2e_*.c"))
@@ -35,7 +35,7 @@ PARTS = [f"unit/{path.stem}" for path in sorted((ROOT / "tests/unit").glob("test
 FIRST = {"device": "unit/test_e2e_device_list", "list_p": "unit/test_e2e_device_list", "prekey": "unit/test_e2e_prekey", "ratche": "unit/test_e2e_session_order",
          "sessio": "unit/test_e2e_session", "chain_": "unit/test_e2e_chain_stored", "receiv": "unit/test_e2e_sender_chain", "sender": "unit/test_e2e_sender_chain",
          "group_": "unit/test_e2e_group"}
-OF_GROUPS = ("malicious/test_malicious_groups", "unit/test_e2e_account_group")
+OF_GROUPS = ("malicious/test_malicious_group", "unit/test_e2e_account_group")
 NOT_RUN = "not run"
 LIGHT = {"KITH_MUTATIONS": "300", "KITH_CLONED_MESSAGES": "150"}
 TEST_SECONDS = 30
@@ -116,7 +116,8 @@ class Workshop:
         for source in sources:
             assert self.compile(source, self.objects / (source.stem + ".o"), []), source
         assert self.link()
-        shared = [*self.tree.glob("tests/e2e/*.c"), self.tree / "tests/malicious/forge.c", self.tree / "tests/malicious/trio.c"]
+        shared = [*self.tree.glob("tests/e2e/*.c"), self.tree / "tests/malicious/forge.c", self.tree / "tests/malicious/ring.c",
+                  self.tree / "tests/malicious/trio.c"]
         for test in {*PARTS, *WHOLE}:
             source = self.tree / "tests" / (test.split()[0] + ".c")
             command = ["gcc", *FLAGS, f'-DKITH_TESTS_DIR="{self.tree}/tests"', f'-DKITH_ROOT_DIR="{self.tree}"', *self.include,
