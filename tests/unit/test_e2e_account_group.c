@@ -149,6 +149,49 @@ static void test_e2e_account_group__what_is_not_allowed_is_not_signed(void **sta
     town_free(house.town);
 }
 
+static kith_err make(struct town_device *by, const uint8_t *chat_id, struct e2e_group_change change)
+{
+    struct kith_buf op;
+    uint64_t seq = 0;
+    kith_err err;
+
+    kith_buf_init(&op, E2E_GROUP_SIGNED_BYTES_MAX);
+    err = e2e_account_group_make(by->account, by->town->now_ms, chat_id, &change, &op, &seq);
+    assert_int_equal(kith_buf_len(&op) > 0, err == KITH_OK);
+    assert_int_equal(seq > 0, err == KITH_OK);
+    kith_buf_deinit(&op);
+    return err;
+}
+
+/* A device without keys, one whose list is still to be uploaded; a create in a chat, anything else in none or in an unknown one. */
+static void test_e2e_account_group__not_by_any_device_nor_in_any_chat(void **state)
+{
+    struct house house = house_new(11);
+    const uint8_t *chat_id = house.group->chat_id;
+    struct town_device *empty = town_device_new(house.ann->person);
+    const struct e2e_group_change settings = town_change(E2E_GROUP_SETTINGS, NULL, 0);
+    struct kith_slice first = kith_buf_peek(&house.group->ops[0]);
+
+    (void)state;
+    assert_int_equal(make(empty, NULL, town_change(E2E_GROUP_CREATE, NULL, 0)), KITH_E_CLOSED);
+    assert_int_equal(town_group_give(empty, house.group, first), KITH_E_CLOSED);
+    assert_int_equal(make(house.ann, chat_id, town_change(E2E_GROUP_CREATE, NULL, 0)), KITH_E_NOTFOUND);
+    assert_int_equal(make(house.ann, NULL, settings), KITH_E_NOTFOUND);
+    assert_int_equal(make(house.ann, house.ann->person->id, settings), KITH_E_NOTFOUND);
+    assert_int_equal(make(house.ann, NULL, town_change(E2E_GROUP_CREATE, NULL, 0)), KITH_OK);
+    assert_true(e2e_account_group_gives(house.ann->account, first));
+    assert_false(e2e_account_group_gives(house.tablet->account, first));
+    assert_false(e2e_account_group_gives(house.bob->account, first));
+    assert_false(e2e_account_group_gives(house.ann->account, kith_slice_str("garbage")));
+    assert_int_equal(make(house.ann, chat_id, settings), KITH_OK);
+    assert_int_equal(e2e_account_remove_device(house.ann->account, house.town->now_ms, house.tablet->server_device),
+                     KITH_OK);
+    assert_int_equal(make(house.ann, chat_id, settings), KITH_E_AGAIN);
+    town_upload(house.ann);
+    assert_int_equal(make(house.ann, chat_id, settings), KITH_OK);
+    town_free(house.town);
+}
+
 /* ------------------------------------------------------------------------------------------------ messages */
 static void test_e2e_account_group__messages_open_everywhere_and_not_at_who_was_removed(void **state)
 {
@@ -370,6 +413,7 @@ int main(void)
         cmocka_unit_test(test_e2e_account_group__everyone_has_the_same_after_every_operation),
         cmocka_unit_test(test_e2e_account_group__who_was_slower_signs_anew),
         cmocka_unit_test(test_e2e_account_group__what_is_not_allowed_is_not_signed),
+        cmocka_unit_test(test_e2e_account_group__not_by_any_device_nor_in_any_chat),
         cmocka_unit_test(test_e2e_account_group__messages_open_everywhere_and_not_at_who_was_removed),
         cmocka_unit_test(test_e2e_account_group__a_message_says_its_head),
         cmocka_unit_test(test_e2e_account_group__a_message_of_a_newer_head_waits_for_operations),

@@ -130,7 +130,54 @@ static void test_e2e_account_group_kept__a_fork_stays_one(void **state)
     town_free(town);
 }
 
+/* Any prefix of what was kept, and any other length of its key. */
+static void test_e2e_account_group_kept__damaged_records_are_refused(void **state)
+{
+    struct town *town = town_new(16);
+    struct town_device *ann = town_join(town), *bob = town_join(town), *fresh = town_device_new(ann->person);
+    const uint8_t *key = NULL;
+    struct kith_buf *value = NULL;
+    uint32_t at = 0, seen = 0;
+
+    (void)state;
+    (void)town_group_create(ann, &bob, 1, "a name");
+    while (kith_map_next(&ann->records, &at, (const void **)&key, (void **)&value)) {
+        struct kith_slice all = kith_buf_peek(value), name = kith_slice_of(key + 1, key[0]);
+        if (key[2] != 'G' && key[2] != 'K') continue;
+        seen++;
+        for (size_t len = 0; len < all.len; len++)
+            assert_int_equal(e2e_account_load(fresh->account, name, kith_slice_of(all.ptr, len)), KITH_E_MALFORMED);
+        for (size_t len = 2; len < name.len; len++)
+            assert_int_equal(e2e_account_load(fresh->account, kith_slice_of(name.ptr, len), all), KITH_E_MALFORMED);
+        assert_int_equal(e2e_account_load(fresh->account, name, all), KITH_OK);
+        assert_int_equal(e2e_account_load(fresh->account, name, all), KITH_OK);
+    }
+    assert_int_equal(seen, 2);
+    town_free(town);
+}
+
 /* ------------------------------------------------------------------------------------------------ as large as it may be */
+static void test_e2e_account_group_kept__as_many_founders_as_there_may_be(void **state)
+{
+    static uint8_t others[E2E_GROUP_FOUNDERS_MAX][E2E_ACCOUNT_ID_BYTES];
+    struct town *town = town_new(17);
+    struct town_device *ann = town_join(town);
+    struct e2e_group_change change = {.kind = E2E_GROUP_CREATE, .others = (const uint8_t(*)[16])others};
+
+    (void)state;
+    for (uint32_t i = 0; i < E2E_GROUP_FOUNDERS_MAX; i++) kith_put_u32_be(others[i] + 8, i + 1);
+    for (uint32_t past = 0; past < 2; past++) {
+        struct kith_buf op;
+        uint64_t seq = 0;
+        kith_buf_init(&op, E2E_GROUP_SIGNED_BYTES_MAX);
+        change.other_count = E2E_GROUP_FOUNDERS_MAX - 1 + past;
+        assert_int_equal(e2e_account_group_make(ann->account, TOWN_NOW, NULL, &change, &op, &seq),
+                         past ? KITH_E_FULL : KITH_OK);
+        kith_buf_deinit(&op);
+    }
+    town_free(town);
+}
+
 static void test_e2e_account_group_kept__a_message_goes_to_64_members_and_not_to_65(void **state)
 {
     struct town *town = town_new(13);
@@ -247,6 +294,8 @@ int main(void)
         cmocka_unit_test(test_e2e_account_group_kept__loaded_again_behind_every_step),
         cmocka_unit_test(test_e2e_account_group_kept__killed_at_every_call),
         cmocka_unit_test(test_e2e_account_group_kept__a_fork_stays_one),
+        cmocka_unit_test(test_e2e_account_group_kept__damaged_records_are_refused),
+        cmocka_unit_test(test_e2e_account_group_kept__as_many_founders_as_there_may_be),
         cmocka_unit_test(test_e2e_account_group_kept__a_message_goes_to_64_members_and_not_to_65),
         cmocka_unit_test(test_e2e_account_group_kept__as_many_groups_as_there_may_be),
         cmocka_unit_test(test_e2e_account_group_kept__as_many_keys_of_names_as_there_may_be),
