@@ -221,6 +221,30 @@ static void test_e2e_account_group__messages_open_everywhere_and_not_at_who_was_
     town_free(house.town);
 }
 
+/* What waited for its keys while its sender was removed came before that: it opens, under a restart, too. */
+static void test_e2e_account_group__what_came_before_a_removal_opens_after_it(void **state)
+{
+    struct house house = house_new(6);
+    struct e2e_envelope before, after;
+    struct e2e_opened opened;
+    struct kith_buf plain;
+    const struct town_mail *mail;
+
+    (void)state;
+    read_all(&house);
+    mail = town_group_send(house.bob, house.group, "written as a member");
+    before = town_envelope(mail, house.ann);
+    town_group_must(house.group, house.ann, town_change(E2E_GROUP_REMOVE, house.bob, 0));
+    town_restart(house.ann);
+    after = town_envelope(mail, house.ann);
+    assert_int_equal(after.group_seq, before.group_seq + 1);
+    assert_int_equal(town_open_envelope(house.ann, after, &plain, &opened), KITH_E_DENIED);
+    kith_buf_wipe(&plain);
+    assert_int_equal(town_open_envelope(house.ann, before, &plain, &opened), KITH_OK);
+    kith_buf_wipe(&plain);
+    town_free(house.town);
+}
+
 /* Under the head of its sender, which the payload has. */
 static void test_e2e_account_group__a_message_says_its_head(void **state)
 {
@@ -416,6 +440,7 @@ int main(void)
         cmocka_unit_test(test_e2e_account_group__not_by_any_device_nor_in_any_chat),
         cmocka_unit_test(test_e2e_account_group__messages_open_everywhere_and_not_at_who_was_removed),
         cmocka_unit_test(test_e2e_account_group__a_message_says_its_head),
+        cmocka_unit_test(test_e2e_account_group__what_came_before_a_removal_opens_after_it),
         cmocka_unit_test(test_e2e_account_group__a_message_of_a_newer_head_waits_for_operations),
         cmocka_unit_test(test_e2e_account_group__who_comes_later_trusts_who_brings_it_in),
         cmocka_unit_test(test_e2e_account_group__names_are_for_members),
