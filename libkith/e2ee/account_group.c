@@ -59,11 +59,13 @@ static kith_err check_signature(struct e2e_account *account, const struct e2e_gr
 
 /*
  * What was before this account came is vouched for by whoever signed the operation that brought it in: that one names it all
- * by its prev_hash (docs/wire/e2ee-groups.md, "Who comes later").
+ * by its prev_hash (docs/wire/e2ee-groups.md, "Who comes later"). Not so for who was in it before: the group that they knew
+ * would become another's under their eyes.
  */
-static bool is_vouched(const struct e2e_account *account, const struct e2e_group *before, const struct e2e_group *after)
+static bool is_vouched(const struct e2e_account *account, const struct group_place *place,
+                       const struct e2e_group *after)
 {
-    return !is_in(account, before) && !is_in(account, after);
+    return (place == NULL || !place->was_in) && !is_in(account, after);
 }
 
 static struct group_place *place_put(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES])
@@ -91,6 +93,7 @@ struct group_place *account_group_put(struct e2e_account *account, const uint8_t
     e2e_group_free(place->group);
     place->group = group;
     place->is_forked = is_forked;
+    place->was_in |= is_in(account, group);
     return place;
 }
 
@@ -129,7 +132,7 @@ static kith_err take_next(struct e2e_account *account, const uint8_t *chat_id, c
     struct e2e_group *after = NULL;
     kith_err err = e2e_group_apply(before, op, &after);
 
-    if (err == KITH_OK && !is_vouched(account, before, after)) err = check_signature(account, op, is_fresh, wants);
+    if (err == KITH_OK && !is_vouched(account, place, after)) err = check_signature(account, op, is_fresh, wants);
     if (err == KITH_OK && place == NULL && account->groups.count == E2E_GROUPS_MAX) err = KITH_E_FULL;
     if (err != KITH_OK) {
         e2e_group_free(after);

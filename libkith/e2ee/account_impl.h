@@ -102,6 +102,7 @@ struct group_place {
     bool is_forked;
     struct group_former former[E2E_GROUP_HEADS_MAX]; /* the newest first */
     uint32_t former_count;
+    bool was_in; /* this account is in it, or was once */
 };
 
 struct heard_key {

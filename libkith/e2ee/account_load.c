@@ -205,11 +205,12 @@ static kith_err load_group(struct e2e_account *account, struct kith_slice key, s
         {1, 1, E2E_GROUP_SAVED_BYTES_MAX, false},
         {2, 1, 1, false},
         {3, GROUP_FORMER_BYTES, E2E_GROUP_HEADS_MAX * GROUP_FORMER_BYTES, true},
+        {4, 1, 1, true}, /* an older record: whether it is in it now */
     };
-    struct kith_slice v[3];
+    struct kith_slice v[4];
     struct e2e_group *group = NULL;
     struct group_place *place;
-    kith_err err = e2e_tlv_decode(in, fields, 3, v);
+    kith_err err = e2e_tlv_decode(in, fields, 4, v);
 
     if (err != KITH_OK) return err;
     if (key.len != E2E_ID_BYTES || v[2].len % GROUP_FORMER_BYTES != 0) return KITH_E_MALFORMED;
@@ -226,6 +227,7 @@ static kith_err load_group(struct e2e_account *account, struct kith_slice key, s
         memcpy(place->former[i].account_id, at, E2E_ACCOUNT_ID_BYTES);
         place->former[i].until = kith_get_u64_be(at + E2E_ACCOUNT_ID_BYTES);
     }
+    place->was_in |= v[3].len > 0 && flag(v[3]);
     return KITH_OK;
 }
 

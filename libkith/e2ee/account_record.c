@@ -223,6 +223,7 @@ void account_keep_group(struct e2e_account *account, const struct group_place *p
     e2e_tlv_put(&record.writer, 1, kith_buf_peek(&saved));
     e2e_tlv_put_u8(&record.writer, 2, place->is_forked);
     if (at > former) put(&record, 3, former, (size_t)(at - former));
+    e2e_tlv_put_u8(&record.writer, 4, place->was_in);
     keep(account, &record);
     kith_buf_deinit(&saved);
 }

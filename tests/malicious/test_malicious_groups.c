@@ -71,6 +71,32 @@ static void test_malicious__e2e_01_operations_of_this_one_again(void **state)
     ring_free(ring);
 }
 
+/*
+ * Dan was removed, and knows the group. Nobody who adds him again, as whom the server's own operations have made, may speak
+ * for what was between: in the chat that he has, it would be another group. What was signed between he takes.
+ */
+static void test_malicious__e2e_01_who_was_removed_is_given_another_group(void **state)
+{
+    struct ring *ring = ring_new(1004);
+    struct kith_buf op;
+
+    (void)state;
+    town_group_must(ring->group, ring->ann, town_change(E2E_GROUP_REMOVE, ring->dan, 0));
+    ring_meet(ring);
+    op = forge_op(ring->ann, ring->ann, ring->mallory, ring_head(ring, ring->ann),
+                  forge_op_of(E2E_GROUP_ADD, ring->mallory, E2E_ROLE_OWNER));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(ring_refused(ring, ring->dan, kith_buf_peek(&op)), KITH_E_DENIED);
+        town_restart(ring->dan);
+    }
+    kith_buf_deinit(&op);
+    town_group_must(ring->group, ring->carol, town_change(E2E_GROUP_SETTINGS, NULL, 0));
+    town_group_must(ring->group, ring->carol, town_change(E2E_GROUP_ADD, ring->dan, E2E_ROLE_MEMBER));
+    ring_meet(ring);
+    assert_true(town_group_view(ring->dan, ring->group).is_member);
+    ring_free(ring);
+}
+
 /* Of an operation that is right, any byte changed, and any part of it. */
 static void test_malicious__e2e_01_damaged_operations(void **state)
 {
@@ -291,6 +317,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_malicious__e2e_01_the_server_adds_a_member),
         cmocka_unit_test(test_malicious__e2e_01_operations_of_another_group),
         cmocka_unit_test(test_malicious__e2e_01_operations_of_this_one_again),
+        cmocka_unit_test(test_malicious__e2e_01_who_was_removed_is_given_another_group),
         cmocka_unit_test(test_malicious__e2e_01_damaged_operations),
         cmocka_unit_test(test_malicious__e2e_02_operations_of_a_ghost_device),
         cmocka_unit_test(test_malicious__e2e_02_operations_under_another_list),
