@@ -102,7 +102,8 @@ static void test_e2e_account_group_kept__a_fork_stays_one(void **state)
     struct town *town = town_new(12);
     struct town_device *ann = town_join(town), *bob = town_join(town);
     struct town_group *group = town_group_create(ann, &bob, 1, NULL);
-    const struct e2e_group_change change = town_change(E2E_GROUP_SETTINGS, NULL, 0);
+    const struct e2e_group_change change = town_change(E2E_GROUP_SETTINGS, NULL, 0),
+                                  leave = town_change(E2E_GROUP_LEAVE, NULL, 0);
     struct kith_buf one, other;
     uint64_t seq = 0;
 
@@ -121,7 +122,7 @@ static void test_e2e_account_group_kept__a_fork_stays_one(void **state)
         assert_int_equal(town_group_view(bob, group).group->seq, 2);
         assert_int_equal(town_group_try_send(bob, group), KITH_E_DENIED);
         kith_buf_reset(&other);
-        assert_int_equal(e2e_account_group_make(bob->account, TOWN_NOW, group->chat_id, &change, &other, &seq),
+        assert_int_equal(e2e_account_group_make(bob->account, TOWN_NOW, group->chat_id, &leave, &other, &seq),
                          KITH_E_DENIED);
         town_restart(bob);
     }
