@@ -171,8 +171,14 @@ static void test_e2e_account_group__not_by_any_device_nor_in_any_chat(void **sta
     struct town_device *empty = town_device_new(house.ann->person);
     const struct e2e_group_change settings = town_change(E2E_GROUP_SETTINGS, NULL, 0);
     struct kith_slice first = kith_buf_peek(&house.group->ops[0]);
+    struct e2e_group_info info;
+    struct kith_buf out;
 
     (void)state;
+    kith_buf_init(&out, 1024);
+    assert_int_equal(e2e_account_group_info(house.ann->account, house.ann->person->id, &out, &info), KITH_E_NOTFOUND);
+    assert_int_equal(e2e_account_group_keys(house.ann->account, house.ann->person->id, &out), KITH_E_NOTFOUND);
+    assert_int_equal(kith_buf_len(&out), 0);
     assert_int_equal(make(empty, NULL, town_change(E2E_GROUP_CREATE, NULL, 0)), KITH_E_CLOSED);
     assert_int_equal(town_group_give(empty, house.group, first), KITH_E_CLOSED);
     assert_int_equal(make(house.ann, chat_id, town_change(E2E_GROUP_CREATE, NULL, 0)), KITH_E_NOTFOUND);
