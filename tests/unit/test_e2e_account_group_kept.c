@@ -153,6 +153,9 @@ static void test_e2e_account_group_kept__damaged_records_are_refused(void **stat
         }
         for (size_t len = 2; len < name.len; len++)
             assert_int_equal(e2e_account_load(fresh->account, kith_slice_of(name.ptr, len), all), KITH_E_MALFORMED);
+        value->ptr[value->head + 6] ^= 0xff; /* the first field's first byte: of a group, within it */
+        assert_int_equal(e2e_account_load(fresh->account, name, all), key[2] == 'G' ? KITH_E_MALFORMED : KITH_OK);
+        value->ptr[value->head + 6] ^= 0xff;
         assert_int_equal(e2e_account_load(fresh->account, name, all), KITH_OK);
         assert_int_equal(e2e_account_load(fresh->account, name, all), KITH_OK);
     }
