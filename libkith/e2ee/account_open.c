@@ -193,6 +193,7 @@ static kith_err check_group(const struct opening *o, const struct e2e_payload *p
     const uint8_t *head;
 
     if (!envelope->is_group) return KITH_OK;
+    if (payload->group_epoch == 0) return KITH_E_DENIED; /* no operation has that number */
     place = account_group_find(o->account, envelope->thread_id);
     if (place == NULL || payload->group_epoch > place->group->seq) {
         if (envelope->is_ops_fresh) return KITH_E_DENIED;
