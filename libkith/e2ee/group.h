@@ -83,6 +83,11 @@ struct e2e_group_op {
  * KITH_E_UNSUPPORTED  a newer client's: a kind above 7, a create of another suite, or an unknown field
  */
 KITH_MUST_USE kith_err e2e_group_op_decode(struct kith_slice in, struct e2e_group_op *out);
+/**
+ * What every operation has, of a newer client's, too, for whoever only keeps them in order: the fields up to state_hash, hash, bytes
+ * and signature. `kind` may be any number; the rest is zero. KITH_E_MALFORMED, KITH_E_TOOBIG; KITH_E_UNSUPPORTED: an unknown field beside the two.
+ */
+KITH_MUST_USE kith_err e2e_group_op_skim(struct kith_slice in, struct e2e_group_op *out);
 /** KITH_E_DENIED: not of that device. */
 KITH_MUST_USE kith_err e2e_group_op_verify(const struct e2e_group_op *op,
                                            const uint8_t dsk_pub[static E2E_SIGN_PUBLIC_BYTES]);

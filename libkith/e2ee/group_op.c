@@ -183,21 +183,61 @@ static kith_err op_decode(struct kith_slice in, struct e2e_group_op *out)
     return KITH_OK;
 }
 
-kith_err e2e_group_op_decode(struct kith_slice in, struct e2e_group_op *out)
+static kith_err split(struct kith_slice in, struct kith_slice parts[static 2])
 {
     static const struct e2e_tlv_field signed_fields[] = {
         {.tag = 1, .bytes_min = 1, .bytes_max = E2E_GROUP_OP_BYTES_MAX},
         FIXED(2, E2E_SIGNATURE_BYTES),
     };
-    struct kith_slice parts[2];
     kith_err err;
 
     if (in.len > E2E_GROUP_SIGNED_BYTES_MAX) return KITH_E_TOOBIG;
     err = e2e_tlv_decode(in, signed_fields, 2, parts);
     /* Nobody would have signed what stands behind it. */
-    if (err == KITH_OK && parts[1].ptr + parts[1].len != in.ptr + in.len) err = KITH_E_MALFORMED;
+    return err == KITH_OK && parts[1].ptr + parts[1].len != in.ptr + in.len ? KITH_E_MALFORMED : err;
+}
+
+kith_err e2e_group_op_decode(struct kith_slice in, struct e2e_group_op *out)
+{
+    struct kith_slice parts[2];
+    kith_err err = split(in, parts);
+
     if (err == KITH_OK) err = op_decode(parts[0], out);
     if (err != KITH_OK) return err;
+    out->bytes = parts[0];
+    out->signature = parts[1];
+    return KITH_OK;
+}
+
+/* The fields that every operation has; all others may be a newer client's. */
+static kith_err skim(struct kith_slice in, struct kith_slice values[static FIELDS])
+{
+    struct e2e_tlv_reader reader = e2e_tlv_reader_of(in);
+    struct kith_slice value;
+    uint16_t tag;
+    kith_err err;
+
+    while ((err = e2e_tlv_next(&reader, &tag, &value)) == KITH_OK)
+        for (size_t i = 0; i < AT_SUBJECT; i++)
+            if (fields[i].tag == tag) values[i] = value;
+    if (err != KITH_E_NOTFOUND) return err;
+    for (size_t i = 0; i < AT_SUBJECT; i++) {
+        if (values[i].ptr == NULL && fields[i].optional) continue;
+        if (values[i].ptr == NULL || values[i].len != fields[i].bytes_min) return KITH_E_MALFORMED;
+    }
+    return KITH_OK;
+}
+
+kith_err e2e_group_op_skim(struct kith_slice in, struct e2e_group_op *out)
+{
+    struct kith_slice values[FIELDS] = {0}, parts[2];
+    kith_err err = split(in, parts);
+
+    if (err == KITH_OK) err = skim(parts[0], values);
+    if (err != KITH_OK) return err;
+    if ((values[AT_PREV].ptr == NULL) != (e2e_tlv_u64(values[AT_SEQ]) == 1)) return KITH_E_MALFORMED;
+    fill(values, out);
+    e2e_sha256(parts, 1, out->hash);
     out->bytes = parts[0];
     out->signature = parts[1];
     return KITH_OK;

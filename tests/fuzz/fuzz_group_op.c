@@ -111,9 +111,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (e2e_group_load(in, &group) == KITH_OK) check_group(group);
         e2e_group_free(group);
     } else if (e2e_group_op_decode(in, &op) == KITH_OK) {
+        struct e2e_group_op skimmed;
+        need(e2e_group_op_skim(in, &skimmed) == KITH_OK && skimmed.seq == op.seq);
+        need(memcmp(skimmed.hash, op.hash, E2E_HASH_BYTES) == 0);
         take(NULL, &op);
         take(trio, &op);
         make(op.seq == 1 ? NULL : trio, op);
+    } else {
+        kith_ignore(e2e_group_op_skim(in, &op));
     }
     return 0;
 }

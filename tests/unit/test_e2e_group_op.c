@@ -435,9 +435,65 @@ static void test_e2e_group_op__refuses_what_is_too_long(void **state)
     samples_deinit(&samples);
 }
 
+/* ---------------------------------------------------------------------------------------------- a newer client's */
+static kith_err skim_with(struct kith_slice good, uint16_t tag, struct kith_slice value, struct e2e_group_op *op)
+{
+    struct kith_buf changed, signed_op;
+    kith_err err;
+
+    kith_buf_init(&changed, 100000);
+    tlv_replace(good, tag, value, &changed);
+    signed_op = signed_of(kith_buf_peek(&changed));
+    err = e2e_group_op_skim(kith_buf_peek(&signed_op), op);
+    op->bytes = op->signature = (struct kith_slice){0}; /* lent */
+    kith_buf_deinit(&signed_op);
+    kith_buf_deinit(&changed);
+    return err;
+}
+
+static void test_e2e_group_op__skims_of_every_kind_what_all_have(void **state)
+{
+    static const uint8_t kind = E2E_GROUP_SETTINGS + 1, zeros[100];
+    struct e2e_group_op op, skimmed;
+    struct samples samples;
+
+    (void)state;
+    samples_init(&samples);
+    for (int i = E2E_GROUP_CREATE; i <= E2E_GROUP_SETTINGS; i++) {
+        struct kith_slice whole = kith_buf_peek(&samples.signed_ops[i]), bytes = samples.bytes[i];
+        assert_int_equal(e2e_group_op_decode(whole, &op), KITH_OK);
+        assert_int_equal(e2e_group_op_skim(whole, &skimmed), KITH_OK);
+        assert_int_equal(skimmed.kind, i);
+        assert_int_equal(skimmed.seq, op.seq);
+        assert_int_equal(skimmed.author_device, op.author_device);
+        assert_int_equal(skimmed.list_seq, op.list_seq);
+        assert_memory_equal(skimmed.group_id, op.group_id, sizeof op.group_id);
+        assert_memory_equal(skimmed.prev_hash, op.prev_hash, sizeof op.prev_hash);
+        assert_memory_equal(skimmed.author, op.author, sizeof op.author);
+        assert_memory_equal(skimmed.list_hash, op.list_hash, sizeof op.list_hash);
+        assert_memory_equal(skimmed.hash, op.hash, sizeof op.hash);
+        assert_true(kith_slice_eq(skimmed.bytes, op.bytes) && kith_slice_eq(skimmed.signature, op.signature));
+        assert_int_equal(skimmed.role + skimmed.suite + skimmed.settings, 0);
+        for (size_t len = 0; len < whole.len; len++)
+            assert_int_equal(e2e_group_op_skim(kith_slice_of(whole.ptr, len), &op), KITH_E_MALFORMED);
+        for (uint16_t tag = 1; tag <= 10; tag++) {
+            assert_int_equal(skim_with(bytes, tag, kith_slice_of(zeros, 100), &op), KITH_E_MALFORMED);
+            if (tag != 3 || i != E2E_GROUP_CREATE)
+                assert_int_equal(skim_with(bytes, tag, (struct kith_slice){0}, &op), KITH_E_MALFORMED);
+        }
+        assert_int_equal(decode_with(bytes, 17, kith_slice_str("new")), KITH_E_UNSUPPORTED);
+        assert_int_equal(skim_with(bytes, 17, kith_slice_str("new"), &op), KITH_OK);
+        assert_int_equal(skim_with(bytes, 4, kith_slice_of(&kind, 1), &op), KITH_OK);
+        assert_int_equal(op.kind, kind);
+    }
+    assert_int_equal(skim_with(samples.bytes[E2E_GROUP_CREATE], 3, kith_slice_of(zeros, 32), &op), KITH_E_MALFORMED);
+    samples_deinit(&samples);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_e2e_group_op__skims_of_every_kind_what_all_have),
         cmocka_unit_test(test_e2e_group_op__reads_what_it_writes),
         cmocka_unit_test(test_e2e_group_op__each_kind_has_its_fields_and_no_other),
         cmocka_unit_test(test_e2e_group_op__values_that_no_field_has),
