@@ -32,7 +32,7 @@ LAYERS = {
     "chat": {"base", "wire"},
     "adapters": {"base", "wire", "loop", "net", "ports"},
     "shard": {"base", "wire", "loop", "net", "ports", "chat"},
-    "account": {"base", "wire", "loop", "ports", "chat", "shard", "libkith/e2ee/device_list.h", "libkith/e2ee/prekey.h"},
+    "account": {"base", "wire", "loop", "ports", "chat", "shard", "libkith/e2ee/device_list.h", "libkith/e2ee/group.h", "libkith/e2ee/prekey.h"},
     "gateway": SERVICES,
     "api": SERVICES,
     "worker": SERVICES,

@@ -27,7 +27,7 @@ static struct change_state *change_state(struct api_request *request, enum cmd_v
 
 static void change_allowed(struct api_request *request)
 {
-    const struct change_state *state = request->state;
+    struct change_state *state = request->state;
     struct cmd cmd = {
         .verb = state->verb,
         .flags = state->flags,
@@ -38,7 +38,7 @@ static void change_allowed(struct api_request *request)
         .body = state->op.signed_op,
     };
 
-    api_ask(request, &cmd, api_answer_seq);
+    api_ask_signed(request, &state->op, &cmd, api_answer_seq);
 }
 
 /* ------------------------------------------------------------------------------------------------ PATCH /chats/{id} */

@@ -17,7 +17,7 @@ struct create_state {
     struct api_signed_op op;
     struct account_person *persons; /* with the creator; ascending */
     size_t count;
-    enum kith_code code; /* of the command */
+    uint8_t *members; /* the same, for the command */
     struct chat_answer answer;
 };
 
@@ -28,6 +28,7 @@ static void release(void *arg)
     account_people_drop(&state->people);
     api_signed_op_free(&state->op);
     free(state->persons);
+    free(state->members);
 }
 
 static void answer_chat(struct api_request *request, struct chat_id chat, bool is_new)
@@ -170,7 +171,6 @@ static void group_ask(struct create_state *state)
 {
     struct api_request *request = state->request;
     size_t len = state->count * CMD_MEMBER_BYTES;
-    uint8_t *members;
     struct cmd cmd = {
         .verb = CMD_CHAT_CREATE,
         .flags = CMD_GROUP | (state->encrypted ? (uint32_t)CMD_ENCRYPTED : 0) |
@@ -181,8 +181,8 @@ static void group_ask(struct create_state *state)
         .body = state->op.signed_op,
     };
 
-    members = malloc(len);
-    if (members == NULL) {
+    state->members = malloc(len);
+    if (state->members == NULL) {
         api_problem_code(request, CODE_UNAVAILABLE);
         return;
     }
@@ -191,11 +191,10 @@ static void group_ask(struct create_state *state)
         struct cmd_member member = {.user = person->user, .list_seq = person->list_seq, .accepted = 1};
         member.role = kith_uuid_eq(person->user.id, request->who.user.id) ? ROLE_OWNER : ROLE_MEMBER;
         member.receipts = person->receipts;
-        cmd_member_encode(&member, members + i * CMD_MEMBER_BYTES);
+        cmd_member_encode(&member, state->members + i * CMD_MEMBER_BYTES);
     }
-    cmd.members = kith_slice_of(members, len);
-    api_ask(request, &cmd, group_asked);
-    free(members);
+    cmd.members = kith_slice_of(state->members, len);
+    api_ask_signed(request, &state->op, &cmd, group_asked);
 }
 
 static void people_known(struct account_call *call)

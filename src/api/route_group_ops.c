@@ -42,6 +42,54 @@ void fields_signed_op(struct api_fields *fields, struct api_signed_op *out)
     if (has_op != has_seq) fields_wrong(fields, "group_seq", "An operation and its number come together.");
 }
 
+/* ------------------------------------------------------------------------------------------------ verifying one */
+
+static void op_checked(struct account_call *call)
+{
+    struct api_signed_op *op = (struct api_signed_op *)((char *)call - offsetof(struct api_signed_op, check));
+    const struct chat_answer refused = {.code = call->code};
+
+    if (call->code == CODE_OK)
+        api_ask(op->request, &op->cmd, op->request->asked);
+    else
+        op->request->asked(op->request, &refused);
+}
+
+static void before_got(struct api_request *request, kith_err err, struct kith_slice value)
+{
+    struct api_signed_op *op = request->signed_op;
+    struct row_group_op row = {0};
+
+    if (err == KITH_OK && row_group_op_decode(value, &row) != KITH_OK) {
+        api_problem_code(request, CODE_INTERNAL);
+        return;
+    }
+    op->check.call = (struct account_call){.loop = request->api->config.loop, .done = op_checked};
+    op->check.cmd = &op->cmd;
+    account_group_op(request->api->config.accounts, &op->check, row.signed_op);
+}
+
+void api_ask_signed(struct api_request *request, struct api_signed_op *op, const struct cmd *cmd,
+                    void (*next)(struct api_request *request, const struct chat_answer *answer))
+{
+    struct row_key before;
+
+    op->request = request;
+    op->cmd = *cmd;
+    if (cmd->body.len == 0) {
+        api_ask(request, &op->cmd, next);
+        return;
+    }
+    op->cmd.actor = request->who.user;
+    op->cmd.device = request->who.device;
+    request->asked = next;
+    request->signed_op = op;
+    before = row_key_group_op((struct chat_id){cmd->stream}, cmd->seq - 1); /* of the first: there is no row 0 */
+    api_get(request, &before, before_got);
+}
+
+/* ------------------------------------------------------------------------------------------------ reading them */
+
 static void put_op(struct json_out *out, uint64_t group_seq, const struct row_group_op *row)
 {
     json_out_open(out, '{');

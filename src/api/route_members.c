@@ -82,7 +82,7 @@ static void add_known(struct account_call *call)
     struct cmd cmd = command(state);
 
     if (call->code == CODE_OK)
-        api_ask(state->request, &cmd, add_asked);
+        api_ask_signed(state->request, &state->op, &cmd, add_asked);
     else
         api_problem_call(state->request, call);
 }
@@ -116,9 +116,10 @@ void route_member_add(struct api_request *request)
 
 static void change_allowed(struct api_request *request)
 {
-    struct cmd cmd = command(request->state);
+    struct member_state *state = request->state;
+    struct cmd cmd = command(state);
 
-    api_ask(request, &cmd, api_answer_seq);
+    api_ask_signed(request, &state->op, &cmd, api_answer_seq);
 }
 
 void route_member_role(struct api_request *request)

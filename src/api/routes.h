@@ -1,6 +1,7 @@
 #ifndef KITH_API_ROUTES_H
 #define KITH_API_ROUTES_H
 
+#include "account/group_op.h"
 #include "api/api_impl.h"
 
 /* What the table in routes.c names: one function a row, in the file of its group. */
@@ -68,8 +69,18 @@ void api_put_person(struct json_out *out, const struct account_profile *profile)
 struct api_signed_op {
     struct kith_slice signed_op; /* malloc'ed: api_signed_op_free() it */
     uint64_t group_seq;
+    /* Of api_ask_signed(). */
+    struct api_request *request;
+    struct account_group_op check;
+    struct cmd cmd;
 };
 void fields_signed_op(struct api_fields *fields, struct api_signed_op *out);
 void api_signed_op_free(struct api_signed_op *op);
+/**
+ * As api_ask(), for a command that may carry an operation: that one is verified before, and what is wrong with it is the answer, as if
+ * the core had given it. `op` is of the request's state; what *cmd lends must last until the answer.
+ */
+void api_ask_signed(struct api_request *request, struct api_signed_op *op, const struct cmd *cmd,
+                    void (*next)(struct api_request *request, const struct chat_answer *answer));
 
 #endif

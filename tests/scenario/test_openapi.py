@@ -14,7 +14,8 @@ from kithd import Account, Kithd
 
 EXAMPLES = int(os.environ.get("KITH_OPENAPI_EXAMPLES", "4"))
 
-# What a schema cannot say: `after` and `before` exclude each other, an id holds a time of about now, keys have a form inside base64.
+# What a schema cannot say: `after` and `before` exclude each other, an id holds a time of about now, keys and a group's operations have
+# a form inside base64.
 # A method that the server does not know at all, QUERY, is a 501 and no 405 (RFC 9110 15.6.2).
 CONFIG = """
 [parameters]
@@ -33,6 +34,10 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403",
 [[operations]]
 include-operation-id = "putKeys"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "409", "429", "503"]
+
+[[operations]]
+include-operation-id = ["createChat", "updateChat", "leaveChat", "addMember", "setRole", "removeMember"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "404", "409", "429", "503"]
 
 [[operations]]
 include-operation-id = "sendMessage"

@@ -73,6 +73,13 @@ static void device_of(struct kith_uuid id, uint8_t dsk_secret[static 64], struct
     out->added_at_ms = 1000;
 }
 
+void made_device_secret(struct kith_uuid device, uint8_t dsk_secret[static 64])
+{
+    struct e2e_device unused;
+
+    device_of(device, dsk_secret, &unused);
+}
+
 static void head_of(const struct made_list *made, uint8_t aik_secret[static 64], struct e2e_device_list *out)
 {
     uint8_t ark_secret[64];

@@ -28,6 +28,8 @@ struct made_list {
 
 /** Each appends; a NULL `hash` is not wanted. */
 void made_list_put(struct kith_buf *out, const struct made_list *list, uint8_t hash[32]);
+/** What this device signs with, according to every made_list. */
+void made_device_secret(struct kith_uuid device, uint8_t dsk_secret[static 64]);
 void fake_prekey_put(struct kith_buf *out, uint32_t id, size_t public_bytes, uint64_t fill);
 /** One field. */
 void fake_field_put(struct kith_buf *out, uint16_t tag, struct kith_slice value);

@@ -1,0 +1,141 @@
+#include "account/group_op.h"
+
+#include "account/account_impl.h"
+
+_Static_assert((int)E2E_ROLE_MEMBER == (int)ROLE_MEMBER && (int)E2E_ROLE_OWNER == (int)ROLE_OWNER, "one number a role");
+
+/* ------------------------------------------------------------------------------------------------ what it says */
+
+/* 0: no operation goes with it. */
+static unsigned kind_of(const struct cmd *cmd)
+{
+    switch (cmd->verb) {
+    case CMD_CHAT_CREATE: return E2E_GROUP_CREATE;
+    case CMD_MEMBER_ADD: return E2E_GROUP_ADD;
+    case CMD_MEMBER_REMOVE: return E2E_GROUP_REMOVE;
+    case CMD_MEMBER_LEAVE: return E2E_GROUP_LEAVE;
+    case CMD_MEMBER_ROLE: return E2E_GROUP_ROLE;
+    case CMD_CHAT_UPDATE: return (cmd->flags & CMD_HAS_HISTORY) != 0 ? E2E_GROUP_SETTINGS : E2E_GROUP_INFO;
+    default: return 0;
+    }
+}
+
+static bool same_founders(struct kith_slice founders, struct kith_slice members)
+{
+    struct cmd_member member;
+
+    while (cmd_member_next(&members, &member) == KITH_OK) {
+        if (founders.len <= E2E_ACCOUNT_ID_BYTES) return false;
+        if (memcmp(founders.ptr, member.user.id.raw, E2E_ACCOUNT_ID_BYTES) != 0) return false;
+        if (founders.ptr[E2E_ACCOUNT_ID_BYTES] != member.role) return false;
+        founders.ptr += E2E_ACCOUNT_ID_BYTES + 1;
+        founders.len -= E2E_ACCOUNT_ID_BYTES + 1;
+    }
+    return founders.len == 0;
+}
+
+static bool says(const struct e2e_group_op *op, const struct cmd *cmd)
+{
+    bool is_open = (op->settings & E2E_GROUP_HISTORY_OPEN) != 0, opens = (cmd->flags & CMD_HISTORY_OPEN) != 0;
+    bool is_subject = memcmp(op->subject, cmd->subject.id.raw, sizeof op->subject) == 0;
+
+    if (op->kind != kind_of(cmd)) return false;
+    switch (op->kind) {
+    case E2E_GROUP_CREATE: return is_open == opens && same_founders(op->founders, cmd->members);
+    case E2E_GROUP_ADD:
+    case E2E_GROUP_ROLE: return is_subject && op->role == cmd->role;
+    case E2E_GROUP_REMOVE: return is_subject;
+    case E2E_GROUP_SETTINGS: return is_open == opens;
+    case E2E_GROUP_LEAVE:
+    case E2E_GROUP_INFO: break;
+    }
+    return true;
+}
+
+/* The head of a chain that somebody stopped before operations were verified has no successor. */
+static enum kith_code follows(const struct e2e_group_op *op, struct kith_slice before)
+{
+    struct e2e_group_op last;
+
+    if (op->seq == 1) return CODE_OK; /* it names none, or would be no operation */
+    if (before.len == 0 || e2e_group_op_skim(before, &last) != KITH_OK) return CODE_STALE_GROUP;
+    if (memcmp(op->prev_hash, last.hash, sizeof last.hash) != 0) return CODE_STALE_GROUP;
+    return memcmp(op->group_id, last.group_id, sizeof last.group_id) == 0 ? CODE_OK : CODE_BAD_REQUEST;
+}
+
+/* All that costs no signature. */
+static enum kith_code read_op(const struct cmd *cmd, struct kith_slice before, struct e2e_group_op *out)
+{
+    kith_err err = e2e_group_op_decode(cmd->body, out);
+    bool is_newer = err == KITH_E_UNSUPPORTED;
+
+    if (is_newer) err = e2e_group_op_skim(cmd->body, out);
+    if (err != KITH_OK || out->seq != cmd->seq) return CODE_BAD_REQUEST;
+    if (!is_newer && !says(out, cmd)) return CODE_BAD_REQUEST;
+    if (memcmp(out->author, cmd->actor.id.raw, sizeof out->author) != 0) return CODE_BAD_SIGNATURE;
+    return follows(out, before);
+}
+
+/* ------------------------------------------------------------------------------------------------ who signed it */
+
+/* As a reader does who has the stored list pinned. */
+static bool is_author(const struct e2e_device_list *list, const struct e2e_device *device,
+                      const struct e2e_group_op *op, const struct cmd *cmd)
+{
+    if (device == NULL || !device->is_accepted) return false;
+    if (memcmp(device->server_device, cmd->device.id.raw, sizeof device->server_device) != 0) return false;
+    if (op->list_seq > list->seq) return false; /* nobody could fetch it */
+    return op->list_seq < list->seq || memcmp(op->list_hash, list->hash, sizeof list->hash) == 0;
+}
+
+static kith_err author_run(struct account_call *call, struct directory_tx *tx)
+{
+    struct account_group_op *op = (struct account_group_op *)call;
+    struct signed_list_record stored = {.user_id = op->cmd->actor.id};
+    kith_err err = directory_get(tx, &table_signed_lists, SIGNED_LISTS_BY_USER, &stored);
+    const struct e2e_device *device;
+    struct e2e_device_list list;
+
+    if (err == KITH_E_NOTFOUND) return account_deny(call, CODE_BAD_SIGNATURE);
+    if (err != KITH_OK) return err;
+    /* It was verified when it came. */
+    if (e2e_device_list_parse(kith_slice_of(stored.list.bytes, stored.list.len), &list) != KITH_OK)
+        return account_deny(call, CODE_INTERNAL);
+    device = e2e_device_find(&list, op->op.author_device);
+    if (!is_author(&list, device, &op->op, op->cmd)) return account_deny(call, CODE_BAD_SIGNATURE);
+    memcpy(op->dsk_pub, device->dsk_pub, sizeof op->dsk_pub);
+    call->code = CODE_OK;
+    return KITH_OK;
+}
+
+static void verify(struct hash_job *job)
+{
+    struct account_group_op *op = (struct account_group_op *)job->call;
+
+    op->call.code = e2e_group_op_verify(&op->op, op->dsk_pub) == KITH_OK ? CODE_OK : CODE_BAD_SIGNATURE;
+}
+
+static void verified(struct account_call *call)
+{
+    account_finish(call, call->code);
+}
+
+static void author_known(struct account_call *call)
+{
+    struct account_group_op *op = (struct account_group_op *)call;
+
+    op->verify = (struct hash_job){.work = verify};
+    account_hash(call, &op->verify, verified);
+}
+
+void account_group_op(struct accounts *accounts, struct account_group_op *op, struct kith_slice before)
+{
+    enum kith_code code;
+
+    if (!account_begin(accounts, &op->call, NULL)) return;
+    code = read_op(op->cmd, before, &op->op);
+    if (code == CODE_OK)
+        account_tx(&op->call, true, author_run, author_known);
+    else
+        account_refuse(&op->call, code);
+}
