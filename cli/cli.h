@@ -57,6 +57,8 @@ void cli_time(const char *rfc3339, char out[static 32]);
 struct kith_message;
 /** What a person reads of a message's content: the text, or why there is none. Lent as the message is. */
 struct kith_slice cli_message_text(const struct kith_message *message);
+/** What devices say to each other in a chat: nothing of it is shown. */
+bool cli_is_silent(const struct kith_message *message);
 /** The bytes as a C text of its own, to be freed. NULL: no memory. */
 char *cli_text_of(struct kith_slice bytes);
 /** A QR code for a terminal. False: too long, or no memory. */

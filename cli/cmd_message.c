@@ -173,7 +173,7 @@ static void tail_message(void *arg, const struct kith_message *m)
     struct tail *tail = arg;
     char chat[KITH_UUID_TEXT_LEN + 1], sender[KITH_UUID_TEXT_LEN + 1], created[KITH_TIME_TEXT_LEN + 1], type[16];
 
-    if (tail->one && !kith_uuid_eq(m->chat.id, tail->chat.id)) return;
+    if ((tail->one && !kith_uuid_eq(m->chat.id, tail->chat.id)) || cli_is_silent(m)) return;
     kith_uuid_format(m->chat.id, chat);
     kith_uuid_format(m->sender.id, sender);
     kith_time_format(m->created_ms, created);

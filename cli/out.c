@@ -118,6 +118,12 @@ static struct kith_slice content_text(const struct kith_message *message)
     return kith_slice_str(line);
 }
 
+bool cli_is_silent(const struct kith_message *message)
+{
+    return message->is_open && (kith_slice_eq(message->content_type, kith_content_type(KITH_CONTENT_STEP)) ||
+                                kith_slice_eq(message->content_type, kith_content_type(KITH_CONTENT_KEYS)));
+}
+
 struct kith_slice cli_message_text(const struct kith_message *message)
 {
     if (message->unreadable != KITH_OK && !kith_slice_is(message->type, "message"))

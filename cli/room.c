@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <wctype.h>
 
+#include "cli/group.h"
 #include "cli/store.h"
 #include "wire/json_text.h"
 
@@ -57,7 +58,7 @@ static void said_fill(struct room *room, struct said *said, uint64_t seq, const 
 
 struct older {
     struct room *room;
-    size_t count;
+    size_t count, shown;
 };
 
 static bool older_add(void *arg, const struct kith_message *m)
@@ -67,9 +68,16 @@ static bool older_add(void *arg, const struct kith_message *m)
     struct said *said;
 
     if (m->gap_from > 0) return true;
-    said = said_add(older->room, older->count);
+    if (cli_is_silent(m)) {
+        older->count++;
+        if (older->room->first_seq == 0 || m->seq < older->room->first_seq) older->room->first_seq = m->seq;
+        if (m->seq > older->room->last_seq) older->room->last_seq = m->seq;
+        return true;
+    }
+    said = said_add(older->room, older->shown);
     if (said == NULL) return false;
     older->count++;
+    older->shown++;
     kith_uuid_format(m->sender.id, sender);
     kith_time_format(m->created_ms, created);
     (void)snprintf(type, sizeof type, "%.*s", (int)m->type.len, (const char *)m->type.ptr);
@@ -126,7 +134,8 @@ static void on_message(void *arg, const struct kith_message *m)
     kith_uuid_format(m->sender.id, sender);
     kith_time_format(m->created_ms, created);
     (void)snprintf(type, sizeof type, "%.*s", (int)m->type.len, (const char *)m->type.ptr);
-    said = said_add(room, room->count);
+    said = cli_is_silent(m) ? NULL : said_add(room, room->count);
+    if (cli_is_silent(m)) room->last_seq = m->seq;
     if (said != NULL) said_fill(room, said, m->seq, sender, type, created, cli_message_text(m));
     room->typing_until_ms = 0;
     kith_ignore(kith_client_read(online_client(room->online), room->chat, m->seq)); /* it is on the screen */
@@ -217,6 +226,7 @@ bool room_load(struct room *room)
 
     (void)snprintf(path, sizeof path, "/chats/%s", room->id);
     cli_rest(room->cli, "GET", path, NULL, &answer);
+    if (answer.status == 200) (void)group_name_put(room->cli, answer.body);
     (void)snprintf(room->title, sizeof room->title, "%.150s",
                    answer.status == 200 ? cli_chat_title(room->cli, answer.body) : room->id);
     json_array_foreach(json_object_get(answer.body, "members"), i, member)
