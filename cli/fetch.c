@@ -160,7 +160,7 @@ static void take_ops(struct fetcher *fetcher, const json_t *body)
     json_array_foreach(json_object_get(body, "operations"), i, one)
     {
         struct kith_slice op = bytes_of(json_object_get(one, "signed_op"));
-        kith_client_group_op(fetcher->client, fetcher->fetch.chat, op);
+        kith_client_group_op(fetcher->client, fetcher->fetch.chat, number_of(one, "seq"), op);
         bytes_free(op);
     }
 }

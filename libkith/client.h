@@ -230,8 +230,6 @@ KITH_MUST_USE kith_err group_event(struct kith_client *client, struct kith_messa
                                    bool is_ops_fresh);
 /** Of an event, before it is shown: in a group it is unreadable when nobody signed it. */
 void group_show(const struct kith_client *client, struct kith_message *message);
-/** How many operations of the chat's group were taken; 0: it is not known as one. */
-uint64_t group_seq_of(const struct kith_client *client, struct chat_id chat);
 /** A message was opened: what it says to this device, not to its person. */
 void group_opened(struct kith_client *client, const struct kith_message *message);
 

@@ -61,7 +61,7 @@ static kith_err take(struct kith_client *client, struct kith_message *message, b
     kith_err err;
 
     if (members != NULL && members->count > 0) return KITH_E_DENIED; /* a chat of two stays one */
-    err = e2e_account_group_op(client->secure.account, message->chat.id.raw, op, is_fresh, &wants);
+    err = e2e_account_group_op(client->secure.account, message->chat.id.raw, op, message->seq, is_fresh, &wants);
     if (err == KITH_E_NOTFOUND && !is_ops_fresh) {
         secure_want_ops(client, message->chat);
         return KITH_E_AGAIN;
@@ -115,13 +115,6 @@ void group_show(const struct kith_client *client, struct kith_message *message)
     message->is_open = false; /* it was for this device that its operation was looked at */
 }
 
-uint64_t group_seq_of(const struct kith_client *client, struct chat_id chat)
-{
-    struct e2e_group_view view;
-
-    return e2e_account_group(client->secure.account, chat.id.raw, &view) ? view.group->seq : 0;
-}
-
 void group_opened(struct kith_client *client, const struct kith_message *message)
 {
     if (!kith_slice_eq(message->content_type, kith_content_type(KITH_CONTENT_KEYS))) return;
@@ -129,7 +122,8 @@ void group_opened(struct kith_client *client, const struct kith_message *message
 }
 
 /* The first that cannot be taken yet ends the page: what follows it would be a gap. */
-void kith_client_group_op(struct kith_client *client, struct chat_id chat, struct kith_slice signed_op)
+void kith_client_group_op(struct kith_client *client, struct chat_id chat, uint64_t event_seq,
+                          struct kith_slice signed_op)
 {
     struct secure *secure = &client->secure;
     struct e2e_group_view before, after;
@@ -137,7 +131,7 @@ void kith_client_group_op(struct kith_client *client, struct chat_id chat, struc
     kith_err err;
 
     (void)e2e_account_group(secure->account, chat.id.raw, &before);
-    err = e2e_account_group_op(secure->account, chat.id.raw, signed_op, false, &wants);
+    err = e2e_account_group_op(secure->account, chat.id.raw, signed_op, event_seq, false, &wants);
     if (err == KITH_E_AGAIN) secure->ops_wants = wants;
     secure->helped |= e2e_account_group(secure->account, chat.id.raw, &after) && after.group != before.group;
 }

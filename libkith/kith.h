@@ -149,7 +149,9 @@ void kith_client_bundle(struct kith_client *client, const struct e2e_claimed *cl
 void kith_client_no_bundle(struct kith_client *client, struct user_id user, struct device_id device);
 /** Of a direct chat its two people, of any other none. */
 void kith_client_members(struct kith_client *client, struct chat_id chat, const struct user_id *users, size_t count);
-void kith_client_group_op(struct kith_client *client, struct chat_id chat, struct kith_slice signed_op);
+/** event_seq: `seq` of the answer. */
+void kith_client_group_op(struct kith_client *client, struct chat_id chat, uint64_t event_seq,
+                          struct kith_slice signed_op);
 /** Its keys are with the server, and nothing that came waits to be opened. True of one that does not encrypt. */
 bool kith_client_is_settled(const struct kith_client *client);
 /** Everything numbered up to here has come and been stored; 0: nothing. */

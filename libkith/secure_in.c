@@ -62,7 +62,6 @@ static bool is_ready(const struct kith_client *client, const struct kith_message
 static void close_for_good(struct kith_message *message, kith_err why)
 {
     message->has_body = false;
-    message->missed = 0;
     message->body = message->content_type = (struct kith_slice){0};
     message->unreadable = why;
 }
@@ -95,7 +94,7 @@ static kith_err open_message(struct kith_client *client, struct kith_message *me
         envelope.is_own_fresh = pending->is_own_fresh;
         envelope.is_ops_fresh = pending->is_ops_fresh;
     }
-    envelope.group_seq = message->missed;
+    envelope.seq = message->seq;
     envelope.is_group = secure_chat_kind(client, message->chat) == CHAT_KIND_GROUP;
     memcpy(envelope.account_id, message->sender.id.raw, sizeof envelope.account_id);
     memcpy(envelope.server_device, message->device.id.raw, sizeof envelope.server_device);
@@ -219,8 +218,6 @@ void secure_event(struct kith_client *client, struct kith_message *message)
         return;
     }
     kith_buf_init(&plain, E2E_PAYLOAD_BYTES_MAX);
-    /* Until it is open that says how far its group had come when it came: who was removed since was in it then. */
-    if (!is_ready(client, message)) message->missed = group_seq_of(client, message->chat);
     if (!is_ready(client, message) && !is_closed_before(client, message, NULL))
         kith_ignore(open_message(client, message, NULL, &plain)); /* not now: it waits */
     if (is_ready(client, message) && !is_held(client, message, NULL)) {

@@ -169,11 +169,11 @@ struct e2e_envelope { /* as the server says it */
     uint8_t account_id[E2E_ACCOUNT_ID_BYTES], server_device[E2E_SERVER_DEVICE_BYTES];
     uint8_t thread_id[E2E_ID_BYTES], msg_id[E2E_ID_BYTES];
     struct kith_slice message;
-    bool is_fresh;      /* the sender's list was fetched since it came: a device that it lacks is no device */
-    bool is_own_fresh;  /* the own list was: one that it does not reach to is none */
-    bool is_group;      /* the chat is a group's */
-    bool is_ops_fresh;  /* its operations were: a head beyond them is none */
-    uint64_t group_seq; /* so many operations were taken as it came: who was removed by a later one could write it */
+    bool is_fresh;     /* the sender's list was fetched since it came: a device that it lacks is no device */
+    bool is_own_fresh; /* the own list was: one that it does not reach to is none */
+    bool is_group;     /* the chat is a group's */
+    bool is_ops_fresh; /* its operations were: a head beyond them is none */
+    uint64_t seq;      /* of a group's: in its chat. Who was removed by an event behind it could write it */
 };
 struct e2e_opened {
     struct e2e_payload payload; /* its slices are lent from `plain` */

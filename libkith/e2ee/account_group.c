@@ -102,10 +102,10 @@ static bool same_info(const struct e2e_group *a, const struct e2e_group *b)
     return a->info_len == b->info_len && memcmp(a->info, b->info, a->info_len) == 0;
 }
 
-static void note_former(struct group_place *place, const struct e2e_group_op *op)
+static void note_former(struct group_place *place, const struct e2e_group_op *op, uint64_t event_seq)
 {
     const uint32_t keep = place->former_count < E2E_GROUP_HEADS_MAX ? place->former_count : E2E_GROUP_HEADS_MAX - 1;
-    struct group_former former = {.until = op->seq};
+    struct group_former former = {.until = op->seq, .event_seq = event_seq};
 
     if (op->kind != E2E_GROUP_REMOVE && op->kind != E2E_GROUP_LEAVE) return;
     memcpy(former.account_id, op->kind == E2E_GROUP_REMOVE ? op->subject : op->author, sizeof former.account_id);
@@ -115,17 +115,17 @@ static void note_former(struct group_place *place, const struct e2e_group_op *op
 }
 
 bool account_group_had(const struct group_place *place, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
-                       uint64_t epoch, uint64_t group_seq)
+                       uint64_t epoch, uint64_t event_seq)
 {
     if (e2e_group_find(place->group, account_id) != NULL) return true;
     for (uint32_t i = 0; i < place->former_count; i++)
         if (memcmp(place->former[i].account_id, account_id, E2E_ACCOUNT_ID_BYTES) == 0)
-            return place->former[i].until > epoch && place->former[i].until > group_seq;
+            return place->former[i].until > epoch && place->former[i].event_seq > event_seq;
     return false;
 }
 
 static kith_err take_next(struct e2e_account *account, const uint8_t *chat_id, const struct e2e_group_op *op,
-                          bool is_fresh, struct e2e_wants *wants)
+                          uint64_t event_seq, bool is_fresh, struct e2e_wants *wants)
 {
     struct group_place *place = account_group_find(account, chat_id);
     const struct e2e_group *before = place == NULL ? NULL : place->group;
@@ -144,7 +144,7 @@ static kith_err take_next(struct e2e_account *account, const uint8_t *chat_id, c
         e2e_group_free(after);
         return KITH_E_NOMEM;
     }
-    note_former(place, op);
+    note_former(place, op, event_seq);
     account_keep_group(account, place);
     return KITH_OK;
 }
@@ -166,8 +166,19 @@ kith_err account_group_forked(struct e2e_account *account, struct group_place *p
     return KITH_E_CONFLICT;
 }
 
+/* Where it came in the stream counts, if who fetched it was told that it would come later. */
+static void event_came(struct e2e_account *account, struct group_place *place, const struct e2e_group_op *op,
+                       uint64_t event_seq)
+{
+    for (uint32_t i = 0; i < place->former_count; i++) {
+        if (place->former[i].until != op->seq || place->former[i].event_seq <= event_seq) continue;
+        place->former[i].event_seq = event_seq;
+        account_keep_group(account, place);
+    }
+}
+
 kith_err e2e_account_group_op(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
-                              struct kith_slice signed_op, bool is_fresh, struct e2e_wants *wants)
+                              struct kith_slice signed_op, uint64_t event_seq, bool is_fresh, struct e2e_wants *wants)
 {
     struct group_place *place = account_group_find(account, chat_id);
     struct e2e_group_op op;
@@ -178,8 +189,8 @@ kith_err e2e_account_group_op(struct e2e_account *account, const uint8_t chat_id
     err = e2e_group_op_decode(signed_op, &op);
     if (err != KITH_OK) return err;
     switch (e2e_group_compare(place == NULL ? NULL : place->group, &op)) {
-    case E2E_GROUP_STEP_NEXT: return take_next(account, chat_id, &op, is_fresh, wants);
-    case E2E_GROUP_STEP_SAME: return KITH_OK;
+    case E2E_GROUP_STEP_NEXT: return take_next(account, chat_id, &op, event_seq, is_fresh, wants);
+    case E2E_GROUP_STEP_SAME: event_came(account, place, &op, event_seq); return KITH_OK;
     case E2E_GROUP_STEP_GAP: return KITH_E_NOTFOUND;
     case E2E_GROUP_STEP_FORK: return take_fork(account, place, &op, is_fresh, wants);
     case E2E_GROUP_STEP_OTHER_GROUP: return KITH_E_DENIED;

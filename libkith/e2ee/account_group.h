@@ -26,10 +26,11 @@ bool e2e_account_group(const struct e2e_account *account, const uint8_t chat_id[
  * KITH_E_DENIED    refused, or not signed by a device of its author: nothing has changed
  * KITH_E_CONFLICT  a fork: nothing is sent in this group any more
  * KITH_E_CLOSED    this device is not READY          KITH_E_UNSUPPORTED, KITH_E_MALFORMED, KITH_E_TOOBIG, KITH_E_FULL, KITH_E_NOMEM
- * is_fresh: the author's list was fetched since it came.
+ * event_seq: of its event in the chat. is_fresh: the author's list was fetched since it came.
  */
 KITH_MUST_USE kith_err e2e_account_group_op(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
-                                            struct kith_slice signed_op, bool is_fresh, struct e2e_wants *wants);
+                                            struct kith_slice signed_op, uint64_t event_seq, bool is_fresh,
+                                            struct e2e_wants *wants);
 
 /** What is to be done to a group. What its kind has not is not looked at. */
 struct e2e_group_change {

@@ -91,10 +91,10 @@ struct thread_place {
     uint8_t pending_id[E2E_ID_BYTES], pending_prev[E2E_PREV_BYTES];
 };
 
-#define GROUP_FORMER_BYTES (E2E_ACCOUNT_ID_BYTES + 8) /* in the record */
+#define GROUP_FORMER_BYTES (E2E_ACCOUNT_ID_BYTES + 16) /* in the record */
 struct group_former {
     uint8_t account_id[E2E_ACCOUNT_ID_BYTES];
-    uint64_t until; /* the seq that took them out */
+    uint64_t until, event_seq; /* the operation that took them out, and the chat's event with it */
 };
 struct group_place {
     uint8_t chat_id[E2E_ID_BYTES];
@@ -219,9 +219,9 @@ struct group_place *account_group_find(const struct e2e_account *account, const 
 /** Takes the group over, in place of the one before. NULL: no memory, or E2E_GROUPS_MAX; then it is not taken. */
 struct group_place *account_group_put(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
                                       struct e2e_group *group, bool is_forked);
-/** In it now; or taken out by an operation behind both the head that a message names and what was taken as it came. */
+/** In it now; or taken out by an operation behind the head that a message names, whose event is behind the message. */
 bool account_group_had(const struct group_place *place, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
-                       uint64_t epoch, uint64_t group_seq);
+                       uint64_t epoch, uint64_t event_seq);
 /** Two operations of one number were shown, or are claimed. Gives KITH_E_CONFLICT. */
 kith_err account_group_forked(struct e2e_account *account, struct group_place *place);
 /* account_group_keys.c */

@@ -226,6 +226,7 @@ static kith_err load_group(struct e2e_account *account, struct kith_slice key, s
         const uint8_t *at = v[2].ptr + (size_t)i * GROUP_FORMER_BYTES;
         memcpy(place->former[i].account_id, at, E2E_ACCOUNT_ID_BYTES);
         place->former[i].until = kith_get_u64_be(at + E2E_ACCOUNT_ID_BYTES);
+        place->former[i].event_seq = kith_get_u64_be(at + E2E_ACCOUNT_ID_BYTES + 8);
     }
     place->was_in |= v[3].len > 0 && flag(v[3]);
     return KITH_OK;

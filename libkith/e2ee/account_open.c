@@ -201,8 +201,7 @@ static kith_err check_group(const struct opening *o, const struct e2e_payload *p
         return KITH_E_AGAIN;
     }
     /* First of all, or whoever was removed could raise the alarm. */
-    if (!account_group_had(place, envelope->account_id, payload->group_epoch, envelope->group_seq))
-        return KITH_E_DENIED;
+    if (!account_group_had(place, envelope->account_id, payload->group_epoch, envelope->seq)) return KITH_E_DENIED;
     head = e2e_group_head(place->group, payload->group_epoch);
     if (head == NULL || memcmp(head, payload->group_hash, E2E_HASH_BYTES) == 0) return KITH_OK;
     if (e2e_group_find(place->group, envelope->account_id) != NULL)

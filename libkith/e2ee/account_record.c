@@ -217,6 +217,7 @@ void account_keep_group(struct e2e_account *account, const struct group_place *p
     for (uint32_t i = 0; i < place->former_count; i++, at += GROUP_FORMER_BYTES) {
         memcpy(at, place->former[i].account_id, E2E_ACCOUNT_ID_BYTES);
         kith_put_u64_be(at + E2E_ACCOUNT_ID_BYTES, place->former[i].until);
+        kith_put_u64_be(at + E2E_ACCOUNT_ID_BYTES + 8, place->former[i].event_seq);
     }
     begin(&record, 'G', kith_buf_len(&saved) + sizeof former);
     key_bytes(&record, place->chat_id, sizeof place->chat_id);

@@ -115,6 +115,12 @@ struct town {
     void (*show_op)(void *arg, const struct town_device *asker, size_t index, struct kith_slice *op);
 };
 
+/** The number of the mail `index` in its chat: even, so that what a group does comes between two. */
+static inline uint64_t town_seq(size_t index)
+{
+    return 2 * (uint64_t)index + 2;
+}
+
 struct town *town_new(uint64_t seed);
 void town_free(struct town *town);
 

@@ -53,7 +53,7 @@ void town_group_put(struct town_group *group, struct kith_slice op)
     kith_buf_init(place, E2E_GROUP_SIGNED_BYTES_MAX);
     town_need(kith_buf_append(place, op) == KITH_OK);
     town_need(kith_buf_append(&group->town->wire, op) == KITH_OK);
-    group->op_count++;
+    group->seqs[group->op_count++] = town_seq(group->town->mail_count) - 1;
 }
 
 static kith_err give_keys(struct town_device *by, const struct town_group *group)
@@ -133,6 +133,14 @@ struct town_group *town_group_create(struct town_device *by, struct town_device 
 }
 
 /* ------------------------------------------------------------------------------------------------ taking */
+/* One that the server never ordered comes now. */
+static uint64_t seq_of(const struct town_group *group, struct kith_slice op)
+{
+    for (size_t i = 0; i < group->op_count; i++)
+        if (kith_slice_eq(kith_buf_peek(&group->ops[i]), op)) return group->seqs[i];
+    return town_seq(group->town->mail_count) - 1;
+}
+
 kith_err town_group_give(struct town_device *to, const struct town_group *group, struct kith_slice op)
 {
     struct e2e_wants *wants = calloc(1, sizeof *wants);
@@ -142,7 +150,7 @@ kith_err town_group_give(struct town_device *to, const struct town_group *group,
     town_need(wants != NULL);
     for (int round = 0; round < TOWN_ROUNDS_MAX && err == KITH_E_AGAIN; round++) {
         struct kith_map before = town_records_copy(to);
-        err = e2e_account_group_op(to->account, group->chat_id, op, is_fresh, wants);
+        err = e2e_account_group_op(to->account, group->chat_id, op, seq_of(group, op), is_fresh, wants);
         if (town_call(to, &before)) {
             err = KITH_E_AGAIN;
         } else if (err == KITH_E_AGAIN) {

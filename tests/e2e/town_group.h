@@ -14,6 +14,7 @@ struct town_group {
     struct town *town;
     uint8_t chat_id[E2E_ID_BYTES];
     struct kith_buf ops[TOWN_OPS_MAX]; /* in the server's order */
+    uint64_t seqs[TOWN_OPS_MAX];       /* of their events, among the town's mails: town_seq() */
     size_t op_count;
 };
 

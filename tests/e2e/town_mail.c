@@ -216,9 +216,9 @@ struct e2e_envelope town_envelope(const struct town_mail *mail, const struct tow
 {
     struct e2e_envelope envelope = {.message = town_body(mail, to),
                                     .is_group = town_group_of(to->town, mail->thread_id) != NULL};
-    struct e2e_group_view view;
 
-    if (e2e_account_group(to->account, mail->thread_id, &view)) envelope.group_seq = view.group->seq; /* it comes now */
+    if (mail >= to->town->mails && mail < to->town->mails + to->town->mail_count)
+        envelope.seq = town_seq((size_t)(mail - to->town->mails));
     memcpy(envelope.account_id, mail->from->person->id, sizeof envelope.account_id);
     memcpy(envelope.server_device, mail->from->server_device, sizeof envelope.server_device);
     memcpy(envelope.thread_id, mail->thread_id, sizeof envelope.thread_id);

@@ -273,10 +273,9 @@ kith_err forge_refused(struct town_device *to, struct e2e_envelope envelope)
     const uint64_t writes = to->writes;
     struct e2e_opened opened;
     struct kith_buf plain;
-    struct e2e_group_view view;
     kith_err err;
 
-    if (e2e_account_group(to->account, envelope.thread_id, &view)) envelope.group_seq = view.group->seq;
+    envelope.seq = town_seq(to->town->mail_count); /* it comes now */
     town_need(wants != NULL);
     kith_buf_init(&plain, E2E_PAYLOAD_BYTES_MAX);
     err = e2e_account_open(to->account, to->town->now_ms, &envelope, wants, &plain, &opened);

@@ -107,9 +107,7 @@ static void answer(struct fetch_call *call)
     case KITH_FETCH_LISTS: answer_lists(client, call); return;
     case KITH_FETCH_BUNDLES: answer_bundles(client, call); return;
     case KITH_FETCH_MEMBERS: answer_members(call->device->sim, client, call); return;
-    case KITH_FETCH_OPS:
-        if (call->device->sim->server.up) groups_answer(call->device, call->fetch.chat, call->fetch.after);
-        return;
+    case KITH_FETCH_OPS: groups_answer(call->device, call->fetch.chat, call->fetch.after); return;
     }
 }
 
@@ -118,6 +116,8 @@ static void fetch_end(struct fetch_call *call)
     struct sim_device *device = call->device;
 
     if (device->client == NULL || device->lives != call->life) return; /* who asked is no more */
+    /* What the store holds is looked at only now: without a server that is no answer, and not "none". */
+    if (call->fetch.kind == KITH_FETCH_OPS) call->ok &= device->sim->server.up && device->sim->server.ready;
     if (call->ok && !call->is_empty) answer(call);
     kith_client_fetched(device->client,
                         (struct kith_time){.mono_ms = loop_now_ms(device->loop), .wall_ms = loop_wall_ms(device->loop)},

@@ -94,7 +94,7 @@ static void found_row(void *arg, struct kith_slice key, struct kith_slice value)
         sim_fail(found->device->sim, "the store holds an operation that cannot be read");
         return;
     }
-    if (group_seq > found->after) kith_client_group_op(found->device->client, found->chat, row.signed_op);
+    if (group_seq > found->after) kith_client_group_op(found->device->client, found->chat, row.seq, row.signed_op);
 }
 
 void groups_answer(struct sim_device *device, struct chat_id chat, uint64_t after)

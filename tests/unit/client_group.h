@@ -116,7 +116,8 @@ static inline void answer_one(struct scene *scene)
         scene->asked_after = fetch->after;
         for (size_t i = (size_t)fetch->after; i < scene->ops_shown && kith_uuid_eq(fetch->chat.id, chat_of(scene).id);
              i++)
-            kith_client_group_op(scene->client, fetch->chat, kith_buf_peek(&scene->group->ops[i]));
+            kith_client_group_op(scene->client, fetch->chat, scene->group->seqs[i],
+                                 kith_buf_peek(&scene->group->ops[i]));
         break;
     case KITH_FETCH_BUNDLES:
         for (uint32_t i = 0; i < fetch->device_count; i++)

@@ -50,7 +50,7 @@ static kith_err take(struct three *three, struct town_device *by, const struct k
     kith_err err = KITH_E_AGAIN;
 
     for (int round = 0; round < TOWN_ROUNDS_MAX && err == KITH_E_AGAIN; round++) {
-        err = e2e_account_group_op(by->account, three->chat.id, kith_buf_peek(signed_op), is_fresh, &wants);
+        err = e2e_account_group_op(by->account, three->chat.id, kith_buf_peek(signed_op), 1, is_fresh, &wants);
         if (err == KITH_E_AGAIN) town_fetch(by, &wants);
         is_fresh = true;
     }
