@@ -94,32 +94,47 @@ const char *cli_chat_title(struct cli *cli, const json_t *chat)
     return "yourself";
 }
 
-bool cli_user_find(struct cli *cli, const char *text, struct user_id *out)
+/* *nobody: the server knows no such name, and nothing is said yet. Everything else that goes wrong is said. */
+static bool look_up(struct cli *cli, const char *text, struct user_id *out, bool *nobody)
 {
     struct cli_answer answer;
-    char path[256], what[256];
+    char path[256];
     const char *id;
     bool found = false;
 
-    if (kith_uuid_parse(kith_slice_str(text), &out->id) == KITH_OK) return true;
-    for (const char *c = text; *c != '\0'; c++)
-        if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", *c) == NULL) {
-            (void)snprintf(what, sizeof what, "'%.64s' is not a login name", text);
-            cli_error(cli, what, NULL);
-            return false;
-        }
     (void)snprintf(path, sizeof path, "/users/lookup?name=%.64s", text);
     cli_rest(cli, "GET", path, NULL, &answer);
     id = json_string_value(json_object_get(answer.body, "user_id"));
+    *nobody = answer.status == 404;
     if (answer.status == 200 && id != NULL)
         found = kith_uuid_parse(kith_slice_str(id), &out->id) == KITH_OK;
-    else if (answer.status == 404) {
-        (void)snprintf(what, sizeof what, "there is nobody called '%.64s' here", text);
-        cli_error(cli, what, "Names are matched exactly. Invite people with: kith invite create");
-    } else
+    else if (!*nobody)
         (void)cli_check(cli, &answer);
     cli_answer_free(&answer);
     return found;
+}
+
+static bool is_login_name(const char *text)
+{
+    return text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")] == '\0';
+}
+
+bool cli_user_find(struct cli *cli, const char *text, struct user_id *out)
+{
+    char what[256];
+    bool nobody = false;
+
+    if (kith_uuid_parse(kith_slice_str(text), &out->id) == KITH_OK) return true;
+    if (!is_login_name(text)) {
+        (void)snprintf(what, sizeof what, "'%.64s' is not a login name", text);
+        cli_error(cli, what, NULL);
+        return false;
+    }
+    if (look_up(cli, text, out, &nobody)) return true;
+    if (!nobody) return false;
+    (void)snprintf(what, sizeof what, "there is nobody called '%.64s' here", text);
+    cli_error(cli, what, "Names are matched exactly. Invite people with: kith invite create");
+    return false;
 }
 
 static bool matches(struct cli *cli, const json_t *chat, const char *text, bool *exact)
@@ -133,8 +148,11 @@ static bool matches(struct cli *cli, const json_t *chat, const char *text, bool 
     return *exact;
 }
 
-/* The other person's login name may differ from the name that is shown. Of two chats with them the encrypted one. */
-static bool direct_with(struct cli *cli, const json_t *chats, const char *text, struct chat_id *out)
+/*
+ * The other person's login name may differ from the name that is shown. Of two chats with them the encrypted one.
+ * *none: there is no such chat, and nothing is said yet.
+ */
+static bool direct_with(struct cli *cli, const json_t *chats, const char *text, struct chat_id *out, bool *none)
 {
     struct user_id user;
     char id[KITH_UUID_TEXT_LEN + 1];
@@ -142,9 +160,9 @@ static bool direct_with(struct cli *cli, const json_t *chats, const char *text, 
     const json_t *found = NULL;
     size_t i, k;
 
-    for (const char *c = text; *c != '\0'; c++)
-        if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", *c) == NULL) return false;
-    if (!cli_user_find(cli, text, &user)) return false;
+    *none = true;
+    if (!is_login_name(text)) return false; /* nor an id, then */
+    if (kith_uuid_parse(kith_slice_str(text), &user.id) != KITH_OK && !look_up(cli, text, &user, none)) return false;
     kith_uuid_format(user.id, id);
     json_array_foreach(chats, i, chat)
     {
@@ -155,7 +173,8 @@ static bool direct_with(struct cli *cli, const json_t *chats, const char *text, 
             if (found == NULL || json_is_true(json_object_get(chat, "encrypted"))) found = chat;
         }
     }
-    if (found == NULL) return false;
+    *none = found == NULL;
+    if (*none) return false;
     return kith_uuid_parse(kith_slice_str(json_string_value(json_object_get(found, "chat_id"))), &out->id) == KITH_OK;
 }
 
@@ -222,7 +241,7 @@ bool cli_chat_find(struct cli *cli, const char *text, struct chat_id *out)
     const char *found = NULL;
     unsigned count = 0;
     char what[256];
-    bool ok = false, exact = false;
+    bool ok = false, exact = false, none = false;
     size_t i;
 
     /* The copy first: a command on a chat one knows must work while the server is away. */
@@ -245,8 +264,8 @@ bool cli_chat_find(struct cli *cli, const char *text, struct chat_id *out)
         (void)snprintf(what, sizeof what, "'%.64s' is the start of %u chats", text, count);
         cli_error(cli, what, "Give more of the id: kith chat list");
     } else {
-        ok = direct_with(cli, chats, text, out);
-        if (!ok) {
+        ok = direct_with(cli, chats, text, out, &none);
+        if (none) {
             (void)snprintf(what, sizeof what, "you have no open chat '%.64s'", text);
             cli_error(cli, what, "See them with: kith chat list. Begin one with: kith chat create NAME");
         }

@@ -12,6 +12,7 @@ from kithd import Kithd, program
 
 QUEUED = 75
 USAGE = 2
+REFUSED = 3
 
 
 class Person:
@@ -56,6 +57,18 @@ def test_two_people_talk_across_a_killed_server(kithd: Kithd, tmp_path: Path) ->
     assert (tmp_path / "ann").exists()
     for file in (tmp_path / "ann").rglob("*"):
         assert file.stat().st_mode & 0o077 == 0 or file.is_dir(), file
+
+
+def test_a_chat_that_is_not_there_is_told_once(kithd: Kithd, tmp_path: Path) -> None:
+    ann = Person(tmp_path / "ann")
+    assert kithd.invite is not None
+    ann.run("account", "register", "--server", kithd.url, "--invite", kithd.invite, "ann")
+    for name in ("trip", "our trip", "0190b6f2-5c1e-7d33-8a5f-000000000000"):
+        told = ann.run("send", name, "hello", code=REFUSED).stderr
+        assert f"you have no open chat '{name}'" in told
+        assert told.count("kith: ") == 1
+    assert "there is nobody called 'trip' here" in ann.run("chat", "create", "trip", code=REFUSED).stderr
+    assert ann.lines("outbox", "list") == []
 
 
 def test_a_wrong_command_suggests_and_help_prints(tmp_path: Path) -> None:
