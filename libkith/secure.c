@@ -141,9 +141,11 @@ void secure_stale(struct kith_client *client, struct outbox_entry *entry)
 
     kith_buf_deinit(&entry->sealed);
     record_put_outbox(client, entry);
-    if (e2e_account_group(client->secure.account, entry->chat.id.raw, &view))
+    if (e2e_account_group(client->secure.account, entry->chat.id.raw, &view)) {
+        client->secure.ops_behind = entry->chat; /* it may be the members that have changed */
         for (uint32_t i = 0; i < view.group->member_count; i++)
             e2e_account_stale(client->secure.account, view.group->members[i].account_id);
+    }
     for (uint32_t i = 0; members != NULL && i < members->count; i++)
         e2e_account_stale(client->secure.account, members->users[i]);
     client->secure.changed = true;

@@ -257,6 +257,7 @@ void secure_work(struct kith_client *client)
         secure->changed = false;
         secure->want_count = 0;
         secure_want(client, &secure->ops_wants);
+        if (!kith_uuid_is_nil(secure->ops_behind.id)) secure_want_ops(client, secure->ops_behind);
         secure_open_pending(client);
         outbox_pump(client);
     }
@@ -339,14 +340,20 @@ static uint64_t ops_fetched(struct kith_client *client, struct chat_id chat)
 {
     struct secure *secure = &client->secure;
     struct chat_members **members = kith_map_find(&secure->members, &chat);
-    bool waits = secure->ops_wants.count > 0;
+    bool waits = secure->ops_wants.count > 0, is_over = !waits;
     struct e2e_group_view view;
     struct secure_want list;
 
-    if (waits) { /* asked for again behind that list, if it is not one that nobody has */
+    if (waits) {
         list = want_of(KITH_FETCH_LISTS, secure->ops_wants.items[0].account_id, NULL);
-        return is_cooling(client, &list) || failures_of(client, &list) > 0 ? COOL_MS : 0;
+        is_over = is_cooling(client, &list) && failures_of(client, &list) == 0; /* it was asked, and did not help */
     }
+    if (!is_over)
+        secure->ops_behind = chat;
+    else if (kith_uuid_eq(secure->ops_behind.id, chat.id))
+        secure->ops_behind = (struct chat_id){0};
+    if (waits) /* asked for again behind that list, if it is not one that nobody has */
+        return is_cooling(client, &list) || failures_of(client, &list) > 0 ? COOL_MS : 0;
     if (secure->helped) return COOL_MS;
     secure->ops_all = chat;
     secure->ops_all_until_ms = client->now.mono_ms + COOL_LONG_MS;

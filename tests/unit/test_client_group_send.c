@@ -50,6 +50,42 @@ static void test_client_group_send__who_was_removed_may_not_send(void **state)
     scene_free(scene);
 }
 
+/* Who is behind in the group's operations, and would not learn of them by an event, is told by the refusal of a message. */
+static void test_client_group_send__a_stale_message_asks_for_operations(void **state)
+{
+    struct scene *scene = scene_new(true);
+    const struct kith_send send = {.chat = chat_of(scene),
+                                   .encrypted = true,
+                                   .content_type = kith_slice_str("text/plain"),
+                                   .body = kith_slice_str("hello")};
+    char head[200], text[KITH_UUID_TEXT_LEN + 1];
+    struct msg_id id;
+    size_t asked;
+
+    (void)state;
+    assert_int_equal(kith_client_send(scene->client, scene->now, &send, &id), KITH_OK);
+    run(scene);
+    answer(scene);
+    assert_int_equal(scene->frames, 1);
+    asked = scene->asked_ops;
+    town_group_must(scene->group, scene->bob, town_change(E2E_GROUP_REMOVE, scene->carol, 0));
+    scene->ops_shown = scene->group->op_count;
+    kith_uuid_format(id.id, text);
+    (void)snprintf(head, sizeof head,
+                   "MESSAGE\nsubscription:errors\nmessage-id:e1\ndestination:/errors\nclient-id:%s\n"
+                   "code:STALE_DEVICES\n\n",
+                   text);
+    bytes_in(scene, head, (struct kith_slice){0});
+    answer(scene);
+    assert_true(scene->asked_ops > asked);
+    assert_int_equal(scene->frames, 2);
+    assert_int_equal(view_of(scene).group->member_count, 2);
+    asked = scene->asked_ops;
+    answer(scene);
+    assert_int_equal(scene->asked_ops, asked); /* once is enough */
+    scene_free(scene);
+}
+
 /* Its own operation came into force: the others need the key of the name. Its host did not write that message. */
 static void test_client_group_send__keys_follow_an_own_operation(void **state)
 {
@@ -85,6 +121,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_client_group_send__who_was_added_again_may_send_at_once),
         cmocka_unit_test(test_client_group_send__who_was_removed_may_not_send),
+        cmocka_unit_test(test_client_group_send__a_stale_message_asks_for_operations),
         cmocka_unit_test(test_client_group_send__keys_follow_an_own_operation),
     };
 
