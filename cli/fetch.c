@@ -175,7 +175,8 @@ static void take(struct fetcher *fetcher, const json_t *body)
                          opks, kems);
         return;
     case KITH_FETCH_UPLOAD: kith_client_uploaded(fetcher->client, number_of(body, "list_seq"), opks, kems); return;
-    case KITH_FETCH_LISTS: take_lists(fetcher, body); return;
+    case KITH_FETCH_LISTS:
+    case KITH_FETCH_PAST_LISTS: take_lists(fetcher, body); return;
     case KITH_FETCH_BUNDLES: take_bundles(fetcher, body); return;
     case KITH_FETCH_MEMBERS: take_members(fetcher, body); return;
     case KITH_FETCH_OPS: take_ops(fetcher, body); return;
@@ -288,8 +289,9 @@ void fetcher_start(struct fetcher *fetcher, const struct kith_fetch *fetch)
             kith_client_fetched(fetcher->client, cli_time_now(), true);
         return;
     case KITH_FETCH_LISTS:
+    case KITH_FETCH_PAST_LISTS:
         kith_uuid_format(fetch->user.id, id);
-        if (fetch->after == 0)
+        if (fetch->kind == KITH_FETCH_LISTS && fetch->after == 0)
             (void)snprintf(path, sizeof path, "/users/%s/devices", id);
         else
             (void)snprintf(path, sizeof path, "/users/%s/devices?after=%llu", id, (unsigned long long)fetch->after);

@@ -105,18 +105,19 @@ KITH_MUST_USE kith_err kith_client_outbox_drop(struct kith_client *client, struc
 /* ---- encryption: a client that `encrypts` opens and seals by itself; what it needs of the server's REST it asks the host
  * for, one fetch at a time. Its records, which hold secrets, go through PERSIST as all others. */
 enum kith_fetch_kind {
-    KITH_FETCH_KEYS = 1, /* GET /devices/me/keys: kith_client_keys()                                                */
-    KITH_FETCH_UPLOAD,   /* PUT /devices/me/keys with kith_client_upload(): kith_client_uploaded()                 */
-    KITH_FETCH_LISTS,    /* GET /users/{user}/devices?after={after}: kith_client_list() for each, ascending        */
-    KITH_FETCH_BUNDLES,  /* POST /keys/claim of `devices`: kith_client_bundle(), or kith_client_no_bundle(), for each */
-    KITH_FETCH_MEMBERS,  /* GET /chats/{chat}: kith_client_members()                                               */
-    KITH_FETCH_OPS,      /* GET /chats/{chat}/operations?after={after}: kith_client_group_op() for each            */
+    KITH_FETCH_KEYS = 1,   /* GET /devices/me/keys: kith_client_keys()                                                */
+    KITH_FETCH_UPLOAD,     /* PUT /devices/me/keys with kith_client_upload(): kith_client_uploaded()                 */
+    KITH_FETCH_LISTS,      /* GET /users/{user}/devices?after={after}: kith_client_list() for each, ascending        */
+    KITH_FETCH_PAST_LISTS, /* the same, with after={after} also where that is 0                                    */
+    KITH_FETCH_BUNDLES, /* POST /keys/claim of `devices`: kith_client_bundle(), or kith_client_no_bundle(), for each */
+    KITH_FETCH_MEMBERS, /* GET /chats/{chat}: kith_client_members()                                               */
+    KITH_FETCH_OPS,     /* GET /chats/{chat}/operations?after={after}: kith_client_group_op() for each            */
 };
 #define KITH_FETCH_DEVICES_MAX 64
 struct kith_fetch {
     enum kith_fetch_kind kind;
-    struct user_id user;   /* LISTS */
-    uint64_t after;        /* LISTS: the newest list that is known, 0: none and only the newest is wanted; OPS */
+    struct user_id user; /* LISTS, PAST_LISTS */
+    uint64_t after; /* LISTS: the newest list that is known, 0: none and only the newest is wanted; PAST_LISTS; OPS */
     struct chat_id chat;   /* MEMBERS, OPS */
     uint32_t device_count; /* BUNDLES */
     struct {

@@ -90,18 +90,20 @@ static void want_add(struct kith_client *client, struct secure_want want)
     }
 }
 
+static struct secure_want want_for(const struct e2e_want *want)
+{
+    switch (want->kind) {
+    case E2E_WANT_LIST: return want_of(KITH_FETCH_LISTS, want->account_id, NULL);
+    case E2E_WANT_PAST: return want_of(KITH_FETCH_PAST_LISTS, want->account_id, NULL);
+    case E2E_WANT_BUNDLE: return want_of(KITH_FETCH_BUNDLES, want->account_id, want->server_device);
+    case E2E_WANT_OPS: break;
+    }
+    return want_of(KITH_FETCH_OPS, want->account_id, NULL);
+}
+
 void secure_want(struct kith_client *client, const struct e2e_wants *wants)
 {
-    for (uint32_t i = 0; i < wants->count; i++) {
-        const struct e2e_want *want = &wants->items[i];
-        switch (want->kind) {
-        case E2E_WANT_LIST: want_add(client, want_of(KITH_FETCH_LISTS, want->account_id, NULL)); break;
-        case E2E_WANT_BUNDLE:
-            want_add(client, want_of(KITH_FETCH_BUNDLES, want->account_id, want->server_device));
-            break;
-        case E2E_WANT_OPS: want_add(client, want_of(KITH_FETCH_OPS, want->account_id, NULL)); break;
-        }
-    }
+    for (uint32_t i = 0; i < wants->count; i++) want_add(client, want_for(&wants->items[i]));
 }
 
 void secure_want_ops(struct kith_client *client, struct chat_id chat)
@@ -129,6 +131,13 @@ static void fetch_list(const struct kith_client *client, struct user_id user, st
     fetch->kind = KITH_FETCH_LISTS;
     fetch->user = user;
     fetch->after = person.list == NULL ? 0 : person.list->seq;
+}
+
+static void fetch_past_lists(const struct kith_client *client, const struct secure_want *want, struct kith_fetch *fetch)
+{
+    fetch->kind = KITH_FETCH_PAST_LISTS;
+    memcpy(fetch->user.id.raw, want->id, sizeof want->id);
+    (void)e2e_account_past(client->secure.account, want->id, &fetch->after); /* 0 of what nobody wants any more */
 }
 
 static void fetch_ops(const struct kith_client *client, const struct secure_want *want, struct kith_fetch *fetch)
@@ -175,6 +184,7 @@ static bool choose_want(struct kith_client *client, struct kith_fetch *fetch)
         memcpy(user.id.raw, best->id, sizeof best->id);
         fetch_list(client, user, fetch);
         return true;
+    case KITH_FETCH_PAST_LISTS: fetch_past_lists(client, best, fetch); return true;
     case KITH_FETCH_OPS: fetch_ops(client, best, fetch); return true;
     case KITH_FETCH_MEMBERS:
         fetch->kind = KITH_FETCH_MEMBERS;
@@ -291,7 +301,8 @@ static uint32_t wants_of(const struct kith_fetch *fetch, struct secure_want out[
     switch (fetch->kind) {
     case KITH_FETCH_KEYS:
     case KITH_FETCH_UPLOAD: out[0] = want_of(fetch->kind, NULL, NULL); return 1;
-    case KITH_FETCH_LISTS: out[0] = want_of(fetch->kind, fetch->user.id.raw, NULL); return 1;
+    case KITH_FETCH_LISTS:
+    case KITH_FETCH_PAST_LISTS: out[0] = want_of(fetch->kind, fetch->user.id.raw, NULL); return 1;
     case KITH_FETCH_OPS:
     case KITH_FETCH_MEMBERS: out[0] = want_of(fetch->kind, fetch->chat.id.raw, NULL); return 1;
     case KITH_FETCH_BUNDLES: break;
@@ -345,7 +356,7 @@ static uint64_t ops_fetched(struct kith_client *client, struct chat_id chat)
     struct secure_want list;
 
     if (waits) {
-        list = want_of(KITH_FETCH_LISTS, secure->ops_wants.items[0].account_id, NULL);
+        list = want_for(&secure->ops_wants.items[0]);
         is_over = is_cooling(client, &list) && failures_of(client, &list) == 0; /* it was asked, and did not help */
     }
     if (!is_over)
@@ -361,6 +372,15 @@ static uint64_t ops_fetched(struct kith_client *client, struct chat_id chat)
     for (struct pending *one = secure->pending_first; one != NULL; one = one->next)
         one->is_ops_fresh |= one->fetches != secure->fetches && kith_uuid_eq(one->message.chat.id, chat.id);
     return COOL_LONG_MS;
+}
+
+/* For how long they are not asked for again: not at all while an answer leads on to the next. */
+static uint64_t past_fetched(const struct kith_client *client, const struct kith_fetch *fetch)
+{
+    uint64_t after = 0;
+
+    if (!e2e_account_past(client->secure.account, fetch->user.id.raw, &after)) return COOL_MS;
+    return after > fetch->after ? 0 : COOL_LONG_MS;
 }
 
 static void fetch_done(struct kith_client *client)
@@ -379,6 +399,7 @@ static void fetch_done(struct kith_client *client)
         ms = secure->helped ? COOL_MS : COOL_LONG_MS;
         note_fresh(client, fetch->user);
     }
+    if (fetch->kind == KITH_FETCH_PAST_LISTS) ms = past_fetched(client, fetch);
     if (fetch->kind == KITH_FETCH_OPS) ms = ops_fetched(client, fetch->chat);
     if (fetch->kind == KITH_FETCH_BUNDLES) ms = COOL_LONG_MS;
     if (fetch->kind == KITH_FETCH_MEMBERS && secure_members_of(client, fetch->chat) == NULL) ms = COOL_LONG_MS;

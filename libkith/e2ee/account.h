@@ -98,6 +98,12 @@ struct e2e_person e2e_account_person(const struct e2e_account *account,
 KITH_MUST_USE kith_err e2e_account_list(struct e2e_account *account, uint64_t now_ms,
                                         const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES], uint64_t list_seq,
                                         struct kith_slice signed_list);
+/**
+ * Which lists of the person's past are wanted next (E2E_WANT_PAST): those behind the number *after, in their order, by
+ * e2e_account_list() with list_seq 0. False: none are.
+ */
+bool e2e_account_past(const struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
+                      uint64_t *after);
 /** The server has a newer list of this account: it is wanted before the next sealing. */
 void e2e_account_stale(struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES]);
 /**
@@ -126,7 +132,7 @@ void e2e_account_no_bundle(struct e2e_account *account, uint64_t now_ms,
 
 /* ---- messages */
 #define E2E_WANTS_MAX 64
-enum e2e_want_kind { E2E_WANT_LIST = 1, E2E_WANT_BUNDLE, E2E_WANT_OPS };
+enum e2e_want_kind { E2E_WANT_LIST = 1, E2E_WANT_PAST, E2E_WANT_BUNDLE, E2E_WANT_OPS };
 struct e2e_want {
     enum e2e_want_kind kind;
     uint8_t account_id[E2E_ACCOUNT_ID_BYTES];       /* OPS: the chat's id */

@@ -41,9 +41,35 @@ static kith_err want_list(const struct e2e_group_op *op, bool is_fresh, struct e
     return KITH_E_AGAIN;
 }
 
-/* By a device that the author's list has. */
-static kith_err check_signature(struct e2e_account *account, const struct e2e_group_op *op, bool is_fresh,
-                                struct e2e_wants *wants)
+static struct group_author *author_find(struct group_place *place,
+                                        const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES])
+{
+    for (uint32_t i = 0; i < place->author_count; i++)
+        if (memcmp(place->authors[i].account_id, account_id, E2E_ACCOUNT_ID_BYTES) == 0) return &place->authors[i];
+    return NULL;
+}
+
+/*
+ * By a device that the author has removed since. Once another device of theirs has signed in this group under a list
+ * without it, it signs no more: else whoever stole it could, for as long as it names an old list.
+ */
+static kith_err check_past_signature(struct e2e_account *account, struct person *author, struct group_place *place,
+                                     const struct e2e_group_op *op, struct e2e_wants *wants)
+{
+    const struct group_author *signed_last = place == NULL ? NULL : author_find(place, op->author);
+    const struct past_device *device;
+    kith_err err = account_past_device(account, author, op->author_device, op->list_seq, &device);
+
+    if (err == KITH_E_AGAIN) account_want(wants, E2E_WANT_PAST, op->author, NULL);
+    if (err == KITH_E_NOTFOUND) return KITH_E_DENIED;
+    if (err != KITH_OK) return err;
+    if (signed_last != NULL && signed_last->list_seq > device->last_seq) return KITH_E_DENIED;
+    return e2e_group_op_verify(op, device->dsk_pub);
+}
+
+/* By a device that the author's list has, or had when the operation was made. */
+static kith_err check_signature(struct e2e_account *account, struct group_place *place, const struct e2e_group_op *op,
+                                bool is_fresh, struct e2e_wants *wants)
 {
     struct person *author = account_person_find(account, op->author);
     const struct e2e_device *device;
@@ -53,7 +79,8 @@ static kith_err check_signature(struct e2e_account *account, const struct e2e_gr
     if (op->list_seq == author->list->seq && memcmp(op->list_hash, author->list->hash, E2E_HASH_BYTES) != 0)
         return KITH_E_DENIED;
     device = e2e_device_find(author->list, op->author_device);
-    if (device == NULL || !device->is_accepted) return want_list(op, is_fresh, wants);
+    if (device == NULL) return check_past_signature(account, author, place, op, wants);
+    if (!device->is_accepted) return want_list(op, is_fresh, wants);
     return e2e_group_op_verify(op, device->dsk_pub);
 }
 
@@ -124,6 +151,19 @@ bool account_group_had(const struct group_place *place, const uint8_t account_id
     return false;
 }
 
+static void note_author(struct group_place *place, const struct e2e_group_op *op)
+{
+    struct group_author *known = author_find(place, op->author), author = {.list_seq = op->list_seq};
+    uint32_t keep = place->author_count < E2E_GROUP_HEADS_MAX ? place->author_count : E2E_GROUP_HEADS_MAX - 1;
+
+    memcpy(author.account_id, op->author, sizeof author.account_id);
+    if (known != NULL && known->list_seq > author.list_seq) author.list_seq = known->list_seq;
+    if (known != NULL) keep = (uint32_t)(known - place->authors);
+    memmove(place->authors + 1, place->authors, keep * sizeof author);
+    place->authors[0] = author;
+    if (known == NULL) place->author_count = keep + 1;
+}
+
 static kith_err take_next(struct e2e_account *account, const uint8_t *chat_id, const struct e2e_group_op *op,
                           uint64_t event_seq, bool is_fresh, struct e2e_wants *wants)
 {
@@ -132,7 +172,8 @@ static kith_err take_next(struct e2e_account *account, const uint8_t *chat_id, c
     struct e2e_group *after = NULL;
     kith_err err = e2e_group_apply(before, op, &after);
 
-    if (err == KITH_OK && !is_vouched(account, place, after)) err = check_signature(account, op, is_fresh, wants);
+    if (err == KITH_OK && !is_vouched(account, place, after))
+        err = check_signature(account, place, op, is_fresh, wants);
     if (err == KITH_OK && place == NULL && account->groups.count == E2E_GROUPS_MAX) err = KITH_E_FULL;
     if (err != KITH_OK) {
         e2e_group_free(after);
@@ -145,6 +186,7 @@ static kith_err take_next(struct e2e_account *account, const uint8_t *chat_id, c
         return KITH_E_NOMEM;
     }
     note_former(place, op, event_seq);
+    note_author(place, op);
     account_keep_group(account, place);
     return KITH_OK;
 }
@@ -153,7 +195,7 @@ static kith_err take_next(struct e2e_account *account, const uint8_t *chat_id, c
 static kith_err take_fork(struct e2e_account *account, struct group_place *place, const struct e2e_group_op *op,
                           bool is_fresh, struct e2e_wants *wants)
 {
-    kith_err err = check_signature(account, op, is_fresh, wants);
+    kith_err err = check_signature(account, place, op, is_fresh, wants);
 
     if (err != KITH_OK) return err;
     return account_group_forked(account, place);

@@ -53,6 +53,21 @@ struct prekey_own {
     struct kith_buf public; /* empty: the server has it */
 };
 
+struct past_device {
+    uint32_t device_id;
+    uint64_t last_seq; /* the last list that had it */
+    uint8_t dsk_pub[E2E_SIGN_PUBLIC_BYTES];
+};
+#define PAST_DEVICE_BYTES (4 + 8 + E2E_SIGN_PUBLIC_BYTES) /* in the record */
+/* The devices that were in a list from `from_seq` on and are in the pinned one no more. */
+struct person_past {
+    uint64_t from_seq;
+    uint8_t prev_hash[E2E_HASH_BYTES]; /* of the list of that number */
+    struct past_device *gone;
+    uint32_t gone_count;
+    uint64_t wanted_seq; /* an older list that an operation names; 0: none. Not kept: the operation is read again */
+};
+
 struct person {
     uint8_t account_id[E2E_ACCOUNT_ID_BYTES];
     enum e2e_trust trust;
@@ -64,6 +79,17 @@ struct person {
     uint64_t reset_at_ms;            /* when the root key changed; 0: never, or the person has acted since */
     uint32_t known[E2E_DEVICES_MAX]; /* those that were in a list which had not expired as it was read */
     uint32_t known_count;
+    struct person_past past;
+};
+
+/* Lists of somebody's past, in their order, which lead from the one that is wanted to the oldest that is known. */
+#define PAST_WALK_MAX (E2E_REMOVED_MAX + E2E_DEVICES_MAX)
+struct past_walk {
+    uint8_t account_id[E2E_ACCOUNT_ID_BYTES];
+    uint64_t first_seq, last_seq;
+    uint8_t prev_hash[E2E_HASH_BYTES], last_hash[E2E_HASH_BYTES]; /* before the first; of the last */
+    uint32_t had_count;
+    struct past_device had[PAST_WALK_MAX];
 };
 
 struct peer_key {
@@ -96,13 +122,20 @@ struct group_former {
     uint8_t account_id[E2E_ACCOUNT_ID_BYTES];
     uint64_t until, event_seq; /* the operation that took them out, and the chat's event with it */
 };
+#define GROUP_AUTHOR_BYTES (E2E_ACCOUNT_ID_BYTES + 8) /* in the record */
+struct group_author {
+    uint8_t account_id[E2E_ACCOUNT_ID_BYTES];
+    uint64_t list_seq; /* the newest of their lists that they signed an operation under */
+};
 struct group_place {
     uint8_t chat_id[E2E_ID_BYTES];
     struct e2e_group *group;
     bool is_forked;
     struct group_former former[E2E_GROUP_HEADS_MAX]; /* the newest first */
     uint32_t former_count;
-    bool was_in; /* this account is in it, or was once */
+    bool was_in;                                      /* this account is in it, or was once */
+    struct group_author authors[E2E_GROUP_HEADS_MAX]; /* who signed last first */
+    uint32_t author_count;
 };
 
 struct heard_key {
@@ -125,6 +158,7 @@ struct e2e_account {
     struct kith_map groups;           /* chat_id: struct group_place *      */
     struct kith_map info_keys;        /* key id: E2E_KEY_BYTES              */
     uint64_t rank_next;
+    struct past_walk *walk;      /* NULL: none. One at a time, since lists are fetched so */
     struct kith_buf upload_list; /* lent by e2e_account_upload(): what the server has when that is over */
 };
 
@@ -191,6 +225,19 @@ enum account_claim account_person_claim(const struct person *person, uint64_t se
 /** A list of that number is there, says a device that must know: until it has come nothing is sent. */
 void account_person_seen(struct e2e_account *account, struct person *person, uint64_t seq);
 void account_people_free(struct e2e_account *account);
+
+/* account_past.c */
+/** `next` is about to be pinned: what it does not have any more is remembered. KITH_E_NOMEM: nothing is lost. */
+KITH_MUST_USE kith_err account_past_step(struct person *person, const struct e2e_device_list *next);
+/** A list of the past came, older than the pinned one and of the same root key. The person is not kept. */
+void account_past_list(struct e2e_account *account, struct person *person, const struct e2e_device_list *list);
+/**
+ * A device that the pinned list has no more, but the list `list_seq` had: *out, lent.
+ * KITH_E_NOTFOUND: that list had it not. KITH_E_AGAIN: it is to be fetched, and is noted as wanted.
+ */
+KITH_MUST_USE kith_err account_past_device(struct e2e_account *account, struct person *person, uint32_t device_id,
+                                           uint64_t list_seq, const struct past_device **out);
+void account_past_free(struct person *person);
 
 /* account_peer.c */
 struct peer *account_peer_find(const struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],

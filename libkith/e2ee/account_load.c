@@ -105,6 +105,40 @@ static kith_err load_last_resort(struct e2e_account *account, struct kith_slice 
     return err == KITH_E_CONFLICT ? KITH_OK : err;
 }
 
+/* `person` has its pinned list. */
+static kith_err load_past(struct person *person, struct kith_slice gone, struct kith_slice from_seq,
+                          struct kith_slice prev_hash)
+{
+    struct person_past *past = &person->past;
+
+    if (from_seq.len == 0 || prev_hash.len == 0 || gone.len % PAST_DEVICE_BYTES != 0) return KITH_E_MALFORMED;
+    past->from_seq = e2e_tlv_u64(from_seq);
+    copy(past->prev_hash, prev_hash);
+    if (gone.len == 0) return KITH_OK;
+    past->gone_count = (uint32_t)(gone.len / PAST_DEVICE_BYTES);
+    past->gone = calloc(past->gone_count, sizeof past->gone[0]);
+    if (past->gone == NULL) {
+        past->gone_count = 0;
+        return KITH_E_NOMEM;
+    }
+    for (uint32_t i = 0; i < past->gone_count; i++, gone.ptr += PAST_DEVICE_BYTES) {
+        past->gone[i].device_id = kith_get_u32_be(gone.ptr);
+        past->gone[i].last_seq = kith_get_u64_be(gone.ptr + 4);
+        memcpy(past->gone[i].dsk_pub, gone.ptr + 12, E2E_SIGN_PUBLIC_BYTES);
+    }
+    return KITH_OK;
+}
+
+static kith_err load_list(struct person *person, struct kith_slice signed_list)
+{
+    struct e2e_device_list *list = malloc(sizeof *list);
+    kith_err err = list == NULL ? KITH_E_NOMEM : e2e_device_list_read(signed_list, person->account_id, list);
+
+    if (err == KITH_OK) err = account_person_pin(person, list, signed_list);
+    free(list);
+    return err;
+}
+
 static kith_err load_person(struct e2e_account *account, struct kith_slice key, struct kith_slice in)
 {
     static const struct e2e_tlv_field fields[] = {
@@ -115,33 +149,29 @@ static kith_err load_person(struct e2e_account *account, struct kith_slice key, 
         {5, 4, E2E_DEVICES_MAX * 4, true},
         {6, 8, 8, true},
         {7, 8, 8, true},
+        {8, PAST_DEVICE_BYTES, E2E_REMOVED_MAX * PAST_DEVICE_BYTES, true},
+        {9, 8, 8, true},
+        {10, E2E_HASH_BYTES, E2E_HASH_BYTES, true},
     };
-    struct kith_slice v[7];
-    struct e2e_device_list *list = NULL;
+    struct kith_slice v[10];
     struct person *person;
-    kith_err err = e2e_tlv_decode(in, fields, 7, v);
+    kith_err err = e2e_tlv_decode(in, fields, 10, v);
 
     if (err != KITH_OK) return err;
     if (v[4].len % 4 != 0) return KITH_E_MALFORMED;
     if (key.len != E2E_ACCOUNT_ID_BYTES || e2e_tlv_u8(v[0]) > E2E_TRUST_FORKED) return KITH_E_MALFORMED;
     person = account_person_put(account, key.ptr);
-    list = malloc(sizeof *list);
-    err = person == NULL || list == NULL ? KITH_E_NOMEM : KITH_OK;
-    if (err == KITH_OK) {
-        person->trust = (enum e2e_trust)e2e_tlv_u8(v[0]);
-        person->was_reset = flag(v[1]);
-        person->list_seq = e2e_tlv_u64(v[2]);
-        person->known_count = (uint32_t)(v[4].len / 4);
-        for (uint32_t i = 0; i < person->known_count; i++) person->known[i] = kith_get_u32_be(v[4].ptr + (size_t)i * 4);
-        person->seen_seq = v[5].len > 0 ? e2e_tlv_u64(v[5]) : 0;
-        person->reset_at_ms = v[6].len > 0 ? e2e_tlv_u64(v[6]) : 0;
-    }
-    if (err == KITH_OK && v[3].len > 0) {
-        err = e2e_device_list_read(v[3], key.ptr, list);
-        if (err == KITH_OK) err = account_person_pin(person, list, v[3]);
-    }
-    free(list);
-    return err;
+    if (person == NULL) return KITH_E_NOMEM;
+    person->trust = (enum e2e_trust)e2e_tlv_u8(v[0]);
+    person->was_reset = flag(v[1]);
+    person->list_seq = e2e_tlv_u64(v[2]);
+    person->known_count = (uint32_t)(v[4].len / 4);
+    for (uint32_t i = 0; i < person->known_count; i++) person->known[i] = kith_get_u32_be(v[4].ptr + (size_t)i * 4);
+    person->seen_seq = v[5].len > 0 ? e2e_tlv_u64(v[5]) : 0;
+    person->reset_at_ms = v[6].len > 0 ? e2e_tlv_u64(v[6]) : 0;
+    if (v[3].len == 0) return KITH_OK;
+    err = load_list(person, v[3]);
+    return err == KITH_OK ? load_past(person, v[7], v[8], v[9]) : err;
 }
 
 static kith_err load_session(struct e2e_account *account, struct kith_slice key, struct kith_slice in)
@@ -205,15 +235,17 @@ static kith_err load_group(struct e2e_account *account, struct kith_slice key, s
         {1, 1, E2E_GROUP_SAVED_BYTES_MAX, false},
         {2, 1, 1, false},
         {3, GROUP_FORMER_BYTES, E2E_GROUP_HEADS_MAX * GROUP_FORMER_BYTES, true},
-        {4, 1, 1, true}, /* an older record: whether it is in it now */
+        {4, 1, 1, false},
+        {5, GROUP_AUTHOR_BYTES, E2E_GROUP_HEADS_MAX * GROUP_AUTHOR_BYTES, false},
     };
-    struct kith_slice v[4];
+    struct kith_slice v[5];
     struct e2e_group *group = NULL;
     struct group_place *place;
-    kith_err err = e2e_tlv_decode(in, fields, 4, v);
+    kith_err err = e2e_tlv_decode(in, fields, 5, v);
 
     if (err != KITH_OK) return err;
-    if (key.len != E2E_ID_BYTES || v[2].len % GROUP_FORMER_BYTES != 0) return KITH_E_MALFORMED;
+    if (key.len != E2E_ID_BYTES || v[2].len % GROUP_FORMER_BYTES != 0 || v[4].len % GROUP_AUTHOR_BYTES != 0)
+        return KITH_E_MALFORMED;
     err = e2e_group_load(v[0], &group);
     if (err != KITH_OK) return err;
     place = account_group_put(account, key.ptr, group, flag(v[1]));
@@ -228,7 +260,13 @@ static kith_err load_group(struct e2e_account *account, struct kith_slice key, s
         place->former[i].until = kith_get_u64_be(at + E2E_ACCOUNT_ID_BYTES);
         place->former[i].event_seq = kith_get_u64_be(at + E2E_ACCOUNT_ID_BYTES + 8);
     }
-    place->was_in |= v[3].len > 0 && flag(v[3]);
+    place->was_in |= flag(v[3]);
+    place->author_count = (uint32_t)(v[4].len / GROUP_AUTHOR_BYTES);
+    for (uint32_t i = 0; i < place->author_count; i++) {
+        const uint8_t *at = v[4].ptr + (size_t)i * GROUP_AUTHOR_BYTES;
+        memcpy(place->authors[i].account_id, at, E2E_ACCOUNT_ID_BYTES);
+        place->authors[i].list_seq = kith_get_u64_be(at + E2E_ACCOUNT_ID_BYTES);
+    }
     return KITH_OK;
 }
 

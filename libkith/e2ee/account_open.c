@@ -195,13 +195,13 @@ static kith_err check_group(const struct opening *o, const struct e2e_payload *p
     if (!envelope->is_group) return KITH_OK;
     if (payload->group_epoch == 0) return KITH_E_DENIED; /* no operation has that number */
     place = account_group_find(o->account, envelope->thread_id);
-    if (place == NULL || payload->group_epoch > place->group->seq) {
+    /* First of all whether its writer is in it, or whoever was removed could raise the alarm. They may have come back. */
+    if (place == NULL || payload->group_epoch > place->group->seq ||
+        !account_group_had(place, envelope->account_id, payload->group_epoch, envelope->seq)) {
         if (envelope->is_ops_fresh) return KITH_E_DENIED;
         account_want(wants, E2E_WANT_OPS, envelope->thread_id, NULL);
         return KITH_E_AGAIN;
     }
-    /* First of all, or whoever was removed could raise the alarm. */
-    if (!account_group_had(place, envelope->account_id, payload->group_epoch, envelope->seq)) return KITH_E_DENIED;
     head = e2e_group_head(place->group, payload->group_epoch);
     if (head == NULL || memcmp(head, payload->group_hash, E2E_HASH_BYTES) == 0) return KITH_OK;
     if (e2e_group_find(place->group, envelope->account_id) != NULL)

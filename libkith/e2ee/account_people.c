@@ -37,10 +37,13 @@ void account_people_free(struct e2e_account *account)
 
     while (kith_map_next(&account->people, &at, NULL, (void **)&person)) {
         kith_buf_deinit(&(*person)->signed_list);
+        account_past_free(*person);
         free((*person)->list);
         free(*person);
     }
     kith_map_deinit(&account->people);
+    free(account->walk);
+    account->walk = NULL;
 }
 
 kith_err account_person_pin(struct person *person, const struct e2e_device_list *list, struct kith_slice signed_list)
@@ -52,6 +55,7 @@ kith_err account_person_pin(struct person *person, const struct e2e_device_list 
     if (copy == NULL) return KITH_E_NOMEM;
     kith_buf_init(&bytes, E2E_SIGNED_LIST_BYTES_MAX);
     err = kith_buf_append(&bytes, signed_list);
+    if (err == KITH_OK) err = account_past_step(person, list);
     if (err != KITH_OK) {
         kith_buf_deinit(&bytes);
         if (person->list == NULL) free(copy);
@@ -199,7 +203,8 @@ static kith_err take_list(struct e2e_account *account, struct person *person, ui
         if (is_own(account, person)) return KITH_E_DENIED;
         return identity_changed(account, person, now_ms, list, signed_list);
     case E2E_LIST_GAP: return KITH_E_NOTFOUND;
-    case E2E_LIST_STALE: /* ignored: what is pinned is newer */
+    case E2E_LIST_STALE: /* what is pinned is newer: this one may tell of devices that were */
+        account_past_list(account, person, list);
         if (is_own(account, person) && account->self.list_unsent) accepts_gather(person, signed_list);
         return KITH_OK;
     case E2E_LIST_FORK: return account_person_forked(account, person);

@@ -131,6 +131,24 @@ void account_drop_last_resort(struct e2e_account *account, const uint8_t use[sta
     drop(account, &record);
 }
 
+static void put_past(struct record *record, const struct person_past *past)
+{
+    struct kith_buf gone;
+
+    kith_buf_init(&gone, (size_t)E2E_REMOVED_MAX * PAST_DEVICE_BYTES);
+    for (uint32_t i = 0; i < past->gone_count; i++) {
+        uint8_t bytes[PAST_DEVICE_BYTES];
+        kith_put_u32_be(bytes, past->gone[i].device_id);
+        kith_put_u64_be(bytes + 4, past->gone[i].last_seq);
+        memcpy(bytes + 12, past->gone[i].dsk_pub, E2E_SIGN_PUBLIC_BYTES);
+        if (kith_buf_append(&gone, kith_slice_of(bytes, sizeof bytes)) != KITH_OK) abort(); /* see account_impl.h */
+    }
+    e2e_tlv_put_optional(&record->writer, 8, kith_buf_peek(&gone));
+    e2e_tlv_put_u64(&record->writer, 9, past->from_seq);
+    put(record, 10, past->prev_hash, sizeof past->prev_hash);
+    kith_buf_deinit(&gone);
+}
+
 void account_keep_person(struct e2e_account *account, const struct person *person)
 {
     uint8_t known[E2E_DEVICES_MAX * 4];
@@ -146,6 +164,7 @@ void account_keep_person(struct e2e_account *account, const struct person *perso
     e2e_tlv_put_optional(&record.writer, 5, kith_slice_of(known, (size_t)person->known_count * 4));
     if (person->seen_seq != 0) e2e_tlv_put_u64(&record.writer, 6, person->seen_seq);
     if (person->reset_at_ms != 0) e2e_tlv_put_u64(&record.writer, 7, person->reset_at_ms);
+    if (person->list != NULL) put_past(&record, &person->past);
     keep(account, &record);
 }
 
@@ -209,6 +228,7 @@ void account_keep_heard(struct e2e_account *account, const struct heard_key *key
 void account_keep_group(struct e2e_account *account, const struct group_place *place)
 {
     uint8_t former[E2E_GROUP_HEADS_MAX * GROUP_FORMER_BYTES], *at = former;
+    uint8_t authors[E2E_GROUP_HEADS_MAX * GROUP_AUTHOR_BYTES];
     struct kith_buf saved;
     struct record record;
 
@@ -219,12 +239,18 @@ void account_keep_group(struct e2e_account *account, const struct group_place *p
         kith_put_u64_be(at + E2E_ACCOUNT_ID_BYTES, place->former[i].until);
         kith_put_u64_be(at + E2E_ACCOUNT_ID_BYTES + 8, place->former[i].event_seq);
     }
-    begin(&record, 'G', kith_buf_len(&saved) + sizeof former);
+    for (uint32_t i = 0; i < place->author_count; i++) {
+        uint8_t *author = authors + (size_t)i * GROUP_AUTHOR_BYTES;
+        memcpy(author, place->authors[i].account_id, E2E_ACCOUNT_ID_BYTES);
+        kith_put_u64_be(author + E2E_ACCOUNT_ID_BYTES, place->authors[i].list_seq);
+    }
+    begin(&record, 'G', kith_buf_len(&saved) + sizeof former + sizeof authors);
     key_bytes(&record, place->chat_id, sizeof place->chat_id);
     e2e_tlv_put(&record.writer, 1, kith_buf_peek(&saved));
     e2e_tlv_put_u8(&record.writer, 2, place->is_forked);
     if (at > former) put(&record, 3, former, (size_t)(at - former));
     e2e_tlv_put_u8(&record.writer, 4, place->was_in);
+    put(&record, 5, authors, (size_t)place->author_count * GROUP_AUTHOR_BYTES);
     keep(account, &record);
     kith_buf_deinit(&saved);
 }

@@ -144,13 +144,6 @@ kith_err e2e_device_list_read(struct kith_slice signed_list, const uint8_t accou
 }
 
 /* ---------------------------------------------------------------------------------------------- against what is pinned */
-static bool is_removed(const struct e2e_device_list *list, uint32_t device_id)
-{
-    for (uint32_t i = 0; i < list->removed_count; i++)
-        if (list->removed[i] == device_id) return true;
-    return false;
-}
-
 /* No device comes back or gets other keys; none is forgotten, since then it could come back one list later. */
 static bool keeps_devices(const struct e2e_device_list *pinned, const struct e2e_device_list *next)
 {
@@ -162,7 +155,7 @@ static bool keeps_devices(const struct e2e_device_list *pinned, const struct e2e
     }
     for (uint32_t i = 0; i < pinned->device_count; i++) {
         const struct e2e_device *before = &pinned->devices[i], *now = e2e_device_find(next, before->device_id);
-        if (now == NULL && !is_removed(next, before->device_id)) return false;
+        if (now == NULL && !e2e_device_is_removed(next, before->device_id)) return false;
         if (now == NULL) continue;
         if (!same(now->dsk_pub, before->dsk_pub, sizeof now->dsk_pub)) return false;
         if (!same(now->ddh_pub, before->ddh_pub, sizeof now->ddh_pub)) return false;
@@ -201,4 +194,11 @@ const struct e2e_device *e2e_device_find_server(const struct e2e_device_list *li
     for (uint32_t i = 0; i < list->device_count; i++)
         if (same(list->devices[i].server_device, server_device, E2E_SERVER_DEVICE_BYTES)) return &list->devices[i];
     return NULL;
+}
+
+bool e2e_device_is_removed(const struct e2e_device_list *list, uint32_t device_id)
+{
+    for (uint32_t i = 0; i < list->removed_count; i++)
+        if (list->removed[i] == device_id) return true;
+    return false;
 }

@@ -97,6 +97,9 @@ const struct e2e_device *e2e_device_find(const struct e2e_device_list *list, uin
 const struct e2e_device *e2e_device_find_server(const struct e2e_device_list *list,
                                                 const uint8_t server_device[static E2E_SERVER_DEVICE_BYTES]);
 
+/** It was listed once, and never will be again. */
+bool e2e_device_is_removed(const struct e2e_device_list *list, uint32_t device_id);
+
 /** ARK certifies AIK. */
 KITH_MUST_USE kith_err e2e_certify(const uint8_t ark_secret[static E2E_SIGN_SECRET_BYTES],
                                    const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],

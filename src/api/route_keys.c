@@ -218,7 +218,7 @@ void route_user_devices(struct api_request *request)
     struct devices_state *state = api_state(request, sizeof *state, devices_release);
 
     if (state == NULL) return;
-    if (!query_u64(request, "after", false, 1, UINT64_MAX >> 1, &state->op.after, &state->op.has_after)) return;
+    if (!query_u64(request, "after", false, 0, UINT64_MAX >> 1, &state->op.after, &state->op.has_after)) return;
     state->request = request;
     state->op.call = (struct account_call){.loop = request->api->config.loop, .done = devices_known};
     state->op.who = request->who;

@@ -25,6 +25,7 @@
 #define TOWN_ROUNDS_MAX     8 /* of asking the server for what a call lacks */
 #define TOWN_TEXT_BYTES_MAX 128
 #define TOWN_GROUPS_MAX     4
+#define TOWN_PAST_MAX       32 /* lists of the past in an answer */
 
 /* Ends the program: the world itself went wrong, or one of the things that are watched did. */
 #define town_need(good) town_need_at((good), #good, __FILE__, __LINE__)
@@ -151,6 +152,8 @@ void town_upload(struct town_device *device);
 void town_fetch(struct town_device *device, const struct e2e_wants *wants);
 /** The lists of a person, as the client asks for them: what follows the pinned one, or the newest. What that came to. */
 kith_err town_fetch_list(struct town_device *device, struct town_person *of);
+/** Those of the past that the device wants, as many as the server gives at once. */
+void town_fetch_past(struct town_device *device, const struct town_person *of);
 struct town_person *town_person_of(struct town *town, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES]);
 struct town_device *town_device_of(struct town *town, const uint8_t server_device[static E2E_SERVER_DEVICE_BYTES]);
 /** Puts a list in as its owner's newest. */

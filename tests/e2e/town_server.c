@@ -145,6 +145,20 @@ kith_err town_fetch_list(struct town_device *device, struct town_person *of)
     return err;
 }
 
+void town_fetch_past(struct town_device *device, const struct town_person *of)
+{
+    const struct town *town = device->town;
+    uint64_t after = 0;
+
+    if (!e2e_account_past(device->account, of->id, &after)) return;
+    for (size_t i = (size_t)after; i + 1 < of->list_count && i < after + TOWN_PAST_MAX; i++) {
+        struct kith_slice list = kith_buf_peek(&of->lists[i]);
+        if (town->show_list != NULL) town->show_list(town->arg, device, of, i, &list);
+        if (list.len > 0) kith_ignore(e2e_account_list(device->account, town->now_ms, of->id, 0, list));
+        (void)town_call(device, NULL);
+    }
+}
+
 /* Handed out, and never again. */
 static struct kith_slice take_one(struct town_prekeys *prekeys)
 {
@@ -179,10 +193,13 @@ void town_fetch(struct town_device *device, const struct e2e_wants *wants)
     for (uint32_t i = 0; i < wants->count; i++) {
         const struct e2e_want *want = &wants->items[i];
         struct town_person *of = town_person_of(device->town, want->account_id);
+        const struct town_group *group = town_group_of(device->town, want->account_id);
         if (want->kind == E2E_WANT_BUNDLE)
             fetch_bundle(device, want);
-        else if (want->kind == E2E_WANT_OPS)
-            kith_ignore(town_group_fetch(device, town_group_of(device->town, want->account_id)));
+        else if (want->kind == E2E_WANT_OPS && group != NULL)
+            kith_ignore(town_group_fetch(device, group));
+        else if (of != NULL && want->kind == E2E_WANT_PAST)
+            town_fetch_past(device, of);
         else if (of != NULL)
             (void)town_fetch_list(device, of);
     }

@@ -44,9 +44,11 @@ static bool work(struct fetch_call *call)
     case KITH_FETCH_KEYS: keys_show(device, &call->state); return true;
     case KITH_FETCH_UPLOAD: code = keys_put(device, &call->upload, &call->state); break;
     case KITH_FETCH_LISTS:
+    case KITH_FETCH_PAST_LISTS:
         user = sim_user_number(sim, call->fetch.user.id.raw);
         if (user == SIM_USERS_MAX) return false;
-        keys_lists(sim, user, call->fetch.after, &call->lists);
+        if (call->fetch.kind == KITH_FETCH_PAST_LISTS) sim->counters.past_lists++;
+        keys_lists(sim, user, &call->fetch, &call->lists);
         return true;
     case KITH_FETCH_BUNDLES: code = keys_claim(device, &call->fetch, call->bundles); break;
     case KITH_FETCH_MEMBERS:
@@ -104,7 +106,8 @@ static void answer(struct fetch_call *call)
     case KITH_FETCH_UPLOAD:
         kith_client_uploaded(client, state->list_seq, state->opk_count, state->kem_ot_count);
         return;
-    case KITH_FETCH_LISTS: answer_lists(client, call); return;
+    case KITH_FETCH_LISTS:
+    case KITH_FETCH_PAST_LISTS: answer_lists(client, call); return;
     case KITH_FETCH_BUNDLES: answer_bundles(client, call); return;
     case KITH_FETCH_MEMBERS: answer_members(call->device->sim, client, call); return;
     case KITH_FETCH_OPS: groups_answer(call->device, call->fetch.chat, call->fetch.after); return;

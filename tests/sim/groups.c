@@ -58,6 +58,16 @@ struct groups_op groups_create(struct sim *sim, unsigned chat)
     return sign(device, NULL, &change);
 }
 
+static struct sim_device *owner_device(struct sim *sim)
+{
+    struct sim_device *owners[SIM_DEVICES_MAX];
+    uint64_t count = 0;
+
+    for (unsigned d = 0; d < sim->device_count; d++)
+        if (sim->devices[d].user == sim->devices[0].user) owners[count++] = &sim->devices[d];
+    return owners[kith_prng_below(&sim->prng, count)];
+}
+
 struct groups_op groups_change(struct sim *sim, unsigned chat)
 {
     static const enum e2e_group_kind kinds[] = {E2E_GROUP_ADD,  E2E_GROUP_ADD,  E2E_GROUP_REMOVE, E2E_GROUP_REMOVE,
@@ -66,8 +76,8 @@ struct groups_op groups_change(struct sim *sim, unsigned chat)
     unsigned subject = (unsigned)kith_prng_below(&sim->prng, sim->user_count);
     struct e2e_group_change change = {.kind = kinds[kith_prng_below(&sim->prng, sizeof kinds / sizeof kinds[0])]};
 
-    /* Mostly who may: the owner, else anybody. */
-    if (kith_prng_chance(&sim->prng, 2, 3)) device = &sim->devices[0];
+    /* Mostly who may: the owner, by any device, also one that is removed later. */
+    if (device->user != sim->devices[0].user && kith_prng_chance(&sim->prng, 2, 3)) device = owner_device(sim);
     if (change.kind == E2E_GROUP_LEAVE && kith_prng_chance(&sim->prng, 2, 3)) change.kind = E2E_GROUP_INFO;
     change.role = (uint8_t)kith_prng_between(&sim->prng, E2E_ROLE_MEMBER, E2E_ROLE_ADMIN);
     if (change.kind == E2E_GROUP_ADD) change.role = E2E_ROLE_MEMBER;

@@ -197,21 +197,12 @@ void linking_run(struct sim *sim)
         if (!sim->devices[d].is_first) device_step(&sim->devices[d]);
 }
 
-static bool has_signed_group(const struct sim *sim)
-{
-    for (unsigned c = 0; c < sim->chat_count; c++)
-        if (sim->chat_is_group[c] && sim_chat_is_encrypted(sim, c)) return true;
-    return false;
-}
-
 void linking_start(struct sim *sim)
 {
     for (unsigned d = 0; d < sim->device_count; d++) {
         struct sim_linking *linking = &sim->devices[d].linking;
         if (sim->devices[d].is_first) continue;
         linking->signs_in_ms = kith_prng_below(&sim->prng, 30000);
-        /* What a device signed in a group and was removed after, who reads it later cannot take as yet (e2ee-groups.md). */
-        if (has_signed_group(sim)) continue;
         if (kith_prng_chance(&sim->prng, 1, 3)) linking->removed_ms = kith_prng_between(&sim->prng, 15000, 55000);
     }
     sim->links_devices.fire = linking_fire;

@@ -78,6 +78,7 @@
     X(opened, "messages opened by another device")                     \
     X(group_ops, "changes of encrypted groups that were taken")        \
     X(group_stale, "of those that came behind another")                \
+    X(past_lists, "times that past device lists were asked for")       \
     X(steps, "of them empty, to turn the ratchet of one who goes on")
 
 struct sim_counters {

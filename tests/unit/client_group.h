@@ -29,7 +29,7 @@ struct scene {
     unsigned seq;              /* of the newest event */
     size_t ops_shown;          /* so many of the group's operations the server shows when it is asked */
     /* What came of it. */
-    size_t shown, sent, failed, frames, asked_ops;
+    size_t shown, sent, failed, frames, asked_ops, asked_past;
     uint64_t last_seq, asked_after;
     kith_err unreadable; /* of what was shown last */
     enum kith_code code; /* of what failed last */
@@ -95,12 +95,19 @@ static inline struct chat_id chat_of(const struct scene *scene)
     return chat;
 }
 
+/* As the server does: those behind the one that is known, and the newest. */
 static inline void answer_lists(struct scene *scene)
 {
     const struct town_person *person = town_person_of(scene->town, scene->fetch.user.id.raw);
+    const bool has_after = scene->fetch.kind == KITH_FETCH_PAST_LISTS || scene->fetch.after > 0;
 
-    for (size_t i = 0; person != NULL && i < person->list_count; i++)
-        kith_client_list(scene->client, scene->fetch.user, person->list_seq, kith_buf_peek(&person->lists[i]));
+    scene->asked_past += scene->fetch.kind == KITH_FETCH_PAST_LISTS;
+    for (size_t i = 0; person != NULL && i < person->list_count; i++) {
+        const bool is_newest = i + 1 == person->list_count;
+        if (!is_newest && (!has_after || i < scene->fetch.after)) continue;
+        kith_client_list(scene->client, scene->fetch.user, is_newest ? person->list_seq : 0,
+                         kith_buf_peek(&person->lists[i]));
+    }
 }
 
 static inline void answer_one(struct scene *scene)
@@ -109,7 +116,8 @@ static inline void answer_one(struct scene *scene)
 
     switch (fetch->kind) {
     case KITH_FETCH_KEYS: kith_client_keys(scene->client, true, scene->ann->person->list_seq, 100, 100); break;
-    case KITH_FETCH_LISTS: answer_lists(scene); break;
+    case KITH_FETCH_LISTS:
+    case KITH_FETCH_PAST_LISTS: answer_lists(scene); break;
     case KITH_FETCH_MEMBERS: kith_client_members(scene->client, fetch->chat, NULL, 0); break; /* no chat of two */
     case KITH_FETCH_OPS:
         scene->asked_ops++;

@@ -197,12 +197,36 @@ static void test_client_group__a_chat_of_two_does_not_become_a_group(void **stat
     scene_free(scene);
 }
 
+/* By a device that its author has removed since, which this one has never seen: it asks for the lists that had it, once. */
+static void test_client_group__an_operation_of_a_device_that_is_gone(void **state)
+{
+    struct scene *scene = scene_new(false);
+    struct town_device *tablet = town_link(scene->bob);
+
+    (void)state;
+    assert_int_equal(town_group_fetch(tablet, scene->group), KITH_OK);
+    town_group_must(scene->group, tablet, town_change(E2E_GROUP_SETTINGS, NULL, 0));
+    assert_int_equal(e2e_account_remove_device(scene->bob->account, scene->town->now_ms, tablet->server_device),
+                     KITH_OK);
+    town_upload(scene->bob);
+    scene->ops_shown = scene->group->op_count;
+    newest_op_event(scene, 1, tablet);
+    assert_int_equal(scene->shown, 0);
+    answer(scene);
+    assert_int_equal(scene->shown, 1);
+    assert_int_equal(scene->unreadable, KITH_OK);
+    assert_int_equal(view_of(scene).group->seq, 2);
+    assert_int_equal(scene->asked_past, 1);
+    scene_free(scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_client_group__what_is_behind_a_gap_waits_for_operations),
         cmocka_unit_test(test_client_group__what_the_server_holds_back_is_missed),
         cmocka_unit_test(test_client_group__an_operation_waits_for_its_author),
+        cmocka_unit_test(test_client_group__an_operation_of_a_device_that_is_gone),
         cmocka_unit_test(test_client_group__a_new_chat_turns_out_to_be_a_group),
         cmocka_unit_test(test_client_group__a_chat_without_operations_is_not_written_in),
         cmocka_unit_test(test_client_group__changes_that_nobody_signed_are_unreadable),
