@@ -106,6 +106,7 @@ static kith_err put_id(struct kith_buf *out, struct kith_uuid id, bool *first)
 static kith_err put_missing(const struct account_stale *op, bool *seen, struct kith_buf *out)
 {
     kith_err err = kith_buf_append_str(out, "\"missing\":[");
+    const bool has_common = op->sent_count > 0 && kith_uuid_is_nil(op->sent[0].id); /* then it was for every device */
     bool first = true;
 
     for (size_t i = 0; i < op->sets.ref_count && err == KITH_OK; i++) {
@@ -116,7 +117,7 @@ static kith_err put_missing(const struct account_stale *op, bool *seen, struct k
 
         if (found != NULL)
             seen[found - op->sent] = true;
-        else if (!kith_uuid_eq(device.id, op->sender.id)) /* it has what it sends */
+        else if (!has_common && !kith_uuid_eq(device.id, op->sender.id)) /* it has what it sends */
             err = put_id(out, device.id, &first);
     }
     return err == KITH_OK ? kith_buf_append_str(out, "]") : err;
@@ -128,7 +129,7 @@ static kith_err put_removed(const struct account_stale *op, const bool *seen, st
     bool first = true;
 
     for (size_t i = 0; i < op->sent_count && err == KITH_OK; i++)
-        if (!seen[i]) err = put_id(out, op->sent[i].id, &first);
+        if (!seen[i] && !kith_uuid_is_nil(op->sent[i].id)) err = put_id(out, op->sent[i].id, &first);
     return err == KITH_OK ? kith_buf_append_str(out, "]") : err;
 }
 

@@ -226,13 +226,15 @@ static void bodies(struct history_state *state)
 
     for (; state->at < state->count; state->at++) {
         const struct item *item = &state->items[state->at];
+        struct device_id body_of;
         struct row_key key;
         if (state->bytes > PAGE_BYTES_MAX && state->at > 0) {
             cut(state, state->at);
             break;
         }
         if (!item->is_shown || (item->message.flags & MESSAGE_PER_DEVICE) == 0) continue;
-        key = row_key_body(request->chat, item->seq, request->who.device);
+        if (!row_message_body_of(&item->message, request->who.device, &body_of)) continue;
+        key = row_key_body(request->chat, item->seq, body_of);
         api_get(request, &key, body_got);
         return;
     }

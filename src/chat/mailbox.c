@@ -168,7 +168,7 @@ static void apply_send(struct mailbox_step *step)
     struct row_mailbox *head = &step->box->head;
     enum kith_code code = chat_key_judge(cmd, step->rules);
     struct bodies bodies = {0};
-    struct kith_slice items;
+    struct kith_slice items, common;
     struct bodies_item item;
 
     if (code != CODE_OK) {
@@ -178,7 +178,7 @@ static void apply_send(struct mailbox_step *step)
     if (chat_key_repeated(cmd, &step->lookups[CHAT_LOOKUP_KEY], step->fx)) return;
     if ((cmd->flags & CMD_ENCRYPTED) == 0 || (cmd->flags & CMD_PER_DEVICE) == 0 ||
         bodies_decode(cmd->body, &bodies) != KITH_OK || bodies.item_count == 0 ||
-        bodies.item_count > MAILBOX_DEVICES_MAX) {
+        bodies.item_count > MAILBOX_DEVICES_MAX || bodies_find(&bodies, (struct device_id){0}, &common) == KITH_OK) {
         answer(step, CODE_BAD_REQUEST);
         return;
     }

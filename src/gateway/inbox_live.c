@@ -2,15 +2,17 @@
 #include "gateway/inbox.h"
 #include "wire/bodies.h"
 
-/* This device's ciphertext of a message with one for each device; empty when it has none. */
+/* The ciphertext for this device, of a message with one for each or a common one; empty when there is none. */
 static struct kith_slice body_of(const struct session *session, const struct live *live)
 {
     struct bodies bodies = {.items = live->event->bodies};
     struct kith_slice body = {0};
+    bool is_senders = kith_uuid_eq(session->device.id, live->row.device.id);
+    kith_err err;
 
     if ((live->row.flags & MESSAGE_PER_DEVICE) == 0) return live->row.body;
-    if (bodies_find(&bodies, session->device, &body) != KITH_OK) return (struct kith_slice){0};
-    return body;
+    err = is_senders ? bodies_find(&bodies, session->device, &body) : bodies_for(&bodies, session->device, &body);
+    return err == KITH_OK ? body : (struct kith_slice){0};
 }
 
 static kith_err send(struct stream *stream, struct live *live)

@@ -76,7 +76,7 @@ static bool deliver_row(struct reader *reader, uint64_t seq, const struct row_me
     if (err == KITH_OK) parcel.block = kith_buf_peek(&reader->gateway->block);
     if (row->flags & MESSAGE_PER_DEVICE) {
         parcel.body = kith_buf_peek(&reader->get.value);
-        if (reader->get.err == KITH_OK)
+        if (reader->has_body && reader->get.err == KITH_OK)
             parcel.body = kith_slice_of(parcel.body.ptr + 8, parcel.body.len - 8); /* expires_ms */
         else
             parcel.body.len = 0;
@@ -107,6 +107,7 @@ static enum step take_row(struct reader *reader, uint64_t seq, const struct row_
 {
     struct stream *stream = reader->stream;
     struct session *session = reader->inbox->session;
+    struct device_id body_of;
 
     if (seq <= stream->sent) return STEP_ON;
     if (!row_member_sees(&reader->member, false, seq) ||
@@ -119,8 +120,8 @@ static enum step take_row(struct reader *reader, uint64_t seq, const struct row_
     if (seq > stream->sent + 1) {
         if (!deliver_gap(reader, seq - 1) || !may_deliver(reader)) return STEP_STOP;
     }
-    if ((row->flags & MESSAGE_PER_DEVICE) && !reader->has_body) {
-        reader->key = row_key_body(stream->chat, seq, session->device);
+    if ((row->flags & MESSAGE_PER_DEVICE) && !reader->has_body && row_message_body_of(row, session->device, &body_of)) {
+        reader->key = row_key_body(stream->chat, seq, body_of);
         reader_get(reader, MSGSTORE_VALUE_BYTES_MAX, got_body);
         return STEP_READS;
     }

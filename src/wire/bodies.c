@@ -104,6 +104,13 @@ kith_err bodies_find(const struct bodies *bodies, struct device_id device, struc
     return KITH_E_NOTFOUND;
 }
 
+kith_err bodies_for(const struct bodies *bodies, struct device_id device, struct kith_slice *out)
+{
+    kith_err err = bodies_find(bodies, device, out);
+
+    return err == KITH_OK ? KITH_OK : bodies_find(bodies, (struct device_id){0}, out);
+}
+
 static kith_err put_lists(struct kith_buf *out, const struct bodies_list *lists, size_t count)
 {
     kith_err err = kith_buf_append_u16_be(out, TAG_LISTS);

@@ -11,7 +11,8 @@
  *   u16 tag 1, u32 length: lists, each  user_id (16) list_seq (u64)             ascending in user_id
  *   u16 tag 2, u32 length: bodies, each device_id (16) u32 length, ciphertext   ascending in device_id
  *
- * Both tags once, in this order, big-endian, nothing after them: one content has one encoding.
+ * Both tags once, in this order, big-endian, nothing after them: one content has one encoding. The body of the device nil
+ * is the common one: for every device that has none of its own, but the one that sent it.
  */
 #define BODIES_CONTENT_TYPE "application/x-kith-bodies"
 #define BODIES_DEVICES_MAX  4096
@@ -40,6 +41,9 @@ KITH_MUST_USE kith_err bodies_next_item(struct kith_slice *items, struct bodies_
 
 /** This device's ciphertext. KITH_E_NOTFOUND when it has none. */
 KITH_MUST_USE kith_err bodies_find(const struct bodies *bodies, struct device_id device, struct kith_slice *out);
+
+/** Its own, else the common one. KITH_E_NOTFOUND. */
+KITH_MUST_USE kith_err bodies_for(const struct bodies *bodies, struct device_id device, struct kith_slice *out);
 
 /** Both ascending, as above; an assert otherwise. */
 KITH_MUST_USE kith_err bodies_encode(struct kith_buf *out, const struct bodies_list *lists, size_t list_count,

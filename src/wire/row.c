@@ -395,3 +395,18 @@ uint64_t row_member_first_visible(const struct row_member *member, bool history_
     if (history_open) return 1;
     return member->interval_count == 0 ? UINT64_MAX : member->intervals[0].from;
 }
+
+bool row_message_body_of(const struct row_message *message, struct device_id device, struct device_id *of)
+{
+    struct kith_slice devices = message->body;
+    struct kith_uuid one;
+    bool has_common = false;
+
+    while (kith_eat_copy(&devices, one.raw, sizeof one.raw) == KITH_OK) {
+        has_common |= kith_uuid_is_nil(one);
+        *of = (struct device_id){one};
+        if (kith_uuid_eq(one, device.id)) return true;
+    }
+    *of = (struct device_id){0};
+    return has_common && !kith_uuid_eq(device.id, message->device.id);
+}

@@ -128,6 +128,8 @@ struct row_message {
     struct msg_id id, parent;
     struct kith_slice content_type, body; /* lent on decode */
 };
+/** The device of the body row that `device` is given: its own, else nil, the common one. False: none. Of MESSAGE_PER_DEVICE. */
+bool row_message_body_of(const struct row_message *message, struct device_id device, struct device_id *of);
 #define ROW_MESSAGE_HEAD_BYTES (8 + 1 + 1 + 4 + 8 + 8 + 16 * 4 + 2 + 4)
 
 struct row_group_op {

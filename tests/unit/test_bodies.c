@@ -46,6 +46,29 @@ static void test_bodies__finds_each_devices_own(void **state)
     kith_buf_deinit(&bytes);
 }
 
+static void test_bodies__the_common_one_is_for_who_has_none(void **state)
+{
+    struct bodies_item items[] = {{{id_of(0)}, kith_slice_str("all")}, {{id_of(11)}, kith_slice_str("one")}};
+    struct bodies bodies;
+    struct kith_slice found = {0};
+    struct kith_buf bytes;
+
+    (void)state;
+    kith_buf_init(&bytes, 4096);
+    assert_int_equal(bodies_encode(&bytes, NULL, 0, items, 2), KITH_OK);
+    assert_int_equal(bodies_decode(kith_buf_peek(&bytes), &bodies), KITH_OK);
+    assert_int_equal(bodies_for(&bodies, (struct device_id){id_of(11)}, &found), KITH_OK);
+    assert_true(kith_slice_is(found, "one"));
+    assert_int_equal(bodies_for(&bodies, (struct device_id){id_of(12)}, &found), KITH_OK);
+    assert_true(kith_slice_is(found, "all"));
+    assert_int_equal(bodies_find(&bodies, (struct device_id){id_of(12)}, &found), KITH_E_NOTFOUND);
+    kith_buf_deinit(&bytes);
+    bytes = three_bodies();
+    assert_int_equal(bodies_decode(kith_buf_peek(&bytes), &bodies), KITH_OK);
+    assert_int_equal(bodies_for(&bodies, (struct device_id){id_of(13)}, &found), KITH_E_NOTFOUND);
+    kith_buf_deinit(&bytes);
+}
+
 static void test_bodies__refuses_every_prefix_and_anything_after(void **state)
 {
     struct kith_buf bytes = three_bodies();
@@ -96,6 +119,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bodies__finds_each_devices_own),
+        cmocka_unit_test(test_bodies__the_common_one_is_for_who_has_none),
         cmocka_unit_test(test_bodies__refuses_every_prefix_and_anything_after),
         cmocka_unit_test(test_bodies__refuses_what_is_not_ascending),
         cmocka_unit_test(test_bodies__takes_as_many_devices_as_it_says),
