@@ -214,6 +214,8 @@ struct outbox_entry *outbox_find(const struct kith_client *client, struct msg_id
 void outbox_entry_free(struct outbox_entry *entry);
 /** An empty message that only turns the ratchet, unless something of this chat is about to go out anyway. */
 void outbox_step(struct kith_client *client, struct chat_id chat);
+/** The chain of a large group, for those who lack it: before that entry, which waits for it. */
+void outbox_gift(struct kith_client *client, const struct outbox_entry *before);
 /** A message of the device's own to the others: the host hears nothing of it but its place in the stream. */
 void outbox_say(struct kith_client *client, struct chat_id chat, struct kith_slice content_type,
                 struct kith_slice body);
@@ -233,7 +235,9 @@ KITH_MUST_USE kith_err group_event(struct kith_client *client, struct kith_messa
 /** Of an event, before it is shown: in a group it is unreadable when nobody signed it. */
 void group_show(const struct kith_client *client, struct kith_message *message);
 /** A message was opened: what it says to this device, not to its person. */
-void group_opened(struct kith_client *client, const struct kith_message *message);
+/** What it says is for this device alone: nobody is shown it, and no history has it. */
+bool group_is_keys(struct kith_slice content_type);
+void group_opened(struct kith_client *client, struct chat_id chat, const struct e2e_opened *opened);
 
 /* inbox.c */
 void inbox_message(struct kith_client *client, const struct stomp_frame *frame);

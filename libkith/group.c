@@ -115,10 +115,15 @@ void group_show(const struct kith_client *client, struct kith_message *message)
     message->is_open = false; /* it was for this device that its operation was looked at */
 }
 
-void group_opened(struct kith_client *client, const struct kith_message *message)
+bool group_is_keys(struct kith_slice content_type)
 {
-    if (!kith_slice_eq(message->content_type, kith_content_type(KITH_CONTENT_KEYS))) return;
-    kith_ignore(e2e_account_group_keys_take(client->secure.account, message->chat.id.raw, message->body));
+    return kith_slice_eq(content_type, kith_content_type(KITH_CONTENT_KEYS));
+}
+
+void group_opened(struct kith_client *client, struct chat_id chat, const struct e2e_opened *opened)
+{
+    if (group_is_keys(opened->payload.content_type))
+        kith_ignore(e2e_account_group_keys_take(client->secure.account, chat.id.raw, opened));
 }
 
 /* The first that cannot be taken yet ends the page: what follows it would be a gap. */

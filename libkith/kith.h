@@ -37,6 +37,8 @@ struct kith_client_config {
     bool keeps_mail;        /* keep a record of every item of the mailbox until kith_client_mail_done() */
     bool encrypts;          /* takes part in kith/1: see "encryption" below */
     uint32_t one_time_keys; /* that wait with the server, of each kind; 0: 100 */
+    uint32_t
+        pairwise_max; /* members of a group whose messages are encrypted for each device; above, once for all. 0: 64 */
     void (*random)(void *arg, void *out, size_t len);
     void *random_arg;
 };

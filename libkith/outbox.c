@@ -338,20 +338,42 @@ uint64_t outbox_next_ms(const struct kith_client *client)
     return next;
 }
 
-/* What the device owes goes beyond the person's maximum, too. */
-void outbox_say(struct kith_client *client, struct chat_id chat, struct kith_slice content_type, struct kith_slice body)
+/* Every second number: the one before each is for a gift. */
+static uint64_t outbox_order(struct kith_client *client)
 {
-    struct outbox_entry head = {
-        .chat = chat, .state = KITH_OUTBOX_QUEUED, .encrypted = true, .created_ms = client->now.wall_ms};
-    struct outbox_entry *entry;
+    uint64_t order = client->order_next;
 
-    head.id = client_msg_id(client);
-    head.order = client->order_next++;
-    entry = outbox_add(client, &head, content_type, body);
-    if (entry == NULL) return; /* of a step: the sender asks again with its next message */
+    client->order_next += 2;
+    return order;
+}
+
+/* What the device owes goes beyond the person's maximum, too. */
+static void say_at(struct kith_client *client, struct chat_id chat, uint64_t order, struct kith_slice content_type,
+                   struct kith_slice body)
+{
+    const struct outbox_entry head = {.id = client_msg_id(client),
+                                      .chat = chat,
+                                      .state = KITH_OUTBOX_QUEUED,
+                                      .encrypted = true,
+                                      .order = order,
+                                      .created_ms = client->now.wall_ms};
+    struct outbox_entry *entry = outbox_add(client, &head, content_type, body);
+
+    if (entry == NULL)
+        return; /* of a step: the sender asks again with its next message; of a gift: when it is missed again */
     record_put_state(client);
     record_put_outbox(client, entry);
     client->secure.changed = true;
+}
+
+void outbox_say(struct kith_client *client, struct chat_id chat, struct kith_slice content_type, struct kith_slice body)
+{
+    say_at(client, chat, outbox_order(client), content_type, body);
+}
+
+void outbox_gift(struct kith_client *client, const struct outbox_entry *before)
+{
+    say_at(client, before->chat, before->order - 1, kith_content_type(KITH_CONTENT_KEYS), (struct kith_slice){0});
 }
 
 void outbox_step(struct kith_client *client, struct chat_id chat)
@@ -378,7 +400,7 @@ kith_err kith_client_send(struct kith_client *client, struct kith_time now, cons
     if (send->body.len > KITH_MESSAGE_BYTES_MAX || send->content_type.len > KITH_CONTENT_TYPE_BYTES_MAX)
         return KITH_E_TOOBIG;
     head.id = client_msg_id(client);
-    head.order = client->order_next++;
+    head.order = outbox_order(client);
     entry = outbox_add(client, &head, send->content_type, send->body);
     if (entry == NULL) return KITH_E_NOMEM;
     record_put_state(client);

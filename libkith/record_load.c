@@ -68,7 +68,7 @@ static kith_err load_outbox(struct kith_client *client, uint64_t order, struct k
     head.code = (enum kith_code)code;
     head.was_on_wire = (flags & 1) != 0;
     head.encrypted = (flags & 2) != 0;
-    if (order >= client->order_next) client->order_next = order + 1;
+    if (order >= client->order_next) client->order_next = order + 2;
     entry = outbox_add(client, &head, content_type, body);
     return entry == NULL ? KITH_E_NOMEM : kith_buf_append(&entry->sealed, sealed);
 }

@@ -117,7 +117,13 @@ bool secure_seal(struct kith_client *client, struct outbox_entry *entry)
         sync->is_encrypted = true;
         record_put_chat(client, sync);
         return true;
-    case KITH_E_AGAIN: secure_want(client, &wants); return false;
+    case KITH_E_AGAIN:
+        if (wants.count == 1 && wants.items[0].kind == E2E_WANT_GIFT)
+            outbox_gift(client, entry);
+        else
+            secure_want(client, &wants);
+        return false;
+    case KITH_E_NOTFOUND: /* a gift, and nobody lacks it any more */
     case KITH_E_DENIED:
         outbox_give_up(client, entry, CODE_FORBIDDEN, false);
         return false;   /* trust: the person must act */
@@ -127,7 +133,6 @@ bool secure_seal(struct kith_client *client, struct outbox_entry *entry)
         else
             secure_want_ops(client, entry->chat);
         return false;
-    case KITH_E_UNSUPPORTED: outbox_give_up(client, entry, CODE_NOT_SUPPORTED, false); return false;
     case KITH_E_TOOBIG: outbox_give_up(client, entry, CODE_TOO_BIG, false); return false;
     case KITH_E_FULL: outbox_give_up(client, entry, CODE_DEVICE_FULL, false); return false;
     default: return false; /* no memory: when the next step ends */

@@ -16,6 +16,7 @@ struct e2e_account *secure_account_new(struct kith_client *client)
 {
     struct e2e_account_config config = {
         .one_time_keys = client->config.one_time_keys,
+        .pairwise_max = client->config.pairwise_max,
         .random = {.fill = client->config.random, .arg = client->config.random_arg},
         .keep = keep,
         .drop = drop,

@@ -96,7 +96,8 @@ static struct secure_want want_for(const struct e2e_want *want)
     case E2E_WANT_LIST: return want_of(KITH_FETCH_LISTS, want->account_id, NULL);
     case E2E_WANT_PAST: return want_of(KITH_FETCH_PAST_LISTS, want->account_id, NULL);
     case E2E_WANT_BUNDLE: return want_of(KITH_FETCH_BUNDLES, want->account_id, want->server_device);
-    case E2E_WANT_OPS: break;
+    case E2E_WANT_OPS:
+    case E2E_WANT_GIFT: break; /* a gift is the outbox's */
     }
     return want_of(KITH_FETCH_OPS, want->account_id, NULL);
 }
@@ -368,7 +369,10 @@ static uint64_t ops_fetched(struct kith_client *client, struct chat_id chat)
     if (secure->helped) return COOL_MS;
     secure->ops_all = chat;
     secure->ops_all_until_ms = client->now.mono_ms + COOL_LONG_MS;
-    if (members != NULL && !e2e_account_group(secure->account, chat.id.raw, &view)) (*members)->has_no_ops = true;
+    /* A device that has no keys yet takes no operation. */
+    if (members != NULL && e2e_account_state(secure->account) == E2E_ACCOUNT_READY &&
+        !e2e_account_group(secure->account, chat.id.raw, &view))
+        (*members)->has_no_ops = true;
     for (struct pending *one = secure->pending_first; one != NULL; one = one->next)
         one->is_ops_fresh |= one->fetches != secure->fetches && kith_uuid_eq(one->message.chat.id, chat.id);
     return COOL_LONG_MS;

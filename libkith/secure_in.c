@@ -3,6 +3,7 @@
 #include "base/mutant.h"
 #include "libkith/client.h"
 #include "libkith/crypto/secret.h"
+#include "libkith/e2ee/sender_chain.h"
 
 /* Events of the stream: opened and shown, in the order of their chat. */
 
@@ -22,7 +23,8 @@ static void show_own(struct kith_client *client, struct kith_message *message)
     if (entry != NULL) {
         message->is_open = message->has_body = true;
         message->content_type = kith_slice_of(entry->bytes, entry->content_type_len);
-        message->body = kith_slice_of(entry->bytes + entry->content_type_len, entry->body_len);
+        if (!group_is_keys(message->content_type))
+            message->body = kith_slice_of(entry->bytes + entry->content_type_len, entry->body_len);
     }
     inbox_show(client, message);
     if (entry == NULL) return;
@@ -66,6 +68,16 @@ static void close_for_good(struct kith_message *message, kith_err why)
     message->unreadable = why;
 }
 
+/* One ciphertext for a whole group, and this device has no keys yet: nobody can have given it what opens that. */
+static bool is_for_others(const struct e2e_account *account, const struct kith_message *message)
+{
+    enum e2e_account_state state = e2e_account_state(account);
+    struct e2e_group_message common;
+
+    return (state == E2E_ACCOUNT_EMPTY || state == E2E_ACCOUNT_LINKING) &&
+           e2e_group_message_decode(message->body, &common) == KITH_OK;
+}
+
 /*
  * Opens it, for good or for ill; its content is lent from `plain`. KITH_E_AGAIN, KITH_E_NOMEM: not now, and it is as it was.
  * pending: its place among those that wait; NULL: none yet.
@@ -82,8 +94,11 @@ static kith_err open_message(struct kith_client *client, struct kith_message *me
     if (!kith_slice_is(message->type, "message"))
         return group_event(client, message, pending != NULL && pending->is_fresh,
                            pending != NULL && pending->is_ops_fresh);
+    if (is_for_others(secure->account, message)) {
+        close_for_good(message, KITH_OK);
+        return KITH_OK;
+    }
     err = sender_check(client, message);
-
     if (err == KITH_E_AGAIN) return err;
     if (err != KITH_OK) {
         close_for_good(message, err);
@@ -106,14 +121,15 @@ static kith_err open_message(struct kith_client *client, struct kith_message *me
         return err;
     }
     if (err != KITH_OK) {
-        close_for_good(message, err);
+        /* As little for this device as what is for each of the others alone. */
+        close_for_good(message, err == KITH_E_NOTFOUND ? KITH_OK : err);
         return KITH_OK;
     }
     message->is_open = true;
     message->missed = opened.missed;
     message->content_type = opened.payload.content_type;
-    message->body = opened.payload.body;
-    group_opened(client, message);
+    message->body = group_is_keys(message->content_type) ? (struct kith_slice){0} : opened.payload.body;
+    group_opened(client, message->chat, &opened);
     if (opened.wants_step) outbox_step(client, message->chat);
     return KITH_OK;
 }

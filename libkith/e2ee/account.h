@@ -21,6 +21,7 @@ struct e2e_account_config {
     uint8_t account_id[E2E_ACCOUNT_ID_BYTES];
     uint8_t server_device[E2E_SERVER_DEVICE_BYTES];
     uint32_t one_time_keys; /* kept with the server of each kind, at most E2E_PREKEYS_MAX; 0: so many */
+    uint32_t pairwise_max;  /* members of a group that is written to pairwise, at most E2E_MEMBERS_MAX; 0: so many */
     struct e2e_random random;
     void (*keep)(void *arg, struct kith_slice key, struct kith_slice value); /* secret; lent for the call */
     void (*drop)(void *arg, struct kith_slice key);
@@ -37,7 +38,8 @@ struct e2e_account_config {
 #define E2E_PREKEYS_LOW          50   /* fewer are left there: filled up; when fewer are kept there, half of them */
 #define E2E_PREKEYS_KEPT_MAX     1024 /* private halves */
 #define E2E_ARCHIVED_MAX         5
-#define E2E_MEMBERS_MAX          64 /* of a chat whose messages go pairwise */
+#define E2E_MEMBERS_MAX          64     /* of a chat whose messages go pairwise */
+#define E2E_RECEIVED_MAX         200000 /* devices in groups with a chain of theirs */
 
 /** NULL: no memory. */
 struct e2e_account *e2e_account_new(const struct e2e_account_config *config);
@@ -132,10 +134,10 @@ void e2e_account_no_bundle(struct e2e_account *account, uint64_t now_ms,
 
 /* ---- messages */
 #define E2E_WANTS_MAX 64
-enum e2e_want_kind { E2E_WANT_LIST = 1, E2E_WANT_PAST, E2E_WANT_BUNDLE, E2E_WANT_OPS };
+enum e2e_want_kind { E2E_WANT_LIST = 1, E2E_WANT_PAST, E2E_WANT_BUNDLE, E2E_WANT_OPS, E2E_WANT_GIFT };
 struct e2e_want {
     enum e2e_want_kind kind;
-    uint8_t account_id[E2E_ACCOUNT_ID_BYTES];       /* OPS: the chat's id */
+    uint8_t account_id[E2E_ACCOUNT_ID_BYTES];       /* OPS, GIFT: the chat's id */
     uint8_t server_device[E2E_SERVER_DEVICE_BYTES]; /* BUNDLE */
 };
 struct e2e_wants {
@@ -152,16 +154,18 @@ struct e2e_seal {
     uint64_t sent_at_ms;
 };
 /**
- * Appends application/x-kith-bodies: one message for every device of every member but this one. One message of a thread at a
- * time: until e2e_account_accepted() says that the server has it, the next sealing, of this message or another, takes
- * the same place in the thread.
+ * Appends application/x-kith-bodies: one message for every device of every member but this one. In a group of more than
+ * pairwise_max it is one for all, under this device's chain; while a device lacks that chain *wants is E2E_WANT_GIFT alone: a
+ * message of E2E_GROUP_KEYS_TYPE without a body, which gives it, goes out before it. One message of a thread at a time:
+ * until e2e_account_accepted() says that the server has it, the next sealing, of this message or another, takes the same
+ * place in the thread.
  *
  * KITH_E_AGAIN   *wants says what is missing; nothing: the own list is to be uploaded first
  * KITH_E_DENIED   trust forbids it: *wants names the account. Also of
  *                what was sent_at before the root key changed: until e2e_account_verify() says that the person knows
  * KITH_E_FULL    E2E_THREADS_MAX; or somebody can only be written to by knowing more than E2E_PEOPLE_MAX, E2E_PEERS_MAX
  * KITH_E_CLOSED  this device is not READY, or the account is in the group no more
- * KITH_E_UNSUPPORTED  a group of more than E2E_MEMBERS_MAX      KITH_E_NOTFOUND  no such group
+ * KITH_E_NOTFOUND  no such group; or a gift to nobody
  * KITH_E_TOOBIG, KITH_E_NOMEM: sessions may have stepped
  */
 KITH_MUST_USE kith_err e2e_account_seal(struct e2e_account *account, uint64_t now_ms, const struct e2e_seal *seal,
@@ -185,6 +189,7 @@ struct e2e_opened {
     struct e2e_payload payload; /* its slices are lent from `plain` */
     uint64_t missed;            /* messages of that device in that thread that never came */
     bool wants_step;            /* the sender's ratchet waits for an answer, whatever it says */
+    bool is_common;             /* one ciphertext for all, under a chain of the sender's */
 };
 /**
  * Opens it, into `plain`; what it says of itself must be what the envelope says.
@@ -193,6 +198,7 @@ struct e2e_opened {
  * KITH_E_CONFLICT   a repeat: it was opened before             KITH_E_DENIED     not for us, not of a listed device, or broken
  * KITH_E_CLOSED     this device is not READY                   KITH_E_MALFORMED, KITH_E_UNSUPPORTED, KITH_E_TOOBIG, KITH_E_NOMEM
  * KITH_E_FULL       it begins a session with a device for which there is no room: E2E_PEERS_MAX
+ * KITH_E_NOTFOUND   it is for who has a chain that this device was not given: not for this one
  */
 KITH_MUST_USE kith_err e2e_account_open(struct e2e_account *account, uint64_t now_ms,
                                         const struct e2e_envelope *envelope, struct e2e_wants *wants,

@@ -57,9 +57,14 @@ bool e2e_account_group_gives(const struct e2e_account *account, struct kith_slic
 /** Appends the body of a message of E2E_GROUP_KEYS_TYPE. KITH_E_NOTFOUND: there is nothing to give. KITH_E_NOMEM. */
 KITH_MUST_USE kith_err e2e_account_group_keys(const struct e2e_account *account,
                                               const uint8_t chat_id[static E2E_ID_BYTES], struct kith_buf *out);
-/** Such a body, of a member. A key that does not open the group's name is not kept. KITH_E_DENIED: of another group. KITH_E_NOTFOUND: no group. KITH_E_MALFORMED, …, KITH_E_FULL, KITH_E_NOMEM. */
+/**
+ * A message of E2E_GROUP_KEYS_TYPE that was opened. A key that does not open the group's name is not kept; a chain counts as its
+ * sender's. KITH_E_DENIED: of another group, or a chain that came to all. KITH_E_CONFLICT: another chain of a known id.
+ * KITH_E_NOTFOUND: no group. KITH_E_MALFORMED, …, KITH_E_FULL, KITH_E_NOMEM.
+ */
 KITH_MUST_USE kith_err e2e_account_group_keys_take(struct e2e_account *account,
-                                                   const uint8_t chat_id[static E2E_ID_BYTES], struct kith_slice body);
+                                                   const uint8_t chat_id[static E2E_ID_BYTES],
+                                                   const struct e2e_opened *opened);
 /**
  * Its name and description, lent from `plain`, to which they are appended; both empty: it has none. KITH_E_NOTFOUND: no such
  * group, or the key did not come yet. KITH_E_DENIED, KITH_E_MALFORMED: who wrote them did not seal them well. KITH_E_NOMEM.

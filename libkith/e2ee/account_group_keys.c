@@ -65,39 +65,65 @@ bool e2e_account_group_gives(const struct e2e_account *account, struct kith_slic
            memcmp(op.author, account->config.account_id, sizeof op.author) == 0;
 }
 
+void account_group_keys_of(const struct e2e_account *account, const struct e2e_group *group, struct e2e_group_keys *out)
+{
+    const uint8_t *id = NULL, *key = key_of(account, group, &id);
+
+    *out = (struct e2e_group_keys){.has_info_key = key != NULL};
+    memcpy(out->group_id, group->group_id, sizeof out->group_id);
+    if (key == NULL) return;
+    memcpy(out->info_key.id, id, sizeof out->info_key.id);
+    memcpy(out->info_key.key, key, sizeof out->info_key.key);
+}
+
 kith_err e2e_account_group_keys(const struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
                                 struct kith_buf *out)
 {
     const struct group_place *place = account_group_find(account, chat_id);
-    struct e2e_group_keys keys = {.has_info_key = true};
-    const uint8_t *key, *id = NULL;
+    struct e2e_group_keys keys;
     kith_err err;
 
-    key = place == NULL ? NULL : key_of(account, place->group, &id);
-    if (key == NULL) return KITH_E_NOTFOUND;
-    memcpy(keys.group_id, place->group->group_id, sizeof keys.group_id);
-    memcpy(keys.info_key.id, id, sizeof keys.info_key.id);
-    memcpy(keys.info_key.key, key, sizeof keys.info_key.key);
-    err = e2e_group_keys_encode(&keys, out);
+    if (place == NULL) return KITH_E_NOTFOUND;
+    account_group_keys_of(account, place->group, &keys);
+    err = keys.has_info_key ? e2e_group_keys_encode(&keys, out) : KITH_E_NOTFOUND;
     e2e_wipe(&keys, sizeof keys);
     return err;
 }
 
+static kith_err take_info_key(struct e2e_account *account, const struct e2e_group *group,
+                              const struct e2e_group_info_key *key)
+{
+    kith_err err = check_key(group, key);
+
+    if (err == KITH_OK) err = account_info_key_put(account, key);
+    /* A key of an older name, or of a newer one, is nobody's fault. */
+    return err == KITH_E_DENIED || err == KITH_E_MALFORMED ? KITH_OK : err;
+}
+
+/* It is given to each device by itself: what all could read gives nothing that only some may have. */
+static kith_err take_given(struct e2e_account *account, const struct group_place *place,
+                           const struct e2e_opened *opened, const struct e2e_chain_given *given)
+{
+    struct received_key key;
+
+    if (opened->is_common) return KITH_E_DENIED;
+    memcpy(key.chat_id, place->chat_id, sizeof key.chat_id);
+    memcpy(key.account_id, opened->payload.account_id, sizeof key.account_id);
+    kith_put_u32_be(key.device_id, opened->payload.device_id);
+    return account_received_put(account, &key, place->group->group_id, given);
+}
+
 kith_err e2e_account_group_keys_take(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
-                                     struct kith_slice body)
+                                     const struct e2e_opened *opened)
 {
     const struct group_place *place = account_group_find(account, chat_id);
     struct e2e_group_keys keys;
-    kith_err err = e2e_group_keys_decode(body, &keys);
+    kith_err err = e2e_group_keys_decode(opened->payload.body, &keys);
 
     if (err == KITH_OK && place == NULL) err = KITH_E_NOTFOUND;
     if (err == KITH_OK && memcmp(keys.group_id, place->group->group_id, sizeof keys.group_id) != 0) err = KITH_E_DENIED;
-    if (err == KITH_OK && keys.has_info_key) {
-        err = check_key(place->group, &keys.info_key);
-        if (err == KITH_OK) err = account_info_key_put(account, &keys.info_key);
-        /* A key of an older name, or of a newer one, is nobody's fault. */
-        if (err == KITH_E_DENIED || err == KITH_E_MALFORMED) err = KITH_OK;
-    }
+    if (err == KITH_OK && keys.has_chain) err = take_given(account, place, opened, &keys.chain);
+    if (err == KITH_OK && keys.has_info_key) err = take_info_key(account, place->group, &keys.info_key);
     e2e_wipe(&keys, sizeof keys);
     return err;
 }

@@ -3,6 +3,7 @@
 
 #include "base/map.h"
 #include "libkith/e2ee/account_group.h"
+#include "libkith/e2ee/sender_chain.h"
 
 /*
  * The inside of an account: one struct, and the files that each do one job on it. Records' keys are 'E', a letter, and:
@@ -15,6 +16,9 @@
  *   'H' thread 16, account 16, device u32      what was last heard of a device in a thread
  *   'G' chat 16                                a group: what its operations came to
  *   'K' key id 8                               the key of a group's name
+ *   'C' chat 16                                the chain that this device sends with in a group
+ *   'D' chat 16                                the devices that have that chain
+ *   'R' chat 16, account 16, device u32, chain id 8    a chain of another device
  */
 #define E2E_RECORD_BYTES_MAX (768u * 1024) /* of a record's value */
 
@@ -138,6 +142,38 @@ struct group_place {
     uint32_t author_count;
 };
 
+#define CHAIN_READER_KEY_BYTES 8 /* of its dsk_pub: a device of another identity is another */
+#define CHAIN_READER_BYTES     (E2E_ACCOUNT_ID_BYTES + 4 + CHAIN_READER_KEY_BYTES)
+/* A device that has a chain; as it is in the record, so that they sort by their bytes. */
+struct chain_reader {
+    uint8_t account_id[E2E_ACCOUNT_ID_BYTES], device_id[4], dsk_pub[CHAIN_READER_KEY_BYTES];
+};
+struct chain_readers {
+    struct chain_reader *all; /* ascending */
+    uint32_t count;
+};
+/* What this device sends with in a large group. */
+struct own_chain {
+    struct e2e_sender_chain *chain;
+    struct chain_readers readers, giving; /* giving: in the message giving_id, which has no number yet. Not kept */
+    uint8_t giving_id[E2E_ID_BYTES];
+};
+
+/* Chains of another device in a group: the newest, and those before it whose last messages may be on their way. */
+#define RECEIVED_CHAINS_MAX 3
+struct received_key {
+    uint8_t chat_id[E2E_ID_BYTES], account_id[E2E_ACCOUNT_ID_BYTES], device_id[4];
+};
+struct received_chain {
+    struct e2e_receiver_chain *chain;
+    uint8_t id[E2E_CHAIN_ID_BYTES];
+    uint64_t rank;
+};
+struct received {
+    struct received_chain chains[RECEIVED_CHAINS_MAX]; /* descending in rank */
+    uint32_t count;
+};
+
 struct heard_key {
     uint8_t thread_id[E2E_ID_BYTES], account_id[E2E_ACCOUNT_ID_BYTES];
     uint8_t device_id[4];
@@ -157,6 +193,8 @@ struct e2e_account {
     struct kith_map last_resort;      /* 4 + 4 + 32 bytes: nothing          */
     struct kith_map groups;           /* chat_id: struct group_place *      */
     struct kith_map info_keys;        /* key id: E2E_KEY_BYTES              */
+    struct kith_map own_chains;       /* chat_id: struct own_chain *        */
+    struct kith_map received;         /* struct received_key: struct received * */
     uint64_t rank_next;
     struct past_walk *walk;      /* NULL: none. One at a time, since lists are fetched so */
     struct kith_buf upload_list; /* lent by e2e_account_upload(): what the server has when that is over */
@@ -178,6 +216,15 @@ void account_keep_group(struct e2e_account *account, const struct group_place *p
 void account_keep_info_key(struct e2e_account *account, const uint8_t id[static E2E_GROUP_KEY_ID_BYTES],
                            const uint8_t key[static E2E_KEY_BYTES]);
 void account_drop_info_key(struct e2e_account *account, const uint8_t id[static E2E_GROUP_KEY_ID_BYTES]);
+
+void account_keep_own_chain(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
+                            const struct own_chain *own);
+void account_keep_readers(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
+                          const struct own_chain *own);
+void account_keep_received(struct e2e_account *account, const struct received_key *key,
+                           const struct received_chain *one);
+void account_drop_received(struct e2e_account *account, const struct received_key *key,
+                           const struct received_chain *one);
 
 /* account_self.c */
 /** This device in the own pinned list; NULL: not there. */
@@ -271,12 +318,49 @@ bool account_group_had(const struct group_place *place, const uint8_t account_id
                        uint64_t epoch, uint64_t event_seq);
 /** Two operations of one number were shown, or are claimed. Gives KITH_E_CONFLICT. */
 kith_err account_group_forked(struct e2e_account *account, struct group_place *place);
+/* account_chain.c: one ciphertext for a whole group */
+/** The chain to send with in the group, after a new one was drawn if it was time for that. KITH_E_NOMEM, KITH_E_FULL. */
+KITH_MUST_USE kith_err account_chain_for(struct e2e_account *account, const struct group_place *place, uint64_t now_ms,
+                                         struct own_chain **out);
+/** Found or made. NULL: no memory, or E2E_GROUPS_MAX. */
+struct own_chain *account_chain_put(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES]);
+bool account_chain_has(const struct own_chain *own, const struct person *person, const struct e2e_device *device);
+/** The message `msg_id` is about to give it: to nobody yet, whomever it was for when it was sealed before. */
+void account_chain_gift(struct own_chain *own, const uint8_t msg_id[static E2E_ID_BYTES]);
+/** And to that device. KITH_E_NOMEM. */
+KITH_MUST_USE kith_err account_chain_gives(struct own_chain *own, const struct person *person,
+                                           const struct e2e_device *device);
+/** That message has its number: they have it. */
+void account_chain_given(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
+                         const uint8_t msg_id[static E2E_ID_BYTES]);
+void account_chains_free(struct e2e_account *account);
+/* account_received.c: chains of other devices */
+/** A chain that came by a session of its device. One that is there already is no news. KITH_E_CONFLICT: another one of that id. KITH_E_MALFORMED, KITH_E_FULL, KITH_E_NOMEM. */
+KITH_MUST_USE kith_err account_received_put(struct e2e_account *account, const struct received_key *key,
+                                            const uint8_t group_id[static E2E_GROUP_ID_BYTES],
+                                            const struct e2e_chain_given *given);
+/** NULL: it never came, or is forgotten. */
+struct received_chain *account_received_find(const struct e2e_account *account, const struct received_key *key,
+                                             const uint8_t chain_id[static E2E_CHAIN_ID_BYTES]);
+/** As it was kept: takes the chain over. KITH_E_FULL, KITH_E_NOMEM. */
+KITH_MUST_USE kith_err account_received_load(struct e2e_account *account, const struct received_key *key,
+                                             const struct received_chain *one);
+
 /* account_group_keys.c */
 /** Kept; one of a known id is ignored. KITH_E_FULL: E2E_INFO_KEYS_MAX. KITH_E_NOMEM. */
 KITH_MUST_USE kith_err account_info_key_put(struct e2e_account *account, const struct e2e_group_info_key *key);
 /** The key of that group's name goes, if it is here. */
 void account_info_key_forget(struct e2e_account *account, const struct e2e_group *group);
+/** What is known to be given: the key of its name, if it is here. Secret. */
+void account_group_keys_of(const struct e2e_account *account, const struct e2e_group *group,
+                           struct e2e_group_keys *out);
 void account_groups_free(struct e2e_account *account);
+
+/** More than a ciphertext for each device is good for: one goes to all, under a chain. */
+static inline bool account_is_large(const struct e2e_account *account, const struct e2e_group *group)
+{
+    return group->member_count > account->config.pairwise_max;
+}
 
 static inline void account_want(struct e2e_wants *wants, enum e2e_want_kind kind,
                                 const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES], const uint8_t *server_device)

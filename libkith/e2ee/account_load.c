@@ -270,6 +270,69 @@ static kith_err load_group(struct e2e_account *account, struct kith_slice key, s
     return KITH_OK;
 }
 
+static kith_err load_own_chain(struct e2e_account *account, struct kith_slice key, struct kith_slice in)
+{
+    static const struct e2e_tlv_field fields[] = {{1, 1, E2E_CHAIN_BYTES_MAX, false}};
+    struct e2e_sender_chain *chain = NULL;
+    struct kith_slice v[1];
+    struct own_chain *own;
+    kith_err err = e2e_tlv_decode(in, fields, 1, v);
+
+    if (err != KITH_OK) return err;
+    if (key.len != E2E_ID_BYTES) return KITH_E_MALFORMED;
+    err = e2e_sender_chain_decode(v[0], &chain);
+    if (err != KITH_OK) return err;
+    own = account_chain_put(account, key.ptr);
+    if (own == NULL) {
+        e2e_sender_chain_free(chain);
+        return KITH_E_NOMEM;
+    }
+    e2e_sender_chain_free(own->chain);
+    own->chain = chain;
+    return KITH_OK;
+}
+
+static kith_err load_readers(struct e2e_account *account, struct kith_slice key, struct kith_slice in)
+{
+    static const struct e2e_tlv_field fields[] = {
+        {1, CHAIN_READER_BYTES, E2E_GROUP_MEMBERS_MAX * E2E_DEVICES_MAX * CHAIN_READER_BYTES, true}};
+    struct kith_slice v[1];
+    struct own_chain *own;
+    kith_err err = e2e_tlv_decode(in, fields, 1, v);
+
+    if (err != KITH_OK) return err;
+    if (key.len != E2E_ID_BYTES || v[0].len % CHAIN_READER_BYTES != 0) return KITH_E_MALFORMED;
+    own = account_chain_put(account, key.ptr);
+    if (own == NULL) return KITH_E_NOMEM;
+    free(own->readers.all);
+    own->readers = (struct chain_readers){0};
+    if (v[0].len == 0) return KITH_OK;
+    own->readers.all = malloc(v[0].len);
+    if (own->readers.all == NULL) return KITH_E_NOMEM;
+    memcpy(own->readers.all, v[0].ptr, v[0].len);
+    own->readers.count = (uint32_t)(v[0].len / CHAIN_READER_BYTES);
+    return KITH_OK;
+}
+
+static kith_err load_received(struct e2e_account *account, struct kith_slice key, struct kith_slice in)
+{
+    static const struct e2e_tlv_field fields[] = {{1, 8, 8, false}, {2, 1, E2E_CHAIN_BYTES_MAX, false}};
+    struct received_chain one = {0};
+    struct received_key of;
+    struct kith_slice v[2];
+    kith_err err = e2e_tlv_decode(in, fields, 2, v);
+
+    if (err != KITH_OK) return err;
+    if (key.len != sizeof of + E2E_CHAIN_ID_BYTES) return KITH_E_MALFORMED;
+    memcpy(&of, key.ptr, sizeof of);
+    memcpy(one.id, key.ptr + sizeof of, sizeof one.id);
+    one.rank = e2e_tlv_u64(v[0]);
+    err = e2e_receiver_chain_decode(v[1], &one.chain);
+    if (err == KITH_OK) err = account_received_load(account, &of, &one);
+    if (err != KITH_OK) e2e_receiver_chain_free(one.chain);
+    return err;
+}
+
 static kith_err load_info_key(struct e2e_account *account, struct kith_slice key, struct kith_slice in)
 {
     static const struct e2e_tlv_field fields[] = {{1, E2E_KEY_BYTES, E2E_KEY_BYTES, false}};
@@ -301,6 +364,9 @@ kith_err e2e_account_load(struct e2e_account *account, struct kith_slice key, st
     case 'H': return load_heard(account, rest, value);
     case 'G': return load_group(account, rest, value);
     case 'K': return load_info_key(account, rest, value);
+    case 'C': return load_own_chain(account, rest, value);
+    case 'D': return load_readers(account, rest, value);
+    case 'R': return load_received(account, rest, value);
     default: return KITH_E_UNSUPPORTED;
     }
 }

@@ -22,7 +22,10 @@ struct opening {
     bool forks;                   /* the set-up names a list that is not the one of its number here */
     struct e2e_session *made;     /* not yet the peer's */
     struct peer_session *used;
-    struct kith_buf before; /* of `used`, to go back to */
+    struct received_key key;         /* of `chain` */
+    struct received_chain *chain;    /* that it came under; NULL: it came by a session */
+    struct e2e_group_message common; /* then: what it says of itself */
+    struct kith_buf before;          /* of `used` or `chain`, to go back to; empty: nothing has stepped */
 };
 
 /* A list that lacks the device may be an old one, unless it was fetched just now. */
@@ -150,6 +153,35 @@ static kith_err decrypt_with(struct opening *o, struct peer_session *one, struct
     return err;
 }
 
+/* Under a chain of its sender's, which came by a session of theirs, or is none. */
+static kith_err decrypt_common(struct opening *o, struct e2e_wants *wants, struct kith_buf *plain)
+{
+    const struct e2e_envelope *envelope = o->envelope;
+    const struct group_place *place = account_group_find(o->account, envelope->thread_id);
+    const struct e2e_chain_owner *owner = &o->common.owner;
+    kith_err err;
+
+    if (!envelope->is_group) return KITH_E_DENIED;
+    if (place == NULL && !envelope->is_ops_fresh) {
+        account_want(wants, E2E_WANT_OPS, envelope->thread_id, NULL);
+        return KITH_E_AGAIN;
+    }
+    if (place == NULL || memcmp(owner->group_id, place->group->group_id, sizeof owner->group_id) != 0 ||
+        memcmp(owner->account_id, envelope->account_id, sizeof owner->account_id) != 0 ||
+        owner->device_id != o->device->device_id)
+        return KITH_E_DENIED;
+    memcpy(o->key.chat_id, envelope->thread_id, sizeof o->key.chat_id);
+    memcpy(o->key.account_id, envelope->account_id, sizeof o->key.account_id);
+    kith_put_u32_be(o->key.device_id, owner->device_id);
+    o->chain = account_received_find(o->account, &o->key, o->common.chain_id);
+    if (o->chain == NULL) return KITH_E_NOTFOUND;
+    kith_buf_init(&o->before, E2E_CHAIN_BYTES_MAX);
+    err = e2e_receiver_chain_encode(o->chain->chain, &o->before);
+    if (err == KITH_OK) err = e2e_receiver_chain_decrypt(o->chain->chain, &o->common, o->now_ms, plain);
+    if (err != KITH_OK) kith_buf_wipe(&o->before);
+    return err;
+}
+
 /* Without a set-up nothing says which of the sessions it is of: the commitment does, and a wrong guess changes nothing. */
 static kith_err decrypt(struct opening *o, struct e2e_wants *wants, struct kith_buf *plain)
 {
@@ -182,6 +214,9 @@ static kith_err check_payload(const struct opening *o, const struct e2e_payload 
     if (payload->has_dest != (o->is_own && payload->has_peer_list)) return KITH_E_DENIED;
     if (payload->has_group != envelope->is_group || (envelope->is_group && payload->has_peer_list))
         return KITH_E_DENIED;
+    if (o->chain != NULL &&
+        (payload->group_epoch != o->common.epoch.seq || !eq(payload->group_hash, o->common.epoch.hash, E2E_HASH_BYTES)))
+        return KITH_E_DENIED;
     return KITH_OK;
 }
 
@@ -211,6 +246,11 @@ static kith_err check_group(const struct opening *o, const struct e2e_payload *p
 
 static void undo(struct opening *o)
 {
+    if (o->chain != NULL && kith_buf_len(&o->before) > 0) {
+        e2e_receiver_chain_free(o->chain->chain);
+        o->chain->chain = NULL;
+        if (e2e_receiver_chain_decode(kith_buf_peek(&o->before), &o->chain->chain) != KITH_OK) abort(); /* as below */
+    }
     if (o->used == NULL) return;
     e2e_session_free(o->used->session);
     o->used->session = NULL;
@@ -307,14 +347,31 @@ static void note_lists(const struct opening *o, const struct e2e_payload *payloa
     }
 }
 
+/* One for this device alone, by a session. */
+static kith_err decrypt_own(struct opening *o, struct e2e_wants *wants, struct kith_buf *plain)
+{
+    kith_err err = find_setup(o);
+
+    if (err != KITH_OK) return err;
+    o->peer = account_peer_find(o->account, o->envelope->account_id, o->device->device_id);
+    return decrypt(o, wants, plain);
+}
+
+static void keep_step(struct opening *o)
+{
+    if (o->chain != NULL)
+        account_keep_received(o->account, &o->key, o->chain);
+    else
+        account_keep_session(o->account, o->peer, o->used);
+}
+
 static kith_err open_all(struct opening *o, struct e2e_wants *wants, struct kith_buf *plain, struct e2e_opened *out)
 {
     kith_err err = find_sender(o, wants);
 
-    if (err == KITH_OK) err = find_setup(o);
     if (err != KITH_OK) return err;
-    o->peer = account_peer_find(o->account, o->envelope->account_id, o->device->device_id);
-    err = decrypt(o, wants, plain);
+    out->is_common = e2e_group_message_decode(o->envelope->message, &o->common) == KITH_OK;
+    err = out->is_common ? decrypt_common(o, wants, plain) : decrypt_own(o, wants, plain);
     if (err == KITH_OK) err = e2e_payload_decode(kith_buf_peek(plain), &out->payload);
     if (err == KITH_OK) err = check_payload(o, &out->payload);
     if (err == KITH_OK) err = check_group(o, &out->payload, wants);
@@ -329,8 +386,8 @@ static kith_err open_all(struct opening *o, struct e2e_wants *wants, struct kith
         out->payload = (struct e2e_payload){0};
         return err;
     }
-    account_keep_session(o->account, o->peer, o->used);
-    out->wants_step = e2e_session_facts(o->used->session).needs_step;
+    keep_step(o);
+    out->wants_step = o->used != NULL && e2e_session_facts(o->used->session).needs_step;
     note_heard(o, out);
     note_lists(o, &out->payload);
     return KITH_OK;

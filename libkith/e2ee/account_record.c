@@ -274,3 +274,63 @@ void account_drop_info_key(struct e2e_account *account, const uint8_t id[static 
     key_bytes(&record, id, E2E_GROUP_KEY_ID_BYTES);
     drop(account, &record);
 }
+
+void account_keep_own_chain(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
+                            const struct own_chain *own)
+{
+    struct record record;
+    struct kith_buf state;
+
+    kith_buf_init(&state, E2E_CHAIN_BYTES_MAX);
+    if (e2e_sender_chain_encode(own->chain, &state) != KITH_OK) abort(); /* see account_impl.h */
+    begin(&record, 'C', kith_buf_len(&state));
+    key_bytes(&record, chat_id, E2E_ID_BYTES);
+    e2e_tlv_put(&record.writer, 1, kith_buf_peek(&state));
+    kith_buf_wipe(&state);
+    keep(account, &record);
+}
+
+void account_keep_readers(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
+                          const struct own_chain *own)
+{
+    const struct chain_readers *readers = &own->readers;
+    struct record record;
+
+    begin(&record, 'D', 0);
+    key_bytes(&record, chat_id, E2E_ID_BYTES);
+    e2e_tlv_put_optional(&record.writer, 1,
+                         kith_slice_of((const uint8_t *)readers->all, readers->count * sizeof readers->all[0]));
+    keep(account, &record);
+}
+
+static void received_key(struct record *record, const struct received_key *key, const struct received_chain *one,
+                         size_t state_bytes)
+{
+    begin(record, 'R', state_bytes);
+    key_bytes(record, (const uint8_t *)key, sizeof *key);
+    key_bytes(record, one->id, sizeof one->id);
+}
+
+void account_keep_received(struct e2e_account *account, const struct received_key *key,
+                           const struct received_chain *one)
+{
+    struct record record;
+    struct kith_buf state;
+
+    kith_buf_init(&state, E2E_CHAIN_BYTES_MAX);
+    if (e2e_receiver_chain_encode(one->chain, &state) != KITH_OK) abort(); /* see account_impl.h */
+    received_key(&record, key, one, kith_buf_len(&state));
+    e2e_tlv_put_u64(&record.writer, 1, one->rank);
+    e2e_tlv_put(&record.writer, 2, kith_buf_peek(&state));
+    kith_buf_wipe(&state);
+    keep(account, &record);
+}
+
+void account_drop_received(struct e2e_account *account, const struct received_key *key,
+                           const struct received_chain *one)
+{
+    struct record record;
+
+    received_key(&record, key, one, 0);
+    drop(account, &record);
+}

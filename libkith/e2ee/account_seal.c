@@ -6,24 +6,31 @@
 #include "libkith/e2ee/account_impl.h"
 #include "wire/bodies.h"
 
-/* One message to every device of every member but this one. */
+/*
+ * One message to every device of every member but this one: pairwise, or in a large group one ciphertext under a chain, behind
+ * messages that give the chain to those who lack it.
+ */
+#define GIFT_BYTES 3072 /* room for one more that is given the chain: the first message of a session is the longest */
 
 struct sealing {
     struct e2e_account *account;
     uint64_t now_ms;
     const struct e2e_seal *seal;
-    const struct e2e_group *group; /* NULL: a chat of two */
-    uint8_t members[E2E_MEMBERS_MAX][E2E_ACCOUNT_ID_BYTES];
+    const struct group_place *place; /* of a group; NULL: a chat of two */
+    const struct e2e_group *group;   /* the same */
+    struct own_chain *own;           /* of a large group */
+    bool is_gift;                    /* the message gives it */
+    uint8_t (*members)[E2E_ACCOUNT_ID_BYTES];
     uint32_t member_count;
     struct kith_buf plain, plain_own; /* the same, and with `dest` for the own other devices */
     struct kith_buf ciphers;
-    bool is_full; /* no device that is not known yet can be begun with */
-    struct bodies_list lists[E2E_MEMBERS_MAX];
-    struct {
+    bool is_full;              /* no device that is not known yet can be begun with */
+    struct bodies_list *lists; /* one a member */
+    struct sealed_item {
         struct device_id device;
         size_t at, len; /* in ciphers */
-    } items[E2E_MEMBERS_MAX * E2E_DEVICES_MAX];
-    size_t item_count;
+    } *items;
+    size_t item_count, item_cap;
 };
 
 static bool is_own(const struct sealing *s, const uint8_t *account_id)
@@ -63,6 +70,10 @@ static kith_err want_sessions(const struct sealing *s, const struct person *pers
         const struct e2e_device *device = &person->list->devices[i];
         const struct peer *peer = account_peer_find(s->account, person->account_id, device->device_id);
         if (!device->is_accepted || is_this_device(s, person, device) || is_misnamed(s, person, device)) continue;
+        if (s->own != NULL && account_chain_has(s->own, person, device)) {
+            is_reached = true;
+            continue;
+        }
         is_reached |= peer != NULL && peer->sessions != NULL;
         if (account_peer_can_send(peer, s->now_ms) || !account_person_knows(person, device->device_id)) continue;
         if (peer != NULL && peer->passed_over_until_ms > s->now_ms) continue;
@@ -111,6 +122,54 @@ static kith_err look(struct sealing *s, struct e2e_wants *wants)
     return wants->count > 0 ? KITH_E_AGAIN : KITH_OK;
 }
 
+/* ------------------------------------------------------------------------------------------------ who lacks the chain */
+
+/* It can be written to, and has not got it. */
+static bool lacks_chain(const struct sealing *s, const struct person *person, const struct e2e_device *device)
+{
+    const struct peer *peer = account_peer_find(s->account, person->account_id, device->device_id);
+
+    return device->is_accepted && !is_this_device(s, person, device) && !is_misnamed(s, person, device) &&
+           peer != NULL && peer->sessions != NULL && !account_chain_has(s->own, person, device);
+}
+
+static bool is_lacking(const struct sealing *s)
+{
+    for (uint32_t i = 0; i < s->member_count; i++) {
+        const struct person *person = account_person_find(s->account, s->members[i]);
+        for (uint32_t j = 0; j < person->list->device_count; j++)
+            if (lacks_chain(s, person, &person->list->devices[j])) return true;
+    }
+    return false;
+}
+
+/* A gift needs somebody to give it to, and anything else that nobody is left who lacks it. */
+static kith_err look_for_lack(const struct sealing *s, struct e2e_wants *wants)
+{
+    if (s->own == NULL || is_lacking(s) == s->is_gift) return KITH_OK;
+    if (s->is_gift) return KITH_E_NOTFOUND;
+    account_want(wants, E2E_WANT_GIFT, s->seal->thread_id, NULL);
+    return KITH_E_AGAIN;
+}
+
+/* What is given: the chain as it is now, and the key of the name, which who comes lacks, too. */
+static kith_err gift_of(const struct sealing *s, struct kith_buf *out)
+{
+    struct e2e_group_epoch epoch = {.seq = s->group->seq};
+    struct e2e_group_keys keys;
+    kith_err err;
+
+    memcpy(epoch.hash, s->group->heads[0], sizeof epoch.hash);
+    account_group_keys_of(s->account, s->group, &keys);
+    keys.has_chain = true;
+    e2e_sender_chain_give(s->own->chain, &epoch, &keys.chain);
+    err = e2e_group_keys_encode(&keys, out);
+    e2e_wipe(&keys, sizeof keys);
+    return err;
+}
+
+/* ------------------------------------------------------------------------------------------------ what it says */
+
 static struct e2e_payload payload_of(const struct sealing *s, const struct thread_place *place)
 {
     const struct e2e_device_list *own = account_own_list(s->account);
@@ -142,8 +201,12 @@ static kith_err compose(struct sealing *s, struct thread_place *place)
 {
     struct e2e_payload payload = payload_of(s, place);
     const uint8_t *other = other_of_two(s);
-    kith_err err;
+    struct kith_buf gift;
+    kith_err err = KITH_OK;
 
+    kith_buf_init(&gift, E2E_BODY_BYTES_MAX);
+    if (s->is_gift) err = gift_of(s, &gift);
+    if (s->is_gift) payload.body = kith_buf_peek(&gift);
     if (s->group != NULL) {
         payload.has_group = true;
         payload.group_epoch = s->group->seq;
@@ -155,12 +218,13 @@ static kith_err compose(struct sealing *s, struct thread_place *place)
         payload.peer_list_seq = list->seq;
         memcpy(payload.peer_list_hash, list->hash, sizeof payload.peer_list_hash);
     }
-    err = e2e_payload_encode(&payload, &s->plain);
+    if (err == KITH_OK) err = e2e_payload_encode(&payload, &s->plain);
     if (err == KITH_OK && other != NULL) {
         payload.has_dest = true;
         memcpy(payload.dest, other, sizeof payload.dest);
     }
     if (err == KITH_OK) err = e2e_payload_encode(&payload, &s->plain_own);
+    kith_buf_wipe(&gift);
     if (err != KITH_OK) return err;
     place->has_pending = true;
     memcpy(place->pending_id, s->seal->msg_id, sizeof place->pending_id);
@@ -173,6 +237,21 @@ static bool is_sealed_for(const struct sealing *s, const struct e2e_device *devi
     for (size_t i = 0; i < s->item_count; i++)
         if (memcmp(s->items[i].device.id.raw, device->server_device, E2E_SERVER_DEVICE_BYTES) == 0) return true;
     return false;
+}
+
+static kith_err item_add(struct sealing *s, const uint8_t *server_device, size_t at)
+{
+    if (s->item_count == s->item_cap) {
+        size_t cap = s->item_cap == 0 ? 64 : 2 * s->item_cap;
+        struct sealed_item *grown = realloc(s->items, cap * sizeof *grown);
+        if (grown == NULL) return KITH_E_NOMEM;
+        s->items = grown;
+        s->item_cap = cap;
+    }
+    s->items[s->item_count] = (struct sealed_item){.at = at, .len = kith_buf_len(&s->ciphers) - at};
+    if (server_device != NULL) memcpy(s->items[s->item_count].device.id.raw, server_device, E2E_SERVER_DEVICE_BYTES);
+    s->item_count++;
+    return KITH_OK;
 }
 
 /* An old session is better than none, when no new one could be begun. */
@@ -188,26 +267,54 @@ static kith_err encrypt_to(struct sealing *s, const struct person *person, const
     err = e2e_session_encrypt(&s->account->config.random, one->session, kith_buf_peek(plain), s->now_ms, &s->ciphers);
     if (err != KITH_OK) return err;
     if (!kith_mutant(SESSION_NOT_KEPT)) account_keep_session(s->account, peer, one);
-    memcpy(s->items[s->item_count].device.id.raw, device->server_device, E2E_SERVER_DEVICE_BYTES);
-    s->items[s->item_count].at = at;
-    s->items[s->item_count++].len = kith_buf_len(&s->ciphers) - at;
-    return KITH_OK;
+    return item_add(s, device->server_device, at);
+}
+
+/* As many as one message has room for; the others by the next. */
+static kith_err give_to(struct sealing *s, const struct person *person, const struct e2e_device *device)
+{
+    const size_t used = kith_buf_len(&s->ciphers) + s->item_count * 20 + (size_t)s->member_count * 24 + 64;
+    kith_err err;
+
+    if (!lacks_chain(s, person, device) || is_sealed_for(s, device)) return KITH_OK;
+    if (used + GIFT_BYTES > KITH_MESSAGE_BYTES_MAX || s->item_count == BODIES_DEVICES_MAX) return KITH_OK;
+    err = encrypt_to(s, person, device);
+    if (err == KITH_OK) err = account_chain_gives(s->own, person, device);
+    return err;
+}
+
+/* One ciphertext, for whoever has the chain. */
+static kith_err encrypt_common(struct sealing *s)
+{
+    struct e2e_group_epoch epoch = {.seq = s->group->seq};
+    kith_err err;
+
+    memcpy(epoch.hash, s->group->heads[0], sizeof epoch.hash);
+    err = e2e_sender_chain_encrypt(&s->account->config.random, s->own->chain, &epoch, kith_buf_peek(&s->plain),
+                                   &s->ciphers);
+    if (err != KITH_OK) return err;
+    account_keep_own_chain(s->account, s->seal->thread_id, s->own);
+    return item_add(s, NULL, 0);
 }
 
 static kith_err encrypt_all(struct sealing *s)
 {
     kith_err err = KITH_OK;
 
+    if (s->is_gift) account_chain_gift(s->own, s->seal->msg_id);
     for (uint32_t i = 0; i < s->member_count && err == KITH_OK; i++) {
         const struct person *person = account_person_find(s->account, s->members[i]);
         memcpy(s->lists[i].user.id.raw, person->account_id, E2E_ACCOUNT_ID_BYTES);
         s->lists[i].list_seq = person->list_seq;
         for (uint32_t j = 0; j < person->list->device_count && err == KITH_OK; j++) {
             const struct e2e_device *device = &person->list->devices[j];
-            if (device->is_accepted && !is_this_device(s, person, device)) err = encrypt_to(s, person, device);
+            if (s->is_gift)
+                err = give_to(s, person, device);
+            else if (s->own == NULL && device->is_accepted && !is_this_device(s, person, device))
+                err = encrypt_to(s, person, device);
         }
     }
-    return err;
+    return err == KITH_OK && s->own != NULL && !s->is_gift ? encrypt_common(s) : err;
 }
 
 static int by_device(const void *a, const void *b)
@@ -232,27 +339,56 @@ static kith_err write_bodies(const struct sealing *s, struct kith_buf *out)
     return err;
 }
 
+static kith_err members_reserve(struct sealing *s, uint32_t count)
+{
+    s->members = calloc(count, sizeof s->members[0]);
+    s->lists = calloc(count, sizeof s->lists[0]);
+    s->member_count = count;
+    return s->members == NULL || s->lists == NULL ? KITH_E_NOMEM : KITH_OK;
+}
+
 /* A group's are who its operations say. */
 static kith_err take_members(struct sealing *s)
 {
     const struct e2e_seal *seal = s->seal;
-    const struct group_place *place;
+    kith_err err;
 
     if (!seal->is_group) {
         assert(seal->member_count >= 1 && seal->member_count <= E2E_MEMBERS_MAX);
-        s->member_count = seal->member_count;
-        memcpy(s->members, seal->members, seal->member_count * sizeof s->members[0]);
-        return KITH_OK;
+        err = members_reserve(s, seal->member_count);
+        if (err == KITH_OK) memcpy(s->members, seal->members, seal->member_count * sizeof s->members[0]);
+        return err;
     }
-    place = account_group_find(s->account, seal->thread_id);
-    if (place == NULL) return KITH_E_NOTFOUND;
-    if (place->is_forked) return KITH_E_DENIED;
-    if (e2e_group_find(place->group, s->account->config.account_id) == NULL) return KITH_E_CLOSED;
-    if (place->group->member_count > E2E_MEMBERS_MAX) return KITH_E_UNSUPPORTED;
-    s->group = place->group;
-    for (; s->member_count < place->group->member_count; s->member_count++)
-        memcpy(s->members[s->member_count], place->group->members[s->member_count].account_id, sizeof s->members[0]);
-    return KITH_OK;
+    s->place = account_group_find(s->account, seal->thread_id);
+    if (s->place == NULL) return KITH_E_NOTFOUND;
+    s->group = s->place->group;
+    if (s->place->is_forked) return KITH_E_DENIED;
+    if (e2e_group_find(s->group, s->account->config.account_id) == NULL) return KITH_E_CLOSED;
+    err = members_reserve(s, s->group->member_count);
+    for (uint32_t i = 0; err == KITH_OK && i < s->member_count; i++)
+        memcpy(s->members[i], s->group->members[i].account_id, sizeof s->members[0]);
+    return err;
+}
+
+/* Nothing is said by a gift but the chain: there is none where the group has become a small one. */
+static kith_err take_chain(struct sealing *s)
+{
+    const bool is_large = s->group != NULL && account_is_large(s->account, s->group);
+
+    s->is_gift = s->seal->body.len == 0 && kith_slice_is(s->seal->content_type, E2E_GROUP_KEYS_TYPE);
+    if (!is_large) return s->is_gift ? KITH_E_NOTFOUND : KITH_OK;
+    return account_chain_for(s->account, s->place, s->now_ms, &s->own);
+}
+
+static void sealing_free(struct sealing *s)
+{
+    kith_buf_wipe(&s->plain);
+    kith_buf_wipe(&s->plain_own);
+    kith_buf_deinit(&s->ciphers);
+    free(s->members);
+    free(s->lists);
+    free(s->items);
+    free(s);
 }
 
 kith_err e2e_account_seal(struct e2e_account *account, uint64_t now_ms, const struct e2e_seal *seal,
@@ -274,7 +410,9 @@ kith_err e2e_account_seal(struct e2e_account *account, uint64_t now_ms, const st
     kith_buf_init(&s->plain_own, E2E_PAYLOAD_BYTES_MAX);
     kith_buf_init(&s->ciphers, KITH_MESSAGE_BYTES_MAX);
     err = take_members(s);
+    if (err == KITH_OK) err = take_chain(s);
     if (err == KITH_OK) err = look(s, wants);
+    if (err == KITH_OK) err = look_for_lack(s, wants);
     if (err == KITH_OK) {
         err = kith_map_add(&account->threads, seal->thread_id, (void **)&place);
         if (err == KITH_E_CONFLICT) err = KITH_OK;
@@ -285,16 +423,13 @@ kith_err e2e_account_seal(struct e2e_account *account, uint64_t now_ms, const st
     }
     if (err == KITH_OK) err = encrypt_all(s);
     if (err == KITH_OK) err = write_bodies(s, out);
-    if (err == KITH_OK) {
+    if (err != KITH_OK) out->tail = out->head + out_len;
+    /* A gift, which not all get, takes no place of its own: it stands where the message stands that waits for it. */
+    if (err == KITH_OK && !s->is_gift) {
         *place = next;
         account_keep_thread(account, seal->thread_id, place);
-    } else {
-        out->tail = out->head + out_len;
     }
-    kith_buf_wipe(&s->plain);
-    kith_buf_wipe(&s->plain_own);
-    kith_buf_deinit(&s->ciphers);
-    free(s);
+    sealing_free(s);
     return err;
 }
 
@@ -303,6 +438,7 @@ void e2e_account_accepted(struct e2e_account *account, const uint8_t thread_id[s
 {
     struct thread_place *place = kith_map_find(&account->threads, thread_id);
 
+    account_chain_given(account, thread_id, msg_id);
     if (place == NULL || !place->has_pending || memcmp(place->pending_id, msg_id, E2E_ID_BYTES) != 0) return;
     place->sseq++;
     memcpy(place->prev, place->pending_prev, sizeof place->prev);

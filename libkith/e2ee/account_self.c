@@ -14,6 +14,8 @@ struct e2e_account *e2e_account_new(const struct e2e_account_config *config)
     account->config = *config;
     if (config->one_time_keys == 0 || config->one_time_keys > E2E_PREKEYS_MAX)
         account->config.one_time_keys = E2E_PREKEYS_MAX;
+    if (config->pairwise_max == 0 || config->pairwise_max > E2E_MEMBERS_MAX)
+        account->config.pairwise_max = E2E_MEMBERS_MAX;
     account->state = E2E_ACCOUNT_EMPTY;
     account->opks_left = account->kem_ots_left = UINT32_MAX;
     account->rank_next = 1;
@@ -25,6 +27,8 @@ struct e2e_account *e2e_account_new(const struct e2e_account_config *config)
     kith_map_init(&account->last_resort, LAST_RESORT_BYTES, 0, E2E_LAST_RESORT_MAX, seed);
     kith_map_init(&account->groups, E2E_ID_BYTES, sizeof(struct group_place *), E2E_GROUPS_MAX, seed);
     kith_map_init(&account->info_keys, E2E_GROUP_KEY_ID_BYTES, E2E_KEY_BYTES, E2E_INFO_KEYS_MAX, seed);
+    kith_map_init(&account->own_chains, E2E_ID_BYTES, sizeof(struct own_chain *), E2E_GROUPS_MAX, seed);
+    kith_map_init(&account->received, sizeof(struct received_key), sizeof(struct received *), E2E_RECEIVED_MAX, seed);
     kith_buf_init(&account->self.link_request, E2E_LINK_BYTES_MAX);
     kith_buf_init(&account->upload_list, E2E_SIGNED_LIST_BYTES_MAX);
     return account;
@@ -44,6 +48,7 @@ void e2e_account_free(struct e2e_account *account)
     account_peers_free(account);
     account_people_free(account);
     account_groups_free(account);
+    account_chains_free(account);
     kith_map_deinit(&account->threads);
     kith_map_deinit(&account->heard);
     kith_map_deinit(&account->last_resort);

@@ -122,7 +122,11 @@ void town_state_hash(const struct town_device *device, uint8_t out[static E2E_HA
 /* ------------------------------------------------------------------------------------------------ devices */
 static void account_open(struct town_device *device)
 {
-    struct e2e_account_config config = {.random = town_random(device->town), .keep = keep, .drop = drop, .arg = device};
+    struct e2e_account_config config = {.pairwise_max = device->town->pairwise_max,
+                                        .random = town_random(device->town),
+                                        .keep = keep,
+                                        .drop = drop,
+                                        .arg = device};
 
     memcpy(config.account_id, device->person->id, sizeof config.account_id);
     memcpy(config.server_device, device->server_device, sizeof config.server_device);
@@ -245,6 +249,7 @@ struct town *town_new(uint64_t seed)
     town_need(town->mails != NULL && town->coins != NULL);
     kith_map_init(&town->keys_used, E2E_DH_BYTES + 4, 0, 1u << 20, map_seed);
     kith_map_init(&town->nonces_used, E2E_AEAD_NONCE_BYTES, 0, 1u << 20, map_seed);
+    kith_map_init(&town->chain_keys_used, E2E_CHAIN_ID_BYTES + 4, 0, 1u << 20, map_seed);
     kith_map_init(&town->opened, E2E_SERVER_DEVICE_BYTES + E2E_ID_BYTES, 0, 1u << 20, map_seed);
     kith_buf_init(&town->wire, 1u << 30);
     return town;
@@ -281,6 +286,7 @@ void town_free(struct town *town)
     free(town->coins);
     kith_map_deinit(&town->keys_used);
     kith_map_deinit(&town->nonces_used);
+    kith_map_deinit(&town->chain_keys_used);
     kith_map_deinit(&town->opened);
     kith_buf_deinit(&town->wire);
     free(town);

@@ -76,6 +76,7 @@ struct town_mail {
     uint8_t thread_id[E2E_ID_BYTES], msg_id[E2E_ID_BYTES];
     struct kith_buf bodies;
     bool is_keys;                   /* of a group: they are taken, and nobody checks what they say */
+    bool is_common;                 /* one ciphertext for all that have the chain */
     char text[TOWN_TEXT_BYTES_MAX]; /* what it says, for who checks */
 };
 
@@ -96,6 +97,7 @@ struct town {
     size_t group_count;
     struct town_mail *mails;
     size_t mail_count;
+    uint32_t pairwise_max;   /* members of a group that is written to pairwise; 0: as many as there may be */
     bool has_few_prekeys;    /* devices that come make no one-time prekeys: sessions begin with those of last resort */
     bool has_blind_managers; /* they do not look whether the device that they linked has accepted */
     bool is_cloned;          /* an older state of a device was put back: its keys repeat, and only nonces must not */
@@ -104,7 +106,7 @@ struct town {
     enum town_cut cut;
     uint64_t cuts;
     /* Watched. */
-    struct kith_map keys_used, nonces_used, opened;
+    struct kith_map keys_used, nonces_used, chain_keys_used, opened;
     struct kith_buf wire; /* all that any device ever gave to the server */
     uint8_t (*coins)[32]; /* every draw of 32 and both halves of every one of 64: the raw private keys */
     size_t coin_count;

@@ -248,3 +248,10 @@ kith_err town_group_try_send(struct town_device *from, const struct town_group *
 
     return town_try_send(from, &chat, "can this be sent?", &mail);
 }
+
+kith_err town_take_keys(struct town_device *to, const uint8_t chat_id[static E2E_ID_BYTES], struct kith_slice body)
+{
+    const struct e2e_opened opened = {.payload = {.device_id = 1, .body = body}};
+
+    return e2e_account_group_keys_take(to->account, chat_id, &opened);
+}

@@ -48,6 +48,9 @@ bool town_group_same(const struct town_device *a, const struct town_device *b, c
 /** The name that it shows, as a text that is valid until the next call; "": none, NULL: its key is not here. */
 const char *town_group_name(const struct town_device *device, const struct town_group *group);
 
+/** As if that body had come to this device alone. */
+kith_err town_take_keys(struct town_device *to, const uint8_t chat_id[static E2E_ID_BYTES], struct kith_slice body);
+
 /* ---- messages: town_send() in this chat */
 struct town_chat town_group_chat(const struct town_device *from, const struct town_group *group);
 struct town_mail *town_group_send(struct town_device *from, const struct town_group *group, const char *text);

@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "libkith/e2ee/message.h"
+#include "libkith/e2ee/sender_chain.h"
 #include "town_group.h"
 #include "wire/bodies.h"
 
@@ -67,6 +68,15 @@ struct e2e_seal town_seal_of(const struct town_chat *chat, const uint8_t msg_id[
 }
 
 /* ------------------------------------------------------------------------------------------------ out */
+/* The chain of a large group, to those who lack it, before what waits for it. */
+static void give_chain(struct town_device *from, const struct e2e_seal *seal)
+{
+    const struct town_group *group = town_group_of(from->town, seal->thread_id);
+    const struct town_chat chat = town_group_chat(from, group);
+
+    town_need(town_try_send_keys(from, &chat, (struct kith_slice){0}) == KITH_OK);
+}
+
 kith_err town_seal(struct town_device *from, const struct e2e_seal *seal, struct kith_buf *out)
 {
     struct e2e_wants *wants = calloc(1, sizeof *wants);
@@ -79,6 +89,8 @@ kith_err town_seal(struct town_device *from, const struct e2e_seal *seal, struct
         if (town_call(from, &before)) {
             kith_buf_reset(out);
             err = KITH_E_AGAIN;
+        } else if (err == KITH_E_AGAIN && wants->count == 1 && wants->items[0].kind == E2E_WANT_GIFT) {
+            give_chain(from, seal);
         } else if (err == KITH_E_AGAIN) {
             town_fetch(from, wants);
             if (wants->count == 0) town_upload(from);
@@ -93,9 +105,17 @@ kith_err town_seal(struct town_device *from, const struct e2e_seal *seal, struct
 static void watch(struct town *town, struct kith_slice message)
 {
     struct e2e_message parts = {0};
-    uint8_t key[E2E_DH_BYTES + 4];
+    struct e2e_group_message common;
+    uint8_t key[E2E_DH_BYTES + 4], chain_key[E2E_CHAIN_ID_BYTES + 4];
     void *nothing = NULL;
 
+    if (e2e_group_message_decode(message, &common) == KITH_OK) {
+        memcpy(chain_key, common.chain_id, E2E_CHAIN_ID_BYTES);
+        kith_put_u32_be(chain_key + E2E_CHAIN_ID_BYTES, common.iteration);
+        town_need(kith_map_add(&town->nonces_used, common.nonce, &nothing) == KITH_OK);
+        town_need(kith_map_add(&town->chain_keys_used, chain_key, &nothing) == KITH_OK || town->is_cloned);
+        return;
+    }
     town_need(e2e_message_decode(message, &parts) == KITH_OK);
     memcpy(key, parts.header.ratchet_pub, E2E_DH_BYTES);
     kith_put_u32_be(key + E2E_DH_BYTES, parts.header.n);
@@ -130,9 +150,12 @@ static struct town_mail *post(struct town_device *from, const struct e2e_seal *s
 
     town_need(town->mail_count < TOWN_MAILS_MAX && strlen(text) < sizeof mail->text);
     town_need(bodies_decode(kith_buf_peek(sealed), &bodies) == KITH_OK);
-    while (bodies_next_item(&bodies.items, &item) == KITH_OK) watch(town, item.ciphertext);
-    town_need(kith_buf_append(&town->wire, kith_buf_peek(sealed)) == KITH_OK);
     *mail = (struct town_mail){.from = from, .bodies = *sealed};
+    while (bodies_next_item(&bodies.items, &item) == KITH_OK) {
+        watch(town, item.ciphertext);
+        mail->is_common |= kith_uuid_is_nil(item.device.id);
+    }
+    town_need(kith_buf_append(&town->wire, kith_buf_peek(sealed)) == KITH_OK);
     memcpy(mail->thread_id, seal->thread_id, sizeof mail->thread_id);
     memcpy(mail->msg_id, seal->msg_id, sizeof mail->msg_id);
     memcpy(mail->text, text, strlen(text));
@@ -208,7 +231,7 @@ struct kith_slice town_body(const struct town_mail *mail, const struct town_devi
 
     memcpy(id.id.raw, to->server_device, sizeof id.id.raw);
     town_need(bodies_decode(kith_buf_peek(&mail->bodies), &bodies) == KITH_OK);
-    if (bodies_find(&bodies, id, &out) != KITH_OK) return (struct kith_slice){0};
+    if (mail->from == to || bodies_for(&bodies, id, &out) != KITH_OK) return (struct kith_slice){0};
     return out;
 }
 
@@ -277,9 +300,9 @@ kith_err town_open(struct town_device *to, const struct town_mail *mail, uint64_
 
     if (err == KITH_OK && mail->is_keys) {
         town_need(kith_slice_is(opened.payload.content_type, E2E_GROUP_KEYS_TYPE));
-        town_need(e2e_account_group_keys_take(to->account, mail->thread_id, opened.payload.body) == KITH_OK);
+        town_need(e2e_account_group_keys_take(to->account, mail->thread_id, &opened) == KITH_OK);
         if (town_call(to, NULL)) /* it is stored, and taken again */
-            town_need(e2e_account_group_keys_take(to->account, mail->thread_id, opened.payload.body) == KITH_OK);
+            town_need(e2e_account_group_keys_take(to->account, mail->thread_id, &opened) == KITH_OK);
     }
     if (err == KITH_OK) {
         town_need(mail->is_keys || kith_slice_is(opened.payload.body, mail->text));
@@ -300,8 +323,11 @@ size_t town_read(struct town_device *to)
     for (; to->read < to->town->mail_count; to->read++) {
         const struct town_mail *mail = &to->town->mails[to->read];
         uint64_t missed = 0;
+        kith_err err;
         if (mail->from == to || town_body(mail, to).len == 0) continue;
-        town_need(town_open(to, mail, &missed) == KITH_OK);
+        err = town_open(to, mail, &missed);
+        if (mail->is_common && err == KITH_E_NOTFOUND) continue; /* it has not been given the chain */
+        town_need(err == KITH_OK);
         town_need(missed == 0);
         count++;
     }

@@ -167,6 +167,7 @@ void device_start(struct sim_device *device)
                                         .keeps_mail = true,
                                         .encrypts = device->sim->encrypts,
                                         .one_time_keys = device->sim->one_time_keys,
+                                        .pairwise_max = device->sim->pairwise_max,
                                         .random = device_random,
                                         .random_arg = device};
     struct kith_ordered_node *node;

@@ -108,6 +108,7 @@ static void shape(struct sim *sim)
     }
     if (!sim->encrypts) return;
     sim->one_time_keys = (uint32_t)kith_prng_between(prng, 1, 4);
+    sim->pairwise_max = kith_prng_chance(prng, 2, 3) ? 2 : 0; /* 0: as many as there may be */
     sim->claims_max = (uint32_t)kith_prng_between(prng, 1, 6);
     sim->has_monologue = kith_prng_chance(prng, 1, 4);
 }

@@ -11,6 +11,7 @@
 /* A message as it was last put on the wire. What was refused for its lists is never taken later: they only grow older. */
 struct version {
     uint32_t devices; /* by number */
+    bool is_common;
     uint64_t lists[SIM_USERS_MAX];
     struct {
         uint32_t opk, kem; /* of the set-up in that device's ciphertext; 0: none */
@@ -51,18 +52,31 @@ static bool is_leaving(const struct sim *sim, unsigned number)
 }
 
 /* All whom the named lists have, and nobody else; the writing device has it already. */
-static void check_devices(struct sim_device *device, const struct version *version)
+static uint32_t should_have(const struct sim_device *device, const struct version *version)
 {
-    struct sim *sim = device->sim;
     uint32_t should = 0;
 
-    for (unsigned u = 0; u < sim->user_count; u++)
-        if (version->lists[u] > 0) should |= keys_listed(sim, u, version->lists[u]);
-    should &= ~(1u << device->number);
+    for (unsigned u = 0; u < device->sim->user_count; u++)
+        if (version->lists[u] > 0) should |= keys_listed(device->sim, u, version->lists[u]);
+    return should & ~(1u << device->number);
+}
+
+/* In a large group one ciphertext is for all, and any other gives the chain to those who lack it. */
+static bool is_gift(const struct sim *sim, const struct bodies *bodies, bool is_common)
+{
+    return sim->pairwise_max != 0 && bodies->list_count > sim->pairwise_max && !is_common;
+}
+
+static void check_devices(struct sim_device *device, const struct version *version, bool is_gift)
+{
+    struct sim *sim = device->sim;
+    uint32_t should = should_have(device, version);
+
     /* The manager leaves one out before its list is there; one that was signed out has no keys to begin with. */
     for (unsigned d = 0; d < sim->device_count; d++)
         if (is_leaving(sim, d) && (version->devices & 1u << d) == 0) should &= ~(1u << d);
     if (version->devices == should) return;
+    if (is_gift && version->devices != 0 && (version->devices & ~should) == 0) return;
     sim_fail(sim, "E2E lists: %s seals for devices %" PRIx32 ", the lists that it names have %" PRIx32, device->name,
              version->devices, should);
 }
@@ -75,7 +89,7 @@ static void sealed_message(struct sim_device *device, struct msg_id id, struct k
     struct bodies_list list;
     struct bodies_item item;
     struct e2e_setup setup;
-    bool is_new = true;
+    bool is_new = true, is_common = false;
 
     if (bodies_decode(body, &bodies) != KITH_OK) {
         sim_fail(sim, "%s sends a message into an encrypted chat that is no bodies", device->name);
@@ -87,12 +101,17 @@ static void sealed_message(struct sim_device *device, struct msg_id id, struct k
     }
     while (bodies_next_item(&bodies.items, &item) == KITH_OK) {
         unsigned number = sim_device_number(sim, item.device.id.raw);
+        is_common |= kith_uuid_is_nil(item.device.id);
         if (number == SIM_DEVICES_MAX) continue;
         version.devices |= 1u << number;
         if (e2e_message_setup(item.ciphertext, &setup) != KITH_OK) continue;
         version.once[number].opk = setup.opk_id;
         version.once[number].kem = setup.kem_is_last ? 0 : setup.kem_id;
     }
+    version.is_common = is_common;
+    if (is_common) version.devices = should_have(device, &version);
+    sim->counters.common += is_common;
+    sim->counters.gifts += is_gift(sim, &bodies, is_common);
     if (kith_map_add(&sim->sealed->versions, &id, (void **)&known) == KITH_OK)
         sim->counters.sealed++;
     else if (memcmp(known->lists, version.lists, sizeof version.lists) != 0)
@@ -101,7 +120,7 @@ static void sealed_message(struct sim_device *device, struct msg_id id, struct k
         is_new = false; /* the same bytes, or sealed again for a server that did not know these lists yet */
     *known = version;
     sim_note(sim, "%s seals for devices %" PRIx32, device->name, version.devices);
-    if (is_new) check_devices(device, &version);
+    if (is_new) check_devices(device, &version, is_gift(sim, &bodies, is_common));
 }
 
 void sealed_frame(struct sim_device *device, struct kith_slice bytes)
@@ -132,13 +151,20 @@ static bool is_text(const struct sim *sim, const struct kith_message *message)
     return sim->encrypts && message->encrypted && message->gap_from == 0 && kith_slice_is(message->type, "message");
 }
 
-/* Somebody asked for its deletion, so its body may be gone. */
-static bool is_deleted(const struct sim *sim, const struct kith_message *message)
+static bool is_deletion_asked(const struct sim *sim, const struct kith_message *message, uint64_t from)
 {
-    for (unsigned c = 0; c < sim->chat_count; c++)
-        if (kith_uuid_eq(sim->chats[c].id, message->chat.id))
-            return message->seq < SIM_DELETE_SEQ_END && sim->delete_asked[c][message->seq];
+    for (unsigned c = 0; c < sim->chat_count; c++) {
+        if (!kith_uuid_eq(sim->chats[c].id, message->chat.id)) continue;
+        for (uint64_t seq = from; seq <= message->seq && seq < SIM_DELETE_SEQ_END; seq++)
+            if (sim->delete_asked[c][seq]) return true;
+    }
     return false;
+}
+
+/* Somebody asked for its deletion, so its body may be gone; or for that of the message which gave the chain that it is under. */
+static bool is_deleted(const struct sim *sim, const struct kith_message *message, const struct version *version)
+{
+    return is_deletion_asked(sim, message, version->is_common ? 1 : message->seq);
 }
 
 void sealed_shown(struct sim_device *device, const struct kith_message *message)
@@ -191,7 +217,7 @@ void sealed_applied(struct sim_device *device, const struct kith_message *messag
     }
     if (from == device->number)
         sim_fail(sim, "E2E echo: %s does not know what it wrote, seq %" PRIu64, device->name, message->seq);
-    else if ((version->devices & 1u << device->number) != 0 && !is_deleted(sim, message))
+    else if ((version->devices & 1u << device->number) != 0 && !is_deleted(sim, message, version))
         sim_fail(sim, "E2E missing: %s got no body of seq %" PRIu64 " from %s, which was sealed for it", device->name,
                  message->seq, sim->devices[from].name);
 }

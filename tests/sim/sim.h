@@ -74,6 +74,8 @@
     X(devices_linked, "devices linked to an account")                  \
     X(devices_removed, "devices removed from an account")              \
     X(sealed, "encrypted messages put on the wire")                    \
+    X(common, "of them one ciphertext for a whole group")              \
+    X(gifts, "of them the chain for it, for those who lack it")        \
     X(sealed_again, "of them for other device lists than before")      \
     X(opened, "messages opened by another device")                     \
     X(group_ops, "changes of encrypted groups that were taken")        \
@@ -170,6 +172,7 @@ struct sim_server {
 struct sim {
     uint64_t seed;
     uint32_t one_time_keys; /* of each kind, of each device */
+    uint32_t pairwise_max;  /* members of a group whose messages are encrypted for each device */
     uint32_t claims_max;    /* bundles of one device for one person at once */
     struct sim_world *world;
     struct kith_prng prng; /* workload and faults */

@@ -406,20 +406,16 @@ static void test_e2e_account_group__a_key_that_is_not_asked_for_is_not_kept(void
     town_state_hash(house.bob, before);
     keys.info_key.id[0] ^= 1;
     assert_int_equal(e2e_group_keys_encode(&keys, &other), KITH_OK);
-    assert_int_equal(e2e_account_group_keys_take(house.bob->account, house.group->chat_id, kith_buf_peek(&other)),
-                     KITH_OK);
+    assert_int_equal(town_take_keys(house.bob, house.group->chat_id, kith_buf_peek(&other)), KITH_OK);
     keys.info_key.id[0] ^= 1;
     keys.group_id[0] ^= 1;
     kith_buf_reset(&other);
     assert_int_equal(e2e_group_keys_encode(&keys, &other), KITH_OK);
-    assert_int_equal(e2e_account_group_keys_take(house.bob->account, house.group->chat_id, kith_buf_peek(&other)),
-                     KITH_E_DENIED);
-    assert_int_equal(e2e_account_group_keys_take(house.bob->account, house.bob->person->id, kith_buf_peek(&good)),
-                     KITH_E_NOTFOUND);
+    assert_int_equal(town_take_keys(house.bob, house.group->chat_id, kith_buf_peek(&other)), KITH_E_DENIED);
+    assert_int_equal(town_take_keys(house.bob, house.bob->person->id, kith_buf_peek(&good)), KITH_E_NOTFOUND);
     town_state_hash(house.bob, after);
     assert_memory_equal(before, after, sizeof after);
-    assert_int_equal(e2e_account_group_keys_take(house.bob->account, house.group->chat_id, kith_buf_peek(&good)),
-                     KITH_OK);
+    assert_int_equal(town_take_keys(house.bob, house.group->chat_id, kith_buf_peek(&good)), KITH_OK);
     assert_string_equal(town_group_name(house.bob, house.group), "the house");
     /* The name is another, and so its key goes. */
     town_group_must(house.group, house.ann, town_change_name(E2E_GROUP_INFO, NULL));
@@ -427,8 +423,7 @@ static void test_e2e_account_group__a_key_that_is_not_asked_for_is_not_kept(void
     assert_string_equal(town_group_name(house.bob, house.group), "");
     assert_int_equal(e2e_account_group_keys(house.bob->account, house.group->chat_id, &good), KITH_E_NOTFOUND);
     town_state_hash(house.bob, before);
-    assert_int_equal(e2e_account_group_keys_take(house.bob->account, house.group->chat_id, kith_buf_peek(&good)),
-                     KITH_OK);
+    assert_int_equal(town_take_keys(house.bob, house.group->chat_id, kith_buf_peek(&good)), KITH_OK);
     town_state_hash(house.bob, after);
     assert_memory_equal(before, after, sizeof after);
     kith_buf_wipe(&good);

@@ -8,7 +8,7 @@
 
 #include "base/limits.h"
 #include "libkith/e2ee/account_group.h"
-#include "tests/e2e/town.h"
+#include "tests/e2e/town_group.h"
 
 /* Groups of whole accounts: which keys of names are kept, and who can say that there are two groups. */
 
@@ -88,7 +88,7 @@ static void give(struct three *three, struct town_device *to, const struct e2e_g
 
     kith_buf_init(&body, E2E_PAYLOAD_BYTES_MAX);
     assert_int_equal(e2e_group_keys_encode(keys, &body), KITH_OK);
-    assert_int_equal(e2e_account_group_keys_take(to->account, three->chat.id, kith_buf_peek(&body)), KITH_OK);
+    assert_int_equal(town_take_keys(to, three->chat.id, kith_buf_peek(&body)), KITH_OK);
     kith_buf_wipe(&body);
 }
 

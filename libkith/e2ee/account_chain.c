@@ -1,0 +1,166 @@
+#include <stdlib.h>
+
+#include "libkith/e2ee/account_impl.h"
+
+/*
+ * The chain that this device sends with in a large group, and which devices have it. A new one is drawn as soon as one of
+ * them is a member's device no more: what is written then is not for it.
+ */
+
+_Static_assert(sizeof(struct chain_reader) == CHAIN_READER_BYTES, "no gaps in it");
+
+static int by_bytes(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct chain_reader));
+}
+
+static struct chain_reader reader_of(const struct person *person, const struct e2e_device *device)
+{
+    struct chain_reader reader;
+
+    memcpy(reader.account_id, person->account_id, sizeof reader.account_id);
+    kith_put_u32_be(reader.device_id, device->device_id);
+    memcpy(reader.dsk_pub, device->dsk_pub, sizeof reader.dsk_pub);
+    return reader;
+}
+
+static void readers_free(struct chain_readers *readers)
+{
+    free(readers->all);
+    *readers = (struct chain_readers){0};
+}
+
+static void own_free(struct own_chain *own)
+{
+    e2e_sender_chain_free(own->chain);
+    readers_free(&own->readers);
+    readers_free(&own->giving);
+    free(own);
+}
+
+struct own_chain *account_chain_put(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES])
+{
+    struct own_chain **place = NULL;
+    kith_err err = kith_map_add(&account->own_chains, chat_id, (void **)&place);
+
+    if (err == KITH_E_CONFLICT) return *place;
+    if (err != KITH_OK) return NULL;
+    *place = calloc(1, sizeof **place);
+    if (*place == NULL) (void)kith_map_remove(&account->own_chains, chat_id);
+    return *place;
+}
+
+void account_chains_free(struct e2e_account *account)
+{
+    struct own_chain **own = NULL;
+    struct received **received = NULL;
+    uint32_t at = 0;
+
+    while (kith_map_next(&account->own_chains, &at, NULL, (void **)&own)) own_free(*own);
+    kith_map_deinit(&account->own_chains);
+    at = 0;
+    while (kith_map_next(&account->received, &at, NULL, (void **)&received)) {
+        for (uint32_t i = 0; i < (*received)->count; i++) e2e_receiver_chain_free((*received)->chains[i].chain);
+        free(*received);
+    }
+    kith_map_deinit(&account->received);
+}
+
+/* ------------------------------------------------------------------------------------------------ when it is a new one */
+
+static bool still_reads(const struct e2e_account *account, const struct e2e_group *group,
+                        const struct chain_reader *reader)
+{
+    const struct person *person = account_person_find(account, reader->account_id);
+    const struct e2e_device *device;
+
+    if (person == NULL || person->list == NULL || e2e_group_find(group, reader->account_id) == NULL) return false;
+    device = e2e_device_find(person->list, kith_get_u32_be(reader->device_id));
+    return device != NULL && memcmp(device->dsk_pub, reader->dsk_pub, sizeof reader->dsk_pub) == 0;
+}
+
+/* Also whoever is being given it just now has it as soon as the server does. */
+static bool all_still_read(const struct e2e_account *account, const struct e2e_group *group,
+                           const struct chain_readers *readers)
+{
+    for (uint32_t i = 0; i < readers->count; i++)
+        if (!still_reads(account, group, &readers->all[i])) return false;
+    return true;
+}
+
+kith_err account_chain_for(struct e2e_account *account, const struct group_place *place, uint64_t now_ms,
+                           struct own_chain **out)
+{
+    struct own_chain *own = account_chain_put(account, place->chat_id);
+    struct e2e_chain_owner owner = {.device_id = account->self.device_id};
+    struct e2e_sender_chain *chain = NULL;
+    kith_err err;
+
+    *out = own;
+    if (own == NULL) return KITH_E_NOMEM;
+    if (own->chain != NULL && !e2e_sender_chain_is_used_up(own->chain, now_ms) &&
+        all_still_read(account, place->group, &own->readers) && all_still_read(account, place->group, &own->giving))
+        return KITH_OK;
+    memcpy(owner.group_id, place->group->group_id, sizeof owner.group_id);
+    memcpy(owner.account_id, account->config.account_id, sizeof owner.account_id);
+    err = e2e_sender_chain_new(&account->config.random, &owner, now_ms, &chain);
+    if (err != KITH_OK) return err;
+    e2e_sender_chain_free(own->chain);
+    own->chain = chain;
+    readers_free(&own->readers);
+    readers_free(&own->giving);
+    account_keep_own_chain(account, place->chat_id, own);
+    account_keep_readers(account, place->chat_id, own);
+    return KITH_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------ who has it */
+
+bool account_chain_has(const struct own_chain *own, const struct person *person, const struct e2e_device *device)
+{
+    const struct chain_reader reader = reader_of(person, device);
+
+    return own->readers.count > 0 &&
+           bsearch(&reader, own->readers.all, own->readers.count, sizeof reader, by_bytes) != NULL;
+}
+
+static kith_err readers_reserve(struct chain_readers *readers, uint32_t more)
+{
+    struct chain_reader *grown = realloc(readers->all, ((size_t)readers->count + more) * sizeof *grown);
+
+    if (grown == NULL) return KITH_E_NOMEM;
+    readers->all = grown;
+    return KITH_OK;
+}
+
+void account_chain_gift(struct own_chain *own, const uint8_t msg_id[static E2E_ID_BYTES])
+{
+    readers_free(&own->giving);
+    memcpy(own->giving_id, msg_id, sizeof own->giving_id);
+}
+
+kith_err account_chain_gives(struct own_chain *own, const struct person *person, const struct e2e_device *device)
+{
+    kith_err err = readers_reserve(&own->giving, 1);
+
+    if (err == KITH_OK) own->giving.all[own->giving.count++] = reader_of(person, device);
+    return err;
+}
+
+/* Without memory they are given it once more, which is no news to them. */
+void account_chain_given(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
+                         const uint8_t msg_id[static E2E_ID_BYTES])
+{
+    struct own_chain **found = kith_map_find(&account->own_chains, chat_id), *own;
+
+    if (found == NULL || (*found)->giving.count == 0) return;
+    own = *found;
+    if (memcmp(own->giving_id, msg_id, sizeof own->giving_id) != 0) return;
+    if (readers_reserve(&own->readers, own->giving.count) == KITH_OK) {
+        memcpy(own->readers.all + own->readers.count, own->giving.all, own->giving.count * sizeof own->giving.all[0]);
+        own->readers.count += own->giving.count;
+        qsort(own->readers.all, own->readers.count, sizeof own->readers.all[0], by_bytes);
+        account_keep_readers(account, chat_id, own);
+    }
+    readers_free(&own->giving);
+}
