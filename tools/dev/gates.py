@@ -160,6 +160,29 @@ def wasm_items():
     return [Item("wasm", action, keys=keys)] if paths else []
 
 
+def malicious_wasm_items():
+    """The malicious rows once more, compiled to WebAssembly: the same C files, an item each, as those of the native builds."""
+    paths = glob("tests/malicious/test_*.c")
+    folder_built, own = BUILD / "wasm" / "tests", {"malicious-wasm"}
+    build = "build wasm tests"
+
+    def make(folder):
+        return run(["tools/dev/wasm_tests.sh", os.environ["KITH_LIBSODIUM_WASM_DIR"], folder_built], folder, 300)
+
+    def item(name, keys, *options):
+        def action(folder):
+            program = folder_built / f"{name}.wasm"
+            if not program.exists():
+                return Result(False, f"{program.name} was not built: see {build}")
+            result = run([os.environ["KITH_NODE"], "--no-warnings", "tests/wasm/run_tests.mjs", *options, program], folder, UNIT_SECONDS)
+            result.note = "".join(re.findall(r"^\d+ of \d+ tests.*", result.output, re.M)[-1:])
+            return result
+        return Item(f"wasm {name}", action, after=[build], keys=keys | own)
+    items = [item(p.stem, {p.stem, p.stem.removeprefix("test_"), str(p.relative_to(ROOT))}) for p in paths]
+    items.append(item("fails", {"tests/wasm/cmocka/fails.c"}, "--fail"))
+    return [Item(build, make, keys=set().union(*(i.keys for i in items))), *items] if paths else []
+
+
 def differential_items():
     """Cases by chance: the model of the protocol, the native C and the WebAssembly module say the same. Builds a module of its own."""
     program = "test_e2e_kith1"
@@ -312,7 +335,7 @@ def candidates(mode, names):
     items += pytest_items(names, "debug" if names else "asan")
     if has_main("tests/sim"):
         items.append(sim_item())
-    items += wasm_items() + differential_items() + secrets_items() + fuzz_items() + threaded_items()
+    items += wasm_items() + malicious_wasm_items() + differential_items() + secrets_items() + fuzz_items() + threaded_items()
     items.append(lint[2])
     return items
 
