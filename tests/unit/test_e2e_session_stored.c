@@ -237,8 +237,15 @@ static void test_e2e_session_stored__refuses_kept_keys_of_chains_that_are_not_in
     assert_int_equal(decode(kith_buf_peek(&two)), KITH_E_MALFORMED);
     kith_buf_wipe(&two);
 
-    (void)world_field(&old, 10, &len);
+    items = world_field(&old, 10, &len);
     assert_int_equal(len, 2 * ITEM);
+    assert_int_equal(decode(kith_buf_peek(&old)), KITH_OK);
+    items[ITEM + IN_PUB] ^= 1; /* an old chain, of two keys */
+    assert_int_equal(decode(kith_buf_peek(&old)), KITH_E_MALFORMED);
+    items[ITEM + IN_PUB] ^= 1;
+    items[IN_CHAIN + 3] = 1; /* two old chains, of one key */
+    assert_int_equal(decode(kith_buf_peek(&old)), KITH_E_MALFORMED);
+    items[IN_CHAIN + 3] = 2;
     *(world_field(&old, 15, NULL) + 3) = 2 + E2E_SKIP_CHAINS - 1;
     assert_int_equal(decode(kith_buf_peek(&old)), KITH_OK);
     *(world_field(&old, 15, NULL) + 3) = 2 + E2E_SKIP_CHAINS; /* then they have ended */
