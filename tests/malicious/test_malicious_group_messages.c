@@ -79,6 +79,25 @@ static void test_malicious__e2e_20_an_insider_claims_a_newer_head(void **state)
     ring_free(ring);
 }
 
+/* Under the head before the first operation, whose hash nobody remembers: there is none. */
+static void test_malicious__e2e_20_an_insider_claims_no_head(void **state)
+{
+    struct ring *ring = ring_new(20003);
+    struct town_chat chat = town_group_chat(ring->bob, ring->group);
+    uint8_t msg_id[E2E_ID_BYTES] = {6};
+    struct e2e_payload payload = forge_group_payload(ring->bob, ring->ann, ring->group, msg_id, 5);
+    struct kith_buf message;
+
+    (void)state;
+    payload.group_epoch = 0;
+    message = forge_message(ring->bob, ring->ann, &payload);
+    assert_int_equal(forge_refused(ring->ann, forge_envelope(ring->bob, &chat, msg_id, kith_buf_peek(&message))),
+                     KITH_E_DENIED);
+    assert_false(town_group_view(ring->ann, ring->group).is_forked);
+    kith_buf_deinit(&message);
+    ring_free(ring);
+}
+
 /* Another hash of a head that is remembered: the message is refused, and as nobody knows who lies, the alarm is raised. */
 static void test_malicious__e2e_20_an_insider_claims_another_head(void **state)
 {
@@ -135,6 +154,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_malicious__e2e_07_a_payload_of_another_kind_of_chat),
         cmocka_unit_test(test_malicious__e2e_20_an_insider_claims_a_newer_head),
+        cmocka_unit_test(test_malicious__e2e_20_an_insider_claims_no_head),
         cmocka_unit_test(test_malicious__e2e_20_an_insider_claims_another_head),
         cmocka_unit_test(test_malicious__e2e_20_a_stranger_speaks_in_the_group),
     };
