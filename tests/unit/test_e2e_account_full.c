@@ -55,14 +55,20 @@ struct two {
     struct town_chat chat;
 };
 
-static struct two two_new(void)
+static struct two two_new_of(bool has_few_prekeys)
 {
     struct two two = {.town = town_new(1)};
 
+    two.town->has_few_prekeys = has_few_prekeys;
     two.ann = town_join(two.town);
     two.bob = town_join(two.town);
     two.chat = town_chat_two(two.ann, two.bob);
     return two;
+}
+
+static struct two two_new(void)
+{
+    return two_new_of(false);
 }
 
 static kith_err seal(struct two *two, const struct town_chat *chat)
@@ -82,23 +88,30 @@ static kith_err seal(struct two *two, const struct town_chat *chat)
 }
 
 /* ---------------------------------------------------------------------------------------------- devices */
-static void test_e2e_account_full__a_first_message_of_one_device_too_many_is_refused_and_said(void **state)
+static void first_message_is_one_too_many(bool has_few_prekeys)
 {
     uint8_t before[E2E_HASH_BYTES], after[E2E_HASH_BYTES];
-    struct two two = two_new();
+    struct two two = two_new_of(has_few_prekeys);
     struct town_mail *mail = town_send(two.ann, &two.chat, "hello");
     struct peer *other = fill_peers(two.bob->account, E2E_PEERS_MAX);
 
-    (void)state;
     (void)town_fetch_list(two.bob, two.ann->person);
     town_state_hash(two.bob, before);
     assert_int_equal(town_open(two.bob, mail, NULL), KITH_E_FULL);
     town_state_hash(two.bob, after);
     assert_memory_equal(before, after, sizeof before); /* its one-time keys too are there still */
-    other->passed_over_until_ms = 0;                   /* nothing is to be remembered of that one any more */
+    assert_int_equal(two.bob->account->last_resort.count, 0);
+    other->passed_over_until_ms = 0; /* nothing is to be remembered of that one any more */
     assert_int_equal(town_open(two.bob, mail, NULL), KITH_OK);
     assert_int_equal(two.bob->account->peers.count, E2E_PEERS_MAX);
     town_free(two.town);
+}
+
+static void test_e2e_account_full__a_first_message_of_one_device_too_many_is_refused_and_said(void **state)
+{
+    (void)state;
+    first_message_is_one_too_many(false);
+    first_message_is_one_too_many(true);
 }
 
 static void test_e2e_account_full__the_last_place_is_taken(void **state)
@@ -213,6 +226,38 @@ static void test_e2e_account_full__past_what_can_be_remembered_gaps_are_not_told
     }
 }
 
+/* Records of more than there may be are none of this account's. */
+static void test_e2e_account_full__no_more_is_loaded_than_there_may_be(void **state)
+{
+    static const uint8_t value[64] = {
+        0, 1, 0, 0, 0, 8, [14] = 0, 2, 0, 0, 0, E2E_PREV_BYTES}; /* a number; a thread's prev */
+    static const uint8_t info_key[6 + E2E_KEY_BYTES] = {0, 1, 0, 0, 0, E2E_KEY_BYTES};
+    struct two two = two_new();
+    struct e2e_account *account = two.ann->account;
+    const struct {
+        char kind;
+        struct kith_map *map;
+        size_t id_bytes;
+        struct kith_slice value;
+    } rows[] = {
+        {'T', &account->threads, E2E_ID_BYTES, kith_slice_of(value, 14 + 6 + E2E_PREV_BYTES)},
+        {'H', &account->heard, sizeof(struct heard_key), kith_slice_of(value, 14)},
+        {'K', &account->info_keys, E2E_GROUP_KEY_ID_BYTES, kith_slice_of(info_key, sizeof info_key)},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint8_t key[E2E_RECORD_KEY_BYTES_MAX] = {E2E_RECORD_KEY, (uint8_t)rows[i].kind};
+        const struct kith_slice whole = kith_slice_of(key, 2 + rows[i].id_bytes);
+        fill_map(rows[i].map, rows[i].map->entries_max - 1);
+        assert_int_equal(e2e_account_load(account, whole, rows[i].value), KITH_OK);
+        assert_int_equal(e2e_account_load(account, whole, rows[i].value), KITH_OK); /* it is there */
+        key[2] = 1;
+        assert_int_equal(e2e_account_load(account, whole, rows[i].value), KITH_E_FULL);
+    }
+    town_free(two.town);
+}
+
 /* More is our own mistake. */
 static bool ends_the_process(const struct town_device *device, const struct e2e_seal *seal, struct e2e_wants *wants)
 {
@@ -265,6 +310,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_e2e_account_full__somebody_new_is_one_person_too_many),
         cmocka_unit_test(test_e2e_account_full__threads_have_a_maximum),
         cmocka_unit_test(test_e2e_account_full__past_what_can_be_remembered_gaps_are_not_told),
+        cmocka_unit_test(test_e2e_account_full__no_more_is_loaded_than_there_may_be),
         cmocka_unit_test(test_e2e_account_full__a_chat_of_the_most_people),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
