@@ -170,7 +170,9 @@ static void test_e2e_account_group__not_by_any_device_nor_in_any_chat(void **sta
     const uint8_t *chat_id = house.group->chat_id;
     struct town_device *empty = town_device_new(house.ann->person);
     const struct e2e_group_change settings = town_change(E2E_GROUP_SETTINGS, NULL, 0);
+    const struct town_chat chat = town_group_chat(house.ann, house.group);
     struct kith_slice first = kith_buf_peek(&house.group->ops[0]);
+    struct e2e_seal seal = town_seal_of(&chat, house.ann->person->id, "hello", house.town->now_ms);
     struct e2e_group_info info;
     struct kith_buf out;
 
@@ -178,6 +180,8 @@ static void test_e2e_account_group__not_by_any_device_nor_in_any_chat(void **sta
     kith_buf_init(&out, 1024);
     assert_int_equal(e2e_account_group_info(house.ann->account, house.ann->person->id, &out, &info), KITH_E_NOTFOUND);
     assert_int_equal(e2e_account_group_keys(house.ann->account, house.ann->person->id, &out), KITH_E_NOTFOUND);
+    memcpy(seal.thread_id, house.ann->person->id, sizeof seal.thread_id);
+    assert_int_equal(town_seal(house.ann, &seal, &out), KITH_E_NOTFOUND);
     assert_int_equal(kith_buf_len(&out), 0);
     assert_int_equal(make(empty, NULL, town_change(E2E_GROUP_CREATE, NULL, 0)), KITH_E_CLOSED);
     assert_int_equal(town_group_give(empty, house.group, first), KITH_E_CLOSED);
