@@ -226,6 +226,55 @@ static void test_e2e_account_full__past_what_can_be_remembered_gaps_are_not_told
     }
 }
 
+/* ------------------------------------------------------------------------------------------------ removed devices */
+static void fill_removed(struct e2e_account *account, uint32_t count)
+{
+    struct e2e_device_list *list = account_person_find(account, account->config.account_id)->list;
+
+    for (uint32_t id = 1; id <= count; id++) {
+        assert_null(e2e_device_find(list, id));
+        list->removed[id - 1] = id;
+    }
+    list->removed_count = count;
+}
+
+/* Without its keys, as one that signed in anew: it asks to be listed in its own place. */
+static kith_err link_anew(struct two *two, struct town_device *device)
+{
+    const struct town_device nothing = {0};
+    struct kith_map none = town_records_copy(&nothing);
+    struct kith_buf request, answer;
+    kith_err err;
+
+    kith_buf_init(&request, E2E_LINK_BYTES_MAX);
+    kith_buf_init(&answer, E2E_LINK_BYTES_MAX);
+    town_restart_from(device, &none);
+    assert_int_equal(e2e_account_link_request(device->account, two->town->now_ms, &request), KITH_OK);
+    err = e2e_account_link_approve(two->ann->account, two->town->now_ms, kith_buf_peek(&request), &answer);
+    assert_int_equal(kith_buf_len(&answer) > 0, err == KITH_OK);
+    town_records_free(&none);
+    kith_buf_wipe(&request);
+    kith_buf_wipe(&answer);
+    return err;
+}
+
+static void test_e2e_account_full__removed_devices_have_a_maximum(void **state)
+{
+    struct two two = two_new();
+    struct town_device *tablet = town_link(two.ann);
+    struct e2e_account *account = two.ann->account;
+
+    (void)state;
+    fill_removed(account, E2E_REMOVED_MAX);
+    assert_int_equal(e2e_account_remove_device(account, two.town->now_ms, tablet->server_device), KITH_E_FULL);
+    assert_int_equal(link_anew(&two, tablet), KITH_E_FULL);
+    fill_removed(account, E2E_REMOVED_MAX - 1);
+    assert_int_equal(e2e_account_remove_device(account, two.town->now_ms, tablet->server_device), KITH_OK);
+    assert_int_equal(account_own_list(account)->removed_count, E2E_REMOVED_MAX);
+    town_free(two.town);
+}
+
+/* ------------------------------------------------------------------------------------------------ records */
 /* Records of more than there may be are none of this account's. */
 static void test_e2e_account_full__no_more_is_loaded_than_there_may_be(void **state)
 {
@@ -258,6 +307,7 @@ static void test_e2e_account_full__no_more_is_loaded_than_there_may_be(void **st
     town_free(two.town);
 }
 
+/* ------------------------------------------------------------------------------------------------ a chat */
 /* More is our own mistake. */
 static bool ends_the_process(const struct town_device *device, const struct e2e_seal *seal, struct e2e_wants *wants)
 {
@@ -310,6 +360,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_e2e_account_full__somebody_new_is_one_person_too_many),
         cmocka_unit_test(test_e2e_account_full__threads_have_a_maximum),
         cmocka_unit_test(test_e2e_account_full__past_what_can_be_remembered_gaps_are_not_told),
+        cmocka_unit_test(test_e2e_account_full__removed_devices_have_a_maximum),
         cmocka_unit_test(test_e2e_account_full__no_more_is_loaded_than_there_may_be),
         cmocka_unit_test(test_e2e_account_full__a_chat_of_the_most_people),
     };
