@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "libkith/e2ee/kept_keys.h"
+
 #define FIXED(tag_, len) {.tag = (tag_), .bytes_min = (len), .bytes_max = (len)}
 
 static void put_32(struct e2e_tlv_writer *writer, uint16_t tag, const uint8_t value[static 32])
@@ -124,9 +126,9 @@ kith_err e2e_sender_chain_decode(struct kith_slice state, struct e2e_sender_chai
 }
 
 /* ---------------------------------------------------------------------------------------------- kept keys */
-#define KEPT_BYTES      (3 * E2E_TLV_HEAD_BYTES + 4 + E2E_KEY_BYTES + 8)
-#define KEPT_ITEM_BYTES (4 + KEPT_BYTES)
-_Static_assert(STATE_BYTES_MAX + E2E_CHAIN_SKIP_MAX * KEPT_ITEM_BYTES <= E2E_CHAIN_BYTES_MAX, "the largest state");
+#define KEPT_BYTES (3 * E2E_TLV_HEAD_BYTES + 4 + E2E_KEY_BYTES + 8)
+_Static_assert(STATE_BYTES_MAX + E2E_KEPT_BYTES_MAX(E2E_CHAIN_SKIP_MAX, KEPT_BYTES) <= E2E_CHAIN_BYTES_MAX,
+               "the largest state");
 
 static kith_err encode_key(const struct e2e_kept_key *key, struct kith_buf *out)
 {
@@ -136,25 +138,6 @@ static kith_err encode_key(const struct e2e_kept_key *key, struct kith_buf *out)
     put_32(&writer, 2, key->mk);
     e2e_tlv_put_u64(&writer, 3, key->kept_at_ms);
     return e2e_tlv_finish(&writer);
-}
-
-static kith_err encode_kept(const struct e2e_kept *kept, struct kith_buf *out)
-{
-    struct kith_buf item;
-    uint8_t *room = NULL;
-    kith_err err;
-
-    if (kept->count == 0) return KITH_OK;
-    kith_buf_init(&item, KEPT_BYTES);
-    err = kith_buf_reserve(out, kept->count * KEPT_ITEM_BYTES, &room);
-    if (err == KITH_OK) err = kith_buf_reserve(&item, KEPT_BYTES, &room);
-    for (size_t i = 0; i < kept->count && err == KITH_OK; i++) {
-        kith_buf_reset(&item);
-        err = encode_key(&kept->keys[i], &item);
-        if (err == KITH_OK) err = e2e_tlv_append_item(out, kith_buf_peek(&item));
-    }
-    kith_buf_wipe(&item);
-    return err;
 }
 
 static kith_err decode_key(struct kith_slice in, struct e2e_kept_key *out)
@@ -171,24 +154,8 @@ static kith_err decode_key(struct kith_slice in, struct e2e_kept_key *out)
     return KITH_OK;
 }
 
-static kith_err decode_kept(struct kith_slice items, struct e2e_kept *out)
-{
-    struct kith_slice item = {0};
-    size_t count = 0;
-    kith_err err = e2e_tlv_count_items(items, &count);
-
-    if (err != KITH_OK || count > E2E_CHAIN_SKIP_MAX) return KITH_E_MALFORMED;
-    if (count == 0) return KITH_OK;
-    out->keys = calloc(count, sizeof *out->keys);
-    if (out->keys == NULL) return KITH_E_NOMEM;
-    out->count = count;
-    for (size_t i = 0; i < count; i++) {
-        err = e2e_tlv_next_item(&items, &item);
-        if (err == KITH_OK) err = decode_key(item, &out->keys[i]);
-        if (err != KITH_OK) return err;
-    }
-    return KITH_OK;
-}
+static const struct e2e_kept_form kept_form = {
+    .key_bytes = KEPT_BYTES, .count_max = E2E_CHAIN_SKIP_MAX, .encode = encode_key, .decode = decode_key};
 
 /* ---------------------------------------------------------------------------------------------- receiving */
 static kith_err put_receiver(const struct e2e_receiver_chain *chain, struct kith_slice kept, struct kith_buf *out)
@@ -210,8 +177,8 @@ kith_err e2e_receiver_chain_encode(const struct e2e_receiver_chain *chain, struc
     struct kith_buf kept;
     kith_err err;
 
-    kith_buf_init(&kept, E2E_CHAIN_SKIP_MAX * KEPT_ITEM_BYTES);
-    err = encode_kept(&chain->kept, &kept);
+    kith_buf_init(&kept, E2E_KEPT_BYTES_MAX(E2E_CHAIN_SKIP_MAX, KEPT_BYTES));
+    err = e2e_kept_encode(&chain->kept, &kept_form, &kept);
     if (err == KITH_OK) err = make_room(out, STATE_BYTES_MAX + kith_buf_len(&kept));
     if (err == KITH_OK) err = put_receiver(chain, kith_buf_peek(&kept), out);
     kith_buf_wipe(&kept);
@@ -237,7 +204,7 @@ static const struct e2e_tlv_field receiver_fields[RECEIVER_FIELDS] = {
     HEAD_FIELD_ROWS,
     FIXED(7, E2E_SIGN_PUBLIC_BYTES),
     FIXED(8, 4),
-    {.tag = 9, .bytes_min = 1, .bytes_max = E2E_CHAIN_SKIP_MAX * KEPT_ITEM_BYTES, .optional = true},
+    {.tag = 9, .bytes_min = 1, .bytes_max = E2E_KEPT_BYTES_MAX(E2E_CHAIN_SKIP_MAX, KEPT_BYTES), .optional = true},
 };
 
 static kith_err fill(const struct kith_slice values[static RECEIVER_FIELDS], struct e2e_receiver_chain *out)
@@ -250,7 +217,7 @@ static kith_err fill(const struct kith_slice values[static RECEIVER_FIELDS], str
     take_32(out->chain_key, values[AT_CHAIN_KEY]);
     take_32(out->sign_pub, values[AT_SIGN_PUB]);
     out->first_iteration = e2e_tlv_u32(values[AT_FIRST_ITERATION]);
-    return decode_kept(values[AT_KEPT], &out->kept);
+    return e2e_kept_decode(values[AT_KEPT], &kept_form, &out->kept);
 }
 
 kith_err e2e_receiver_chain_decode(struct kith_slice state, struct e2e_receiver_chain **out)

@@ -90,6 +90,45 @@ kith_err e2e_kept_after(const struct e2e_kept *kept, size_t used, uint32_t recv_
     return KITH_OK;
 }
 
+/* All room is reserved at once: a buffer that grows leaves a copy of what it held behind. */
+kith_err e2e_kept_encode(const struct e2e_kept *kept, const struct e2e_kept_form *form, struct kith_buf *out)
+{
+    struct kith_buf item;
+    uint8_t *room = NULL;
+    kith_err err;
+
+    if (kept->count == 0) return KITH_OK;
+    kith_buf_init(&item, form->key_bytes);
+    err = kith_buf_reserve(out, E2E_KEPT_BYTES_MAX(kept->count, form->key_bytes), &room);
+    if (err == KITH_OK) err = kith_buf_reserve(&item, form->key_bytes, &room);
+    for (size_t i = 0; i < kept->count && err == KITH_OK; i++) {
+        kith_buf_reset(&item);
+        err = form->encode(&kept->keys[i], &item);
+        if (err == KITH_OK) err = e2e_tlv_append_item(out, kith_buf_peek(&item));
+    }
+    kith_buf_wipe(&item);
+    return err;
+}
+
+kith_err e2e_kept_decode(struct kith_slice items, const struct e2e_kept_form *form, struct e2e_kept *out)
+{
+    struct kith_slice item = {0};
+    size_t count = 0;
+    kith_err err = e2e_tlv_count_items(items, &count);
+
+    if (err != KITH_OK || count > form->count_max) return KITH_E_MALFORMED;
+    if (count == 0) return KITH_OK;
+    out->keys = calloc(count, sizeof *out->keys);
+    if (out->keys == NULL) return KITH_E_NOMEM;
+    out->count = count;
+    for (size_t i = 0; i < count; i++) {
+        err = e2e_tlv_next_item(&items, &item);
+        if (err == KITH_OK) err = form->decode(item, &out->keys[i]);
+        if (err != KITH_OK) return err;
+    }
+    return KITH_OK;
+}
+
 void e2e_kept_free(struct e2e_kept *kept)
 {
     if (kept->keys != NULL) e2e_wipe(kept->keys, kept->count * sizeof *kept->keys);

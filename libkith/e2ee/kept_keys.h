@@ -33,6 +33,25 @@ enum e2e_kept_found e2e_kept_find(const struct e2e_kept *kept, const uint8_t rat
 KITH_MUST_USE kith_err e2e_kept_after(const struct e2e_kept *kept, size_t used, uint32_t recv_chains, uint64_t now_ms,
                                       const struct e2e_kept_run *runs, size_t run_count, struct e2e_kept *out);
 
+/** How a key is written in one kind of state. */
+struct e2e_kept_form {
+    size_t key_bytes; /* of its longest encoding */
+    size_t count_max;
+    kith_err (*encode)(const struct e2e_kept_key *key, struct kith_buf *out);
+    kith_err (*decode)(struct kith_slice in, struct e2e_kept_key *out);
+};
+#define E2E_KEPT_BYTES_MAX(count, key_bytes) ((count) * (4 + (key_bytes))) /* of items, with their lengths */
+
+/** Appends them as items, the oldest first; nothing for none. KITH_E_NOMEM, KITH_E_TOOBIG. */
+KITH_MUST_USE kith_err e2e_kept_encode(const struct e2e_kept *kept, const struct e2e_kept_form *form,
+                                       struct kith_buf *out);
+/**
+ * Reads them. Whether such keys can have been kept is for the caller to say.
+ *
+ * out   zeros before; what was read so far on an error, too: e2e_kept_free() it. KITH_E_MALFORMED, KITH_E_NOMEM.
+ */
+KITH_MUST_USE kith_err e2e_kept_decode(struct kith_slice items, const struct e2e_kept_form *form, struct e2e_kept *out);
+
 /** Wipes. */
 void e2e_kept_free(struct e2e_kept *kept);
 

@@ -38,7 +38,6 @@ struct e2e_session_facts e2e_session_facts(const struct e2e_session *session)
 /* ---------------------------------------------------------------------------------------------- kept keys */
 #define FIXED(tag_, len) {.tag = (tag_), .bytes_min = (len), .bytes_max = (len)}
 #define KEPT_BYTES       (5 * E2E_TLV_HEAD_BYTES + E2E_DH_BYTES + 4 + E2E_KEY_BYTES + 8 + 4)
-#define KEPT_ITEM_BYTES  (4 + KEPT_BYTES)
 
 static kith_err encode_key(const struct e2e_kept_key *key, struct kith_buf *out)
 {
@@ -50,26 +49,6 @@ static kith_err encode_key(const struct e2e_kept_key *key, struct kith_buf *out)
     e2e_tlv_put_u64(&writer, 4, key->kept_at_ms);
     e2e_tlv_put_u32(&writer, 5, key->chain);
     return e2e_tlv_finish(&writer);
-}
-
-/* All room is reserved at once: a buffer that grows leaves a copy of what it held behind. */
-static kith_err encode_kept(const struct e2e_kept *kept, struct kith_buf *out)
-{
-    struct kith_buf item;
-    uint8_t *room = NULL;
-    kith_err err;
-
-    if (kept->count == 0) return KITH_OK;
-    kith_buf_init(&item, KEPT_BYTES);
-    err = kith_buf_reserve(out, kept->count * KEPT_ITEM_BYTES, &room);
-    if (err == KITH_OK) err = kith_buf_reserve(&item, KEPT_BYTES, &room);
-    for (size_t i = 0; i < kept->count && err == KITH_OK; i++) {
-        kith_buf_reset(&item);
-        err = encode_key(&kept->keys[i], &item);
-        if (err == KITH_OK) err = e2e_tlv_append_item(out, kith_buf_peek(&item));
-    }
-    kith_buf_wipe(&item);
-    return err;
 }
 
 static kith_err decode_key(struct kith_slice in, struct e2e_kept_key *out)
@@ -88,24 +67,8 @@ static kith_err decode_key(struct kith_slice in, struct e2e_kept_key *out)
     return KITH_OK;
 }
 
-static kith_err decode_kept(struct kith_slice items, struct e2e_kept *out)
-{
-    struct kith_slice item = {0};
-    size_t count = 0;
-    kith_err err = e2e_tlv_count_items(items, &count);
-
-    if (err != KITH_OK || count > E2E_SKIP_MAX) return KITH_E_MALFORMED;
-    if (count == 0) return KITH_OK;
-    out->keys = calloc(count, sizeof *out->keys);
-    if (out->keys == NULL) return KITH_E_NOMEM;
-    out->count = count;
-    for (size_t i = 0; i < count; i++) {
-        err = e2e_tlv_next_item(&items, &item);
-        if (err == KITH_OK) err = decode_key(item, &out->keys[i]);
-        if (err != KITH_OK) return err;
-    }
-    return KITH_OK;
-}
+static const struct e2e_kept_form kept_form = {
+    .key_bytes = KEPT_BYTES, .count_max = E2E_SKIP_MAX, .encode = encode_key, .decode = decode_key};
 
 /* Ascending in (chain, n), one ratchet key to a chain, and none of a chain or number that has not come yet. */
 static bool kept_is_possible(const struct e2e_session *session)
@@ -207,8 +170,8 @@ kith_err e2e_session_encode(const struct e2e_session *session, struct kith_buf *
     uint8_t *room = NULL;
     kith_err err;
 
-    kith_buf_init(&kept, E2E_SKIP_MAX * KEPT_ITEM_BYTES);
-    err = encode_kept(&session->kept, &kept);
+    kith_buf_init(&kept, E2E_KEPT_BYTES_MAX(E2E_SKIP_MAX, KEPT_BYTES));
+    err = e2e_kept_encode(&session->kept, &kept_form, &kept);
     if (err == KITH_OK && out->bytes_max - start >= STATE_BYTES_MAX + kith_buf_len(&kept))
         err = kith_buf_reserve(out, STATE_BYTES_MAX + kith_buf_len(&kept), &room);
     if (err == KITH_OK) err = put_all(session, kith_buf_peek(&kept), out);
@@ -243,7 +206,7 @@ static kith_err fill(const struct kith_slice values[static STATE_FIELDS], struct
     if (out->setup_bytes > 0) memcpy(out->setup, values[AT_SETUP].ptr, out->setup_bytes);
     e2e_dh_keypair_from(out->our_secret, out->our_pub);
     E2E_CT_PUBLIC(out->our_pub, sizeof out->our_pub);
-    return decode_kept(values[AT_KEPT], &out->kept);
+    return e2e_kept_decode(values[AT_KEPT], &kept_form, &out->kept);
 }
 
 /* Until the first answer there is a set-up and nothing received, after it the other way round. */
