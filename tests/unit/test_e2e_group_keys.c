@@ -133,17 +133,48 @@ static void test_e2e_group_keys__opens_nothing_that_was_touched(void **state)
     kith_buf_deinit(&sealed);
 }
 
+static const struct e2e_group_info_key a_key = {.id = {1}, .key = {2}};
+
 /* Any bytes, sealed by a member. */
+static struct kith_slice seal_plain(const void *bytes, size_t len, uint8_t sealed[static E2E_GROUP_INFO_BYTES_MAX])
+{
+    const uint8_t ad[24] = {7, [16] = 1};
+
+    assert_true(len <= E2E_GROUP_INFO_BYTES_MAX - 48);
+    memset(sealed, 0, 32);
+    sealed[0] = a_key.id[0];
+    assert_int_equal(
+        e2e_aead_seal(a_key.key, sealed + 8, kith_slice_of(ad, sizeof ad), kith_slice_of(bytes, len), sealed + 32),
+        KITH_OK);
+    return kith_slice_of(sealed, len + 48);
+}
+
 static kith_err open_plain(const void *bytes, size_t len)
 {
-    const struct e2e_group_info_key key = {.id = {1}, .key = {2}};
-    uint8_t sealed[E2E_GROUP_INFO_BYTES_MAX] = {1}, ad[24] = {7, [16] = 1};
+    uint8_t sealed[E2E_GROUP_INFO_BYTES_MAX];
 
-    assert_true(len <= sizeof sealed - 48);
-    assert_int_equal(
-        e2e_aead_seal(key.key, sealed + 8, kith_slice_of(ad, sizeof ad), kith_slice_of(bytes, len), sealed + 32),
-        KITH_OK);
-    return open_sealed(&key, group_id, kith_slice_of(sealed, len + 48), NULL);
+    return open_sealed(&a_key, group_id, seal_plain(bytes, len, sealed), NULL);
+}
+
+/* Nothing of the name before is taken for what the second has not; nothing runs between the two that would hide it. */
+static void test_e2e_group_keys__shows_no_name_of_another(void **state)
+{
+    uint8_t good_bytes[E2E_GROUP_INFO_BYTES_MAX], bad_bytes[E2E_GROUP_INFO_BYTES_MAX];
+    const struct kith_slice good = seal_plain("\0\1\0\0\0\1a", 7, good_bytes),
+                            bad = seal_plain("\0\3\0\0\0\1x", 7, bad_bytes);
+    struct e2e_group_info info = {0}, none = {0};
+    struct kith_buf plain;
+    kith_err err, err_of_bad;
+
+    (void)state;
+    kith_buf_init(&plain, E2E_GROUP_INFO_BYTES_MAX);
+    err = e2e_group_info_open(&a_key, group_id, good, &plain, &info);
+    err_of_bad = e2e_group_info_open(&a_key, group_id, bad, &plain, &none);
+    assert_int_equal(err, KITH_OK);
+    assert_true(kith_slice_is(info.name, "a"));
+    assert_int_equal(err_of_bad, KITH_E_MALFORMED);
+    assert_true(none.name.len == 0 && none.about.len == 0);
+    kith_buf_wipe(&plain);
 }
 
 static void test_e2e_group_keys__shows_nothing_that_is_no_name(void **state)
@@ -313,6 +344,7 @@ int main(void)
         cmocka_unit_test(test_e2e_group_keys__what_is_sealed_is_opened),
         cmocka_unit_test(test_e2e_group_keys__key_id_and_nonce_are_drawn_in_this_order),
         cmocka_unit_test(test_e2e_group_keys__opens_nothing_that_was_touched),
+        cmocka_unit_test(test_e2e_group_keys__shows_no_name_of_another),
         cmocka_unit_test(test_e2e_group_keys__shows_nothing_that_is_no_name),
         cmocka_unit_test(test_e2e_group_keys__seals_nothing_that_nobody_would_open),
         cmocka_unit_test(test_e2e_group_keys__one_or_the_other_or_both),

@@ -436,17 +436,38 @@ static void test_e2e_group_op__refuses_what_is_too_long(void **state)
 }
 
 /* ---------------------------------------------------------------------------------------------- a newer client's */
+static kith_err skim_bytes(struct kith_slice bytes, struct e2e_group_op *op)
+{
+    struct kith_buf signed_op = signed_of(bytes);
+    kith_err err = e2e_group_op_skim(kith_buf_peek(&signed_op), op);
+
+    op->bytes = op->signature = (struct kith_slice){0}; /* lent */
+    kith_buf_deinit(&signed_op);
+    return err;
+}
+
 static kith_err skim_with(struct kith_slice good, uint16_t tag, struct kith_slice value, struct e2e_group_op *op)
 {
-    struct kith_buf changed, signed_op;
+    struct kith_buf changed;
     kith_err err;
 
     kith_buf_init(&changed, 100000);
     tlv_replace(good, tag, value, &changed);
-    signed_op = signed_of(kith_buf_peek(&changed));
-    err = e2e_group_op_skim(kith_buf_peek(&signed_op), op);
-    op->bytes = op->signature = (struct kith_slice){0}; /* lent */
-    kith_buf_deinit(&signed_op);
+    err = skim_bytes(kith_buf_peek(&changed), op);
+    kith_buf_deinit(&changed);
+    return err;
+}
+
+/* All that it has, and then something that is no field. */
+static kith_err skim_followed_by(struct kith_slice good, struct kith_slice more, struct e2e_group_op *op)
+{
+    struct kith_buf changed;
+    kith_err err;
+
+    kith_buf_init(&changed, 100000);
+    assert_int_equal(kith_buf_append(&changed, good), KITH_OK);
+    assert_int_equal(kith_buf_append(&changed, more), KITH_OK);
+    err = skim_bytes(kith_buf_peek(&changed), op);
     kith_buf_deinit(&changed);
     return err;
 }
@@ -483,6 +504,8 @@ static void test_e2e_group_op__skims_of_every_kind_what_all_have(void **state)
         }
         assert_int_equal(decode_with(bytes, 17, kith_slice_str("new")), KITH_E_UNSUPPORTED);
         assert_int_equal(skim_with(bytes, 17, kith_slice_str("new"), &op), KITH_OK);
+        assert_int_equal(skim_followed_by(bytes, kith_slice_of("\0\21\0\0\0\1", 6), &op), KITH_E_MALFORMED);
+        assert_int_equal(skim_followed_by(bytes, kith_slice_of("\0\1\0\0\0\0", 6), &op), KITH_E_MALFORMED);
         assert_int_equal(skim_with(bytes, 4, kith_slice_of(&kind, 1), &op), KITH_OK);
         assert_int_equal(op.kind, kind);
     }
