@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "tests/chain_world.h"
-#include "tests/failing_heap.h"
+#include "tests/each_failure.h"
 
 /* Every allocation of sender chains fails once: KITH_E_NOMEM, nothing is appended, no chain has changed, no memory is lost. */
 #ifdef HEAP_IS_ANOTHERS
@@ -40,29 +40,7 @@ static void restore(void)
     assert_int_equal(e2e_sender_chain_decode(kith_buf_peek(&sent_before), &chains->sender), KITH_OK);
 }
 
-/* Runs `work` with the first, second, ... allocation failing, until none is left to fail. */
-static unsigned each_failure(kith_err (*work)(struct kith_buf *out))
-{
-    for (unsigned count = 0;; count++) {
-        struct kith_buf out;
-        long live;
-        bool failed;
-        kith_err err;
-
-        restore();
-        kith_buf_init(&out, WORLD_PLAIN_MAX);
-        live = heap_live;
-        heap_fail_after(count);
-        err = work(&out);
-        failed = heap_has_failed();
-        assert_int_equal(err, failed ? KITH_E_NOMEM : KITH_OK);
-        if (failed) assert_int_equal(kith_buf_len(&out), 0);
-        kith_buf_deinit(&out);
-        if (!failed) return count;
-        assert_int_equal(heap_live, live);
-        check_states();
-    }
-}
+static const struct each_failure_hooks hooks = {.make_anew = restore, .check_same = check_states};
 
 static kith_err new_sender_work(struct kith_buf *out)
 {
@@ -152,16 +130,16 @@ static kith_err decode_sender_work(struct kith_buf *out)
 static void test_e2e_chain_memory__chains_survive_every_failure(void **state)
 {
     (void)state;
-    assert_int_equal(each_failure(new_sender_work), 1);
-    assert_int_equal(each_failure(new_receiver_work), 1);
-    assert_true(each_failure(encrypt_work) >= 5);
-    assert_true(each_failure(decrypt_next_work) >= 3);
-    assert_true(each_failure(decrypt_late_work) >= 3);
-    assert_int_equal(each_failure(give_work), 1);
-    assert_true(each_failure(encode_receiver_work) >= 3);
-    assert_int_equal(each_failure(encode_sender_work), 1);
-    assert_int_equal(each_failure(decode_receiver_work), 2);
-    assert_int_equal(each_failure(decode_sender_work), 1);
+    assert_int_equal(each_failure_with(&hooks, new_sender_work), 1);
+    assert_int_equal(each_failure_with(&hooks, new_receiver_work), 1);
+    assert_true(each_failure_with(&hooks, encrypt_work) >= 5);
+    assert_true(each_failure_with(&hooks, decrypt_next_work) >= 3);
+    assert_true(each_failure_with(&hooks, decrypt_late_work) >= 3);
+    assert_int_equal(each_failure_with(&hooks, give_work), 1);
+    assert_true(each_failure_with(&hooks, encode_receiver_work) >= 3);
+    assert_int_equal(each_failure_with(&hooks, encode_sender_work), 1);
+    assert_int_equal(each_failure_with(&hooks, decode_receiver_work), 2);
+    assert_int_equal(each_failure_with(&hooks, decode_sender_work), 1);
 }
 
 static int setup(void **state)

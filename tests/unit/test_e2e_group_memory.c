@@ -4,7 +4,7 @@
 
 #include "base/prng.h"
 #include "libkith/e2ee/group_keys.h"
-#include "tests/failing_heap.h"
+#include "tests/each_failure.h"
 
 /*
  * Every allocation fails once: each call on a group then answers KITH_E_NOMEM, gives nothing, and loses no memory. Left out where
@@ -103,27 +103,6 @@ static kith_err keys_work(struct kith_buf *out)
     const struct e2e_group_keys keys = {.has_chain = true, .has_info_key = true};
 
     return e2e_group_keys_encode(&keys, out);
-}
-
-/* Runs `work` with the first, second, ... allocation failing, until none is left to fail. */
-static unsigned each_failure(kith_err (*work)(struct kith_buf *out))
-{
-    for (unsigned count = 0;; count++) {
-        struct kith_buf out;
-        const long live = heap_live;
-        bool failed;
-        kith_err err;
-
-        kith_buf_init(&out, GROUP_BYTES_MAX);
-        heap_fail_after(count);
-        err = work(&out);
-        failed = heap_has_failed();
-        assert_int_equal(err, failed ? KITH_E_NOMEM : KITH_OK);
-        if (failed) assert_int_equal(kith_buf_len(&out), 0);
-        kith_buf_deinit(&out);
-        assert_int_equal(heap_live, live);
-        if (!failed) return count;
-    }
 }
 
 static void test_e2e_group_memory__every_failure_is_survived(void **state)

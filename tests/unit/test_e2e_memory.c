@@ -8,7 +8,7 @@
 
 #include "libkith/e2ee/payload.h"
 #include "tests/e2e_world.h"
-#include "tests/failing_heap.h"
+#include "tests/each_failure.h"
 
 /*
  * Every allocation of kith/1 fails once: each call then answers KITH_E_NOMEM, nothing is appended, no session has changed,
@@ -30,35 +30,18 @@ static struct kith_buf late, next;  /* messages for it: of a kept key, and of a 
 
 static struct kith_slice plain;
 
-/* Runs `work` with the first, second, ... allocation failing, until none is left to fail. */
-static unsigned each_failure(kith_err (*work)(struct kith_buf *out))
+static void make_anew(void)
 {
-    for (unsigned count = 0;; count++) {
-        struct kith_buf out, after;
-        long live;
-        bool failed;
-        kith_err err;
-
-        assert_int_equal(e2e_session_decode(kith_buf_peek(&before), &session), KITH_OK);
-        kith_buf_init(&out, WORLD_PLAIN_MAX);
-        live = heap_live;
-        heap_fail_after(count);
-        err = work(&out);
-        failed = heap_has_failed();
-        assert_int_equal(err, failed ? KITH_E_NOMEM : KITH_OK);
-        if (failed) {
-            assert_int_equal(kith_buf_len(&out), 0);
-            kith_buf_deinit(&out);
-            assert_int_equal(heap_live, live);
-            after = world_state(session);
-            assert_true(kith_slice_eq(kith_buf_peek(&before), kith_buf_peek(&after)));
-            kith_buf_wipe(&after);
-        }
-        kith_buf_deinit(&out);
-        e2e_session_free(session);
-        if (!failed) return count;
-    }
+    e2e_session_free(session);
+    assert_int_equal(e2e_session_decode(kith_buf_peek(&before), &session), KITH_OK);
 }
+
+static void check_same(void)
+{
+    world_check_state(session, &before);
+}
+
+static const struct each_failure_hooks hooks = {.make_anew = make_anew, .check_same = check_same};
 
 /* ---------------------------------------------------------------------------------------------- sessions */
 static kith_err begin_work(struct kith_buf *out)
@@ -127,14 +110,14 @@ static kith_err decode_work(struct kith_buf *out)
 static void test_e2e_memory__sessions_survive_every_failure(void **state)
 {
     (void)state;
-    assert_true(each_failure(begin_work) >= 2);
-    assert_true(each_failure(accept_work) >= 2);
-    assert_true(each_failure(encrypt_work) >= 3);
-    assert_true(each_failure(encrypt_later_work) >= 4);
-    assert_true(each_failure(decrypt_next_work) >= 2);
-    assert_true(each_failure(decrypt_late_work) >= 2);
-    assert_true(each_failure(encode_work) >= 3);
-    assert_true(each_failure(decode_work) >= 2);
+    assert_true(each_failure_with(&hooks, begin_work) >= 2);
+    assert_true(each_failure_with(&hooks, accept_work) >= 2);
+    assert_true(each_failure_with(&hooks, encrypt_work) >= 3);
+    assert_true(each_failure_with(&hooks, encrypt_later_work) >= 4);
+    assert_true(each_failure_with(&hooks, decrypt_next_work) >= 2);
+    assert_true(each_failure_with(&hooks, decrypt_late_work) >= 2);
+    assert_true(each_failure_with(&hooks, encode_work) >= 3);
+    assert_true(each_failure_with(&hooks, decode_work) >= 2);
 }
 
 /* ---------------------------------------------------------------------------------------------- lists, prekeys, payloads */
@@ -212,19 +195,19 @@ static kith_err payload_work(struct kith_buf *out)
 static void test_e2e_memory__lists_prekeys_and_payloads_survive_every_failure(void **state)
 {
     (void)state;
-    assert_true(each_failure(read_list_work) >= 5);
+    assert_true(each_failure_with(&hooks, read_list_work) >= 5);
     assert_true(list.devices[0].is_accepted);
-    assert_true(each_failure(sign_list_work) >= 5);
-    assert_true(each_failure(add_acceptance_work) >= 3);
+    assert_true(each_failure_with(&hooks, sign_list_work) >= 5);
+    assert_true(each_failure_with(&hooks, add_acceptance_work) >= 3);
     kith_buf_init(&bare, E2E_SIGNED_LIST_BYTES_MAX);
     assert_int_equal(e2e_device_list_sign(&world->a.list, world->a.aik_secret, NULL, 0, &bare), KITH_OK);
-    assert_true(each_failure(add_first_acceptance_work) >= 3);
+    assert_true(each_failure_with(&hooks, add_first_acceptance_work) >= 3);
     kith_buf_deinit(&bare);
-    assert_true(each_failure(certify_work) >= 2);
-    assert_true(each_failure(accept_place_work) >= 2);
-    assert_true(each_failure(new_prekey_work) >= 3);
-    assert_true(each_failure(read_prekey_work) >= 2);
-    assert_true(each_failure(payload_work) >= 1);
+    assert_true(each_failure_with(&hooks, certify_work) >= 2);
+    assert_true(each_failure_with(&hooks, accept_place_work) >= 2);
+    assert_true(each_failure_with(&hooks, new_prekey_work) >= 3);
+    assert_true(each_failure_with(&hooks, read_prekey_work) >= 2);
+    assert_true(each_failure_with(&hooks, payload_work) >= 1);
 }
 
 static int setup(void **state)
@@ -260,6 +243,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
+    e2e_session_free(session);
     kith_buf_wipe(&before);
     kith_buf_deinit(&late);
     kith_buf_deinit(&next);

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "libkith/vault_key.h"
-#include "tests/failing_heap.h"
+#include "tests/each_failure.h"
 
 /*
  * Every allocation of the vault fails once: the call then answers KITH_E_NOMEM, nothing is appended or opened, and no
@@ -69,27 +69,6 @@ static kith_err read_work(struct kith_buf *out)
     (void)out;
     assert_int_equal(key[0], err == KITH_OK ? 1 : 0);
     return err;
-}
-
-/* Runs `work` with the first, second, ... allocation failing, until none is left to fail. */
-static unsigned each_failure(kith_err (*work)(struct kith_buf *out))
-{
-    for (unsigned count = 0;; count++) {
-        struct kith_buf out;
-        long live = heap_live;
-        bool failed;
-        kith_err err;
-
-        kith_buf_init(&out, 4096);
-        heap_fail_after(count);
-        err = work(&out);
-        failed = heap_has_failed();
-        assert_int_equal(err, failed ? KITH_E_NOMEM : KITH_OK);
-        if (failed) assert_int_equal(kith_buf_len(&out), 0);
-        kith_buf_wipe(&out);
-        assert_int_equal(heap_live, live);
-        if (!failed) return count;
-    }
 }
 
 static void test_vault_memory__every_failure_is_said_and_leaves_nothing(void **state)
