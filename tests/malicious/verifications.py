@@ -30,7 +30,7 @@ HERE = Path(__file__).resolve().parent
 WHOLE = ["malicious/test_malicious_lists", "malicious/test_malicious_identity", "malicious/test_malicious_setup", "unit/test_e2e_account_thread",
          "unit/test_e2e_account_load", "unit/test_e2e_account_link", "malicious/test_malicious_messages", "malicious/test_malicious_groups", "malicious/test_malicious_group_messages",
          "unit/test_e2e_account_group", "unit/test_e2e_account_group_said", "unit/test_e2e_account", "unit/test_e2e_account_upload", "unit/test_e2e_account_full",
-         "unit/test_e2e_account_group_kept", "unit/test_e2e_account_cut *again_and_again"]
+         "unit/test_e2e_account_memory", "unit/test_e2e_account_group_kept", "unit/test_e2e_account_cut *again_and_again"]
 ALONE = re.compile(r"wycheproof|crypto|vectors|tlv|account")  # of libkith/crypto, or of whole accounts
 PARTS = [f"unit/{path.stem}" for path in sorted((ROOT / "tests/unit").glob("test_e2e_*.c")) if not ALONE.search(path.name)] + \
         ["malicious/test_malicious_setup", "malicious/test_malicious_messages"]

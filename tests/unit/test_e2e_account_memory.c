@@ -1,0 +1,408 @@
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "libkith/e2ee/account_group.h"
+#include "tests/e2e/town_group.h"
+#include "tests/failing_heap.h"
+
+/*
+ * Every allocation of a whole account fails once. Either the call says KITH_E_NOMEM, has kept nothing and given nothing, no
+ * memory is lost, and the same call made again is as good as ever; or it was too late for that, and the process ends in order
+ * to begin again from its records (account_impl.h). Left out where the heap cannot be made to fail.
+ */
+#ifdef HEAP_IS_ANOTHERS
+int main(void)
+{
+    (void)puts("left out under a sanitizer");
+    return 0;
+}
+#else
+
+/* ---------------------------------------------------------------------------------------------- one account, again and again */
+static struct kith_prng prng;
+static struct e2e_account *account; /* of a device's records, for each try */
+static unsigned writes;
+static struct e2e_wants wants;
+
+static void fill(void *arg, void *out, size_t len)
+{
+    kith_prng_bytes(arg, out, len);
+}
+
+static void keep(void *arg, struct kith_slice key, struct kith_slice value)
+{
+    (void)arg, (void)key, (void)value;
+    writes++;
+}
+
+static void drop(void *arg, struct kith_slice key)
+{
+    (void)arg, (void)key;
+    writes++;
+}
+
+static struct e2e_account *account_new(const struct town_device *device)
+{
+    struct e2e_account_config config = {
+        .one_time_keys = 2, .random = {.fill = fill, .arg = &prng}, .keep = keep, .drop = drop};
+
+    memcpy(config.account_id, device->person->id, sizeof config.account_id);
+    memcpy(config.server_device, device->server_device, sizeof config.server_device);
+    return e2e_account_new(&config);
+}
+
+static kith_err load_all(struct e2e_account *into, const struct town_device *device)
+{
+    const uint8_t *key = NULL;
+    struct kith_buf *value = NULL;
+    kith_err err = KITH_OK;
+    uint32_t at = 0;
+
+    while (err == KITH_OK && kith_map_next(&device->records, &at, (const void **)&key, (void **)&value))
+        err = e2e_account_load(into, kith_slice_of(key + 1, key[0]), kith_buf_peek(value));
+    return err;
+}
+
+/* What a call may do in spite of all: go on without what was to be remembered, keep what it did so far, say it in another way. */
+enum { MAY_GO_ON = 1, MAY_KEEP = 2, MAY_SAY_FULL = 4 };
+enum { SURVIVED, WENT_WELL, WRONG_ANSWER, KEPT_OR_GAVE, BROKEN_AFTERWARDS, MEMORY_LOST };
+
+static bool is_answer(kith_err err, bool failed, unsigned may)
+{
+    if (!failed) return err == KITH_OK;
+    return err == KITH_E_NOMEM || (err == KITH_OK && (may & MAY_GO_ON) != 0) ||
+           (err == KITH_E_FULL && (may & MAY_SAY_FULL) != 0);
+}
+
+static int try(const struct town_device *device, kith_err (*work)(struct kith_buf *out), unsigned count, unsigned may)
+{
+    const long live = heap_live;
+    struct kith_buf out;
+    bool failed;
+    kith_err err;
+
+    account = account_new(device);
+    if (account == NULL || load_all(account, device) != KITH_OK) return WRONG_ANSWER;
+    kith_buf_init(&out, TOWN_CIPHER_MAX);
+    writes = 0;
+    heap_fail_after(count);
+    err = work(&out);
+    failed = heap_has_failed();
+    if (!is_answer(err, failed, may)) return WRONG_ANSWER;
+    if (err != KITH_OK && ((writes > 0 && (may & MAY_KEEP) == 0) || kith_buf_len(&out) > 0)) return KEPT_OR_GAVE;
+    if (err != KITH_OK && writes == 0 && work(&out) != KITH_OK) return BROKEN_AFTERWARDS;
+    kith_buf_wipe(&out);
+    e2e_account_free(account);
+    if (heap_live != live) return MEMORY_LOST;
+    return failed ? SURVIVED : WENT_WELL;
+}
+
+/* Runs `work` with the first, second, ... allocation failing, until none is left to fail. How many were survived. */
+static unsigned each_failure_but(const struct town_device *device, kith_err (*work)(struct kith_buf *out), unsigned may)
+{
+    unsigned survived = 0;
+
+    for (unsigned count = 0;; count++) {
+        int status = 0;
+        pid_t child;
+
+        (void)fflush(NULL);
+        child = fork();
+        if (child == 0) {
+            (void)signal(SIGABRT, SIG_DFL);
+            (void)signal(SIGSEGV, SIG_DFL);
+            _exit(try(device, work, count, may));
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        if (WIFSIGNALED(status)) {
+            assert_int_equal(WTERMSIG(status), SIGABRT);
+            continue;
+        }
+        if (WEXITSTATUS(status) == WENT_WELL) return survived;
+        assert_int_equal(WEXITSTATUS(status), SURVIVED);
+        survived++;
+    }
+}
+
+static unsigned each_failure(const struct town_device *device, kith_err (*work)(struct kith_buf *out))
+{
+    return each_failure_but(device, work, 0);
+}
+
+/* ---------------------------------------------------------------------------------------------- the town */
+static struct town *town;
+static struct town_device *ann, *tablet, *bob, *carol;
+static struct town_device *empty; /* has no keys */
+static struct town_chat two;      /* Ann's and Bob's */
+
+static void make_town(bool has_few_prekeys)
+{
+    town = town_new(1);
+    town->has_few_prekeys = has_few_prekeys;
+    ann = town_join(town);
+    tablet = town_link(ann);
+    bob = town_join(town);
+    carol = town_join(town);
+    empty = town_device_new(ann->person);
+    two = town_chat_two(ann, bob);
+    kith_prng_seed(&prng, 2);
+}
+
+static struct kith_slice newest_list(const struct town_device *of)
+{
+    return kith_buf_peek(&of->person->lists[of->person->list_count - 1]);
+}
+
+/* ---------------------------------------------------------------------------------------------- keys and lists */
+static kith_err new_work(struct kith_buf *out)
+{
+    struct e2e_account *made = account_new(empty);
+
+    (void)out;
+    e2e_account_free(made);
+    return made == NULL ? KITH_E_NOMEM : KITH_OK;
+}
+
+static kith_err load_work(struct kith_buf *out)
+{
+    struct e2e_account *made = account_new(ann);
+    kith_err err = made == NULL ? KITH_E_NOMEM : load_all(made, ann);
+
+    (void)out;
+    e2e_account_free(made);
+    return err;
+}
+
+static kith_err found_work(struct kith_buf *out)
+{
+    (void)out;
+    return e2e_account_found(account, town->now_ms);
+}
+
+static kith_err first_list_work(struct kith_buf *out)
+{
+    (void)out;
+    return e2e_account_list(account, town->now_ms, carol->person->id, 1, newest_list(carol));
+}
+
+static kith_err next_list_work(struct kith_buf *out)
+{
+    (void)out;
+    return e2e_account_list(account, town->now_ms, ann->person->id, ann->person->list_seq, newest_list(ann));
+}
+
+static kith_err remove_work(struct kith_buf *out)
+{
+    (void)out;
+    return e2e_account_remove_device(account, town->now_ms, tablet->server_device);
+}
+
+/* What cannot be made now is made the next time. */
+static kith_err upload_work(struct kith_buf *out)
+{
+    static struct e2e_upload upload;
+
+    (void)out;
+    e2e_account_prekeys_left(account, 0, 0);
+    (void)e2e_account_upload(account, town->now_ms + 8 * TOWN_DAY_MS, &upload);
+    return KITH_OK;
+}
+
+static void test_e2e_account_memory__keys_and_lists(void **state)
+{
+    (void)state;
+    make_town(true);
+    (void)town_send(ann, &two, "hello");
+    assert_true(each_failure(empty, new_work) >= 1);
+    assert_true(each_failure(empty, load_work) >= 5);
+    assert_true(each_failure(empty, found_work) >= 5);
+    assert_true(each_failure_but(ann, first_list_work, MAY_SAY_FULL) >= 3);
+    assert_true(each_failure(ann, remove_work) >= 3);
+    assert_true(each_failure_but(ann, upload_work, MAY_GO_ON) >= 5);
+    assert_int_equal(e2e_account_remove_device(ann->account, town->now_ms, tablet->server_device), KITH_OK);
+    town_upload(ann);
+    assert_true(each_failure(tablet, next_list_work) >= 3);
+    town_free(town);
+}
+
+/* ---------------------------------------------------------------------------------------------- linking */
+static struct kith_buf request, answer;
+
+static kith_err link_request_work(struct kith_buf *out)
+{
+    return e2e_account_link_request(account, town->now_ms, out);
+}
+
+static kith_err link_approve_work(struct kith_buf *out)
+{
+    return e2e_account_link_approve(account, town->now_ms, kith_buf_peek(&request), out);
+}
+
+static kith_err link_accept_work(struct kith_buf *out)
+{
+    (void)out;
+    return e2e_account_link_accept(account, town->now_ms, kith_buf_peek(&answer));
+}
+
+static void test_e2e_account_memory__linking(void **state)
+{
+    (void)state;
+    make_town(true);
+    kith_buf_init(&request, E2E_LINK_BYTES_MAX);
+    kith_buf_init(&answer, E2E_LINK_BYTES_MAX);
+    assert_true(each_failure(empty, link_request_work) >= 2);
+    assert_int_equal(e2e_account_link_request(empty->account, town->now_ms, &request), KITH_OK);
+    assert_true(each_failure_but(ann, link_approve_work, MAY_KEEP) >= 5);
+    assert_int_equal(e2e_account_link_approve(ann->account, town->now_ms, kith_buf_peek(&request), &answer), KITH_OK);
+    assert_true(each_failure(empty, link_accept_work) >= 5);
+    kith_buf_wipe(&request);
+    kith_buf_wipe(&answer);
+    town_free(town);
+}
+
+/* ---------------------------------------------------------------------------------------------- messages */
+static const struct town_chat *sealed_in;
+static struct e2e_envelope envelope;
+
+static kith_err seal_work(struct kith_buf *out)
+{
+    static const uint8_t msg_id[E2E_ID_BYTES] = {1};
+    const struct e2e_seal seal = town_seal_of(sealed_in, msg_id, "hello", town->now_ms);
+
+    return e2e_account_seal(account, town->now_ms, &seal, &wants, out);
+}
+
+static kith_err open_work(struct kith_buf *out)
+{
+    struct e2e_opened opened;
+
+    return e2e_account_open(account, town->now_ms, &envelope, &wants, out, &opened);
+}
+
+static kith_err bundle_work(struct kith_buf *out)
+{
+    struct e2e_claimed claimed = {
+        .spk = kith_buf_peek(&carol->spk), .kem = kith_buf_peek(&carol->kem_lr), .kem_is_last = true};
+
+    (void)out;
+    memcpy(claimed.account_id, carol->person->id, sizeof claimed.account_id);
+    memcpy(claimed.server_device, carol->server_device, sizeof claimed.server_device);
+    return e2e_account_bundle(account, town->now_ms, &claimed);
+}
+
+static void test_e2e_account_memory__messages(void **state)
+{
+    (void)state;
+    for (int has_few_prekeys = 0; has_few_prekeys < 2; has_few_prekeys++) {
+        make_town(has_few_prekeys != 0);
+        assert_int_equal(town_fetch_list(ann, carol->person), KITH_OK);
+        assert_int_equal(town_fetch_list(bob, ann->person), KITH_OK);
+        assert_true(each_failure(ann, bundle_work) >= 2);
+        envelope = town_envelope(town_send(ann, &two, "first"), bob);
+        assert_true(each_failure_but(bob, open_work, MAY_GO_ON) >= 3);
+        assert_int_equal(town_read(bob), 1);
+        (void)town_send(bob, &two, "back"); /* to the tablet, too: each has a session now */
+        sealed_in = &two;
+        assert_true(each_failure_but(bob, seal_work, MAY_KEEP) >= 5);
+        assert_int_equal(town_read(ann), 1);
+        envelope = town_envelope(town_send(ann, &two, "on"), bob);
+        assert_true(each_failure_but(bob, open_work, MAY_GO_ON) >= 2);
+        town_free(town);
+    }
+}
+
+/* ---------------------------------------------------------------------------------------------- groups */
+static struct town_group *group;
+static struct kith_buf keys;
+
+static kith_err create_work(struct kith_buf *out)
+{
+    uint8_t others[2][E2E_ACCOUNT_ID_BYTES];
+    const struct e2e_group_change change = {
+        .kind = E2E_GROUP_CREATE, .others = others, .other_count = 2, .info.name = kith_slice_str("ours")};
+    uint64_t seq = 0;
+
+    memcpy(others[0], bob->person->id, sizeof others[0]);
+    memcpy(others[1], carol->person->id, sizeof others[1]);
+    return e2e_account_group_make(account, town->now_ms, NULL, &change, out, &seq);
+}
+
+static kith_err op_work(struct kith_buf *out)
+{
+    (void)out;
+    return e2e_account_group_op(account, group->chat_id, kith_buf_peek(&group->ops[0]), 1, true, &wants);
+}
+
+static kith_err group_seal_work(struct kith_buf *out)
+{
+    static const uint8_t msg_id[E2E_ID_BYTES] = {1};
+    const struct town_chat chat = town_group_chat(ann, group);
+    const struct e2e_seal seal = town_seal_of(&chat, msg_id, "hello", town->now_ms);
+
+    return e2e_account_seal(account, town->now_ms, &seal, &wants, out);
+}
+
+static kith_err keys_work(struct kith_buf *out)
+{
+    return e2e_account_group_keys(account, group->chat_id, out);
+}
+
+static kith_err keys_take_work(struct kith_buf *out)
+{
+    (void)out;
+    return e2e_account_group_keys_take(account, group->chat_id, kith_buf_peek(&keys));
+}
+
+static kith_err info_work(struct kith_buf *out)
+{
+    struct e2e_group_info info;
+
+    return e2e_account_group_info(account, group->chat_id, out, &info);
+}
+
+static void test_e2e_account_memory__groups(void **state)
+{
+    (void)state;
+    make_town(true);
+    assert_true(each_failure(ann, create_work) >= 5);
+    group = town_group_create(ann, (struct town_device *[]){bob}, 1, "ours");
+    (void)town_group_send(ann, group, "hello"); /* so that there are sessions */
+    assert_int_equal(town_fetch_list(carol, ann->person), KITH_OK);
+    assert_int_equal(town_fetch_list(bob, ann->person), KITH_OK);
+    assert_true(each_failure(bob, op_work) >= 3);
+    assert_true(each_failure_but(ann, group_seal_work, MAY_KEEP) >= 5);
+    assert_true(each_failure(ann, keys_work) >= 2);
+    assert_true(each_failure(ann, info_work) >= 1);
+    kith_buf_init(&keys, E2E_PAYLOAD_BYTES_MAX);
+    assert_int_equal(e2e_account_group_keys(ann->account, group->chat_id, &keys), KITH_OK);
+    assert_int_equal(town_group_fetch(bob, group), KITH_OK);
+    assert_true(each_failure(bob, keys_take_work) >= 1);
+    kith_buf_wipe(&keys);
+    town_free(town);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_e2e_account_memory__keys_and_lists),
+        cmocka_unit_test(test_e2e_account_memory__linking),
+        cmocka_unit_test(test_e2e_account_memory__messages),
+        cmocka_unit_test(test_e2e_account_memory__groups),
+    };
+    if (!heap_is_ours()) {
+        (void)puts("left out: malloc() is not ours");
+        return 0;
+    }
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+#endif
