@@ -379,6 +379,29 @@ static void test_e2e_session__every_key_that_the_set_up_names_must_be_there(void
     world_free(world);
 }
 
+static void test_e2e_session__no_one_time_key_that_the_set_up_does_not_name(void **state)
+{
+    struct world *world = world_new(85, false);
+    const struct e2e_self self = world_self(&world->b);
+    const struct e2e_end peer = world_end(&world->a);
+    const struct e2e_prekey_secret *s = world->b.secrets;
+    struct kith_buf message = world_message(&world->a, world->at_a, "hello"), out;
+
+    (void)state;
+    kith_buf_init(&out, WORLD_PLAIN_MAX);
+    for (int has_opk = 0; has_opk < 2; has_opk++) {
+        const struct e2e_setup_keys keys = {.spk = &s[0], .opk = has_opk ? &s[1] : NULL, .kem = &s[3]};
+        struct e2e_session *session;
+        assert_int_equal(e2e_session_accept(&world->b.random, &self, &peer, &keys, kith_buf_peek(&message), WORLD_NOW,
+                                            &session, &out),
+                         has_opk ? KITH_E_NOTFOUND : KITH_OK);
+        e2e_session_free(session);
+    }
+    kith_buf_deinit(&message);
+    kith_buf_deinit(&out);
+    world_free(world);
+}
+
 static void test_e2e_session__does_not_begin_with_keys_that_are_none(void **state)
 {
     struct world *world = world_new(90, true);
@@ -483,6 +506,7 @@ int main(void)
         cmocka_unit_test(test_e2e_session__takes_the_highest_suite_that_both_have_and_no_other),
         cmocka_unit_test(test_e2e_session__both_see_the_same_accounts_devices_and_lists),
         cmocka_unit_test(test_e2e_session__every_key_that_the_set_up_names_must_be_there),
+        cmocka_unit_test(test_e2e_session__no_one_time_key_that_the_set_up_does_not_name),
         cmocka_unit_test(test_e2e_session__does_not_begin_with_keys_that_are_none),
         cmocka_unit_test(test_e2e_session__a_damaged_first_message_begins_nothing),
         cmocka_unit_test(test_e2e_session__a_message_with_another_sessions_set_up_is_refused),
