@@ -225,6 +225,8 @@ def main() -> int:
         for site in sites:
             site.noticed = found.get((site.file, site.text, site.nth), NOT_RUN)
         (HERE / "verifications.md").write_text(table(sites))
+        for file, text in reasons().keys() - {(s.file, s.text) for s in sites if not s.noticed}:
+            print(f"a reason that nothing needs: {file}: {text}")
         return 0
     with tempfile.TemporaryDirectory(dir=options.work) as folder:
         shop = Workshop(Path(folder))
