@@ -1,6 +1,6 @@
 """The model against the C, natively and as WebAssembly: cases by chance, step by step.
 
-    cd tests && KITH_KITH1=PROGRAM KITH_WASM=MODULE KITH_NODE=NODE python -m model.differential SEED [COUNT [groups]]
+    cd tests && KITH_KITH1=PROGRAM KITH_WASM=FOLDER KITH_NODE=NODE python -m model.differential SEED [COUNT [groups]]
 
 `groups`: those of random_groups.py instead of random_cases.py.
 KITH_KITH1 is the built test_e2e_kith1; without it, or without KITH_WASM, that side is left out. Printed is the first step that

@@ -1,4 +1,4 @@
-// node kith1_file.mjs FILE: the cases of a file like tests/vectors/kith1_*.json through the module that KITH_WASM names.
+// node kith1_file.mjs FILE: the cases of a file like tests/vectors/kith1_*.json through the module in the folder KITH_WASM.
 import { readFileSync } from 'node:fs';
 import { runCase } from './kith1.mjs';
 import { readModule } from './module.mjs';

@@ -1,5 +1,6 @@
-// The crypto core as a WebAssembly module, for the tests: bytes in, bytes out, through libkith/wasm/ops.h.
+// libkith's operations as a WebAssembly module, for the tests: bytes in, bytes out, through libkith/wasm/ops.h.
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 export const root = new URL('../../', import.meta.url);
 
@@ -10,11 +11,11 @@ const errNames = new Map(
     }).map(([name, code]) => [code, name]),
 );
 
-/** KITH_WASM names the file that `./dev test` built. */
-export function readModule() {
-    const path = process.env.KITH_WASM;
-    if (!path) throw new Error('KITH_WASM is not set: run ./dev test wasm');
-    return readFileSync(path);
+/** KITH_WASM names the folder in which `./dev test` built it. */
+export function readModule(name = 'kith-ops.wasm') {
+    const folder = process.env.KITH_WASM;
+    if (!folder) throw new Error('KITH_WASM is not set: run ./dev test wasm');
+    return readFileSync(join(folder, name));
 }
 
 /** What `in` is: u16 tag, u32 length, value, for the tags 1, 2, 3, ... */

@@ -145,17 +145,23 @@ def vectors_note(output):
     return f"{sum(int(n) for _, n in counts)} known answers of {len(counts)} files" if counts else ""
 
 
+def wasm_build(modules, folder):
+    """Makes the WebAssembly modules in the folder `modules`."""
+    return run(["tools/dev/wasm.sh", os.environ["KITH_LIBSODIUM_WASM_DIR"], modules], folder, 300)
+
+
+def node_tests(paths, folder, env):
+    return run([os.environ["KITH_NODE"], "--test", "--test-reporter=tap", *paths], folder, 300, env)
+
+
 def wasm_items():
-    """Builds the WebAssembly module and runs its tests in Node: the same vectors as the native ones, and the module's own."""
+    """Builds the WebAssembly modules and runs their tests in Node: the same vectors as the native ones, and the modules' own."""
     paths = glob("tests/wasm/test_*.mjs")
-    module = BUILD / "wasm" / "kith.wasm"
+    modules = BUILD / "wasm"
 
     def action(folder):
-        result = run(["tools/dev/wasm.sh", os.environ["KITH_LIBSODIUM_WASM_DIR"], module], folder, 300)
-        if result.failed:
-            return result
-        result = run([os.environ["KITH_NODE"], "--test", "--test-reporter=tap", *paths], folder, 300, {"KITH_WASM": str(module)})
-        return read_tap(result)
+        result = wasm_build(modules, folder)
+        return result if result.failed else read_tap(node_tests(paths, folder, {"KITH_WASM": str(modules)}))
     keys = {"wasm"} | {k for p in paths for k in (p.stem, str(p.relative_to(ROOT)))}
     return [Item("wasm", action, keys=keys)] if paths else []
 
@@ -190,14 +196,14 @@ def differential_items():
     def action(folder):
         if not is_built("debug", program):
             return Result(False, f"{program} was not built: see build debug")
-        module = folder / "kith.wasm"
-        result = run(["tools/dev/wasm.sh", os.environ["KITH_LIBSODIUM_WASM_DIR"], module], folder, 300)
+        modules = folder / "wasm"
+        result = wasm_build(modules, folder)
         if result.failed:
             return result
         findings = BUILD / "findings"
         findings.mkdir(parents=True, exist_ok=True)
         env = {"PYTHONPATH": str(ROOT / "tests"), "PYTHONDONTWRITEBYTECODE": "1", "KITH_KITH1": str(BUILD / "debug/bin" / program),
-               "KITH_WASM": str(module), "KITH_FINDINGS": str(findings)}
+               "KITH_WASM": str(modules), "KITH_FINDINGS": str(findings)}
         notes = []
         for kind in ([], ["groups"]):
             result = run([sys.executable, "-m", "model.differential", "1", DIFFERENTIAL_CASES, *kind], folder, 600, env)
