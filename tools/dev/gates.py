@@ -189,6 +189,41 @@ def malicious_wasm_items():
     return [Item(build, make, keys=set().union(*(i.keys for i in items))), *items] if paths else []
 
 
+def tsc_item():
+    """The web client's sources, and its tests, as strict as the compiler can be."""
+    def action(folder):
+        outputs = [run([ROOT / "web/node_modules/.bin/tsc", "-p", project], folder, 300) for project in ("web", "web/test")]
+        return next((r for r in outputs if r.failed), outputs[0])
+    return Item("tsc", action, keys={"tsc", "web"})
+
+
+def web_items(names, preset):
+    """The typed door to libkith against a real kithd, in Node; then every call that was made through the module, natively."""
+    paths = [p for p in glob("web/test/test_*.ts") if not names or matches(node_keys([p]) | {"web"}, names)]
+
+    def action(folder):
+        modules, traces = folder / "wasm", folder / "traces"
+        result = wasm_build(modules, folder)
+        if result.failed:
+            return result
+        env = {"KITH_WASM": str(modules), "KITH_TRACES": str(traces), "KITH_BUILD": str(BUILD / preset)}
+        result = read_tap(node_tests(paths, folder, env))
+        files = sorted(traces.glob("*.trace"))
+        if result.failed or not files:
+            return result
+        replay = run([BUILD / preset / "bin/kith-door-replay", *files], folder, 300)
+        if replay.failed:
+            return replay
+        result.note = replay.output.strip()
+        return result
+    keys = {"web"} | node_keys(paths)
+    return [Item("web", action, after=[f"build {preset}"], keys=keys, preset=preset, program="web-programs")] if paths else []
+
+
+def node_keys(paths):
+    return {k for p in paths for k in (p.stem, p.stem.removeprefix("test_"), str(p.relative_to(ROOT)))}
+
+
 def differential_items():
     """Cases by chance: the model of the protocol, the native C and the WebAssembly module say the same. Builds a module of its own."""
     program = "test_e2e_kith1"
@@ -341,7 +376,8 @@ def candidates(mode, names):
     items += pytest_items(names, "debug" if names else "asan")
     if has_main("tests/sim"):
         items.append(sim_item())
-    items += wasm_items() + malicious_wasm_items() + differential_items() + secrets_items() + fuzz_items() + threaded_items()
+    items += wasm_items() + [tsc_item()] + web_items(names, "debug" if names else "asan") + malicious_wasm_items()
+    items += differential_items() + secrets_items() + fuzz_items() + threaded_items()
     items.append(lint[2])
     return items
 

