@@ -16,7 +16,7 @@ struct kith_client *kith_client_new(const struct kith_client_config *config)
     kith_map_init(&client->marks, sizeof(struct receipt_key), sizeof(struct receipt_marks), CLIENT_MARKS_MAX, seed);
     kith_buf_init_secret(&client->batch, 256u << 20);
     kith_buf_init(&client->in, 4 * KITH_FRAME_BYTES_MAX);
-    stomp_reader_init(&client->reader, KITH_FRAME_BYTES_MAX * 2);
+    stomp_reader_init(&client->reader, CLIENT_FRAME_BYTES_MAX);
     client->order_next = 1;
     client->connect_at_ms = client->timer_at_ms = UINT64_MAX;
     if (secure_init(client) == KITH_OK) return client;

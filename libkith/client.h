@@ -10,6 +10,7 @@
 
 #define CLIENT_IN_FLIGHT_DEFAULT  16
 #define CLIENT_MARKS_MAX          1000000
+#define CLIENT_FRAME_BYTES_MAX    (2 * KITH_FRAME_BYTES_MAX) /* of the server's: with what it adds to what devices send */
 #define CLIENT_BACKOFF_BASE_MS    500
 #define CLIENT_BACKOFF_CAP_MS     60000
 #define CLIENT_HEART_BEAT_MS      10000
@@ -210,6 +211,8 @@ struct outbox_entry *outbox_add(struct kith_client *client, const struct outbox_
 struct outbox_entry *outbox_entry_new(const struct outbox_entry *head, struct kith_slice content_type,
                                       struct kith_slice body);
 struct msg_id client_msg_id(struct kith_client *client);
+/** KITH_E_TOOBIG: past the maxima. KITH_E_MALFORMED: a content type with a NUL, which no frame can say. */
+KITH_MUST_USE kith_err outbox_check(struct kith_slice content_type, struct kith_slice body);
 struct outbox_entry *outbox_find(const struct kith_client *client, struct msg_id id);
 void outbox_entry_free(struct outbox_entry *entry);
 /** An empty message that only turns the ratchet, unless something of this chat is about to go out anyway. */

@@ -69,7 +69,7 @@ struct kith_send {
 };
 /**
  * Into the outbox. KITH_E_FULL at KITH_OUTBOX_ENTRIES_MAX, or in one chat more than KITH_CHATS_MAX; KITH_E_TOOBIG past
- * KITH_MESSAGE_BYTES_MAX; KITH_E_NOMEM.
+ * KITH_MESSAGE_BYTES_MAX; KITH_E_MALFORMED: a content type with a NUL; KITH_E_NOMEM.
  */
 KITH_MUST_USE kith_err kith_client_send(struct kith_client *client, struct kith_time now, const struct kith_send *send,
                                         struct msg_id *out);

@@ -17,7 +17,7 @@ void link_down(struct kith_client *client, enum kith_code code, uint64_t retry_a
     if (was_open) (void)effect_add(client, KITH_EFFECT_CLOSE, 0, NULL);
     client->link = LINK_DOWN;
     kith_buf_deinit(&client->in);
-    stomp_reader_init(&client->reader, KITH_FRAME_BYTES_MAX * 2);
+    stomp_reader_init(&client->reader, CLIENT_FRAME_BYTES_MAX);
     client->ack_len = 0;
     outbox_reset_wire(client);
     secure_link(client);

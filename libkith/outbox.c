@@ -384,6 +384,13 @@ void outbox_step(struct kith_client *client, struct chat_id chat)
     outbox_say(client, chat, kith_content_type(KITH_CONTENT_STEP), (struct kith_slice){0});
 }
 
+kith_err outbox_check(struct kith_slice content_type, struct kith_slice body)
+{
+    if (body.len > KITH_MESSAGE_BYTES_MAX || content_type.len > KITH_CONTENT_TYPE_BYTES_MAX) return KITH_E_TOOBIG;
+    return content_type.len > 0 && memchr(content_type.ptr, '\0', content_type.len) != NULL ? KITH_E_MALFORMED
+                                                                                            : KITH_OK;
+}
+
 kith_err kith_client_send(struct kith_client *client, struct kith_time now, const struct kith_send *send,
                           struct msg_id *out)
 {
@@ -393,12 +400,13 @@ kith_err kith_client_send(struct kith_client *client, struct kith_time now, cons
                                 .created_ms = now.wall_ms,
                                 .expires_ms = send->expires_ms};
     struct outbox_entry *entry;
+    kith_err err;
 
     client->now = now;
     if (client->outbox_count >= KITH_OUTBOX_ENTRIES_MAX) return KITH_E_FULL;
     if (client->chats.count == KITH_CHATS_MAX && kith_map_find(&client->chats, &send->chat) == NULL) return KITH_E_FULL;
-    if (send->body.len > KITH_MESSAGE_BYTES_MAX || send->content_type.len > KITH_CONTENT_TYPE_BYTES_MAX)
-        return KITH_E_TOOBIG;
+    err = outbox_check(send->content_type, send->body);
+    if (err != KITH_OK) return err;
     head.id = client_msg_id(client);
     head.order = outbox_order(client);
     entry = outbox_add(client, &head, send->content_type, send->body);

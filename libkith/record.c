@@ -17,7 +17,7 @@
  *   'E' …                  the device's keys, sessions and what it has pinned (libkith/e2ee/account_impl.h)
  */
 #define RECORD_VERSION   1
-#define RECORD_BYTES_MAX (KITH_MESSAGE_BYTES_MAX + 4096)
+#define RECORD_BYTES_MAX (CLIENT_FRAME_BYTES_MAX + 4096) /* whatever a server can say in a frame fits */
 
 struct key {
     uint8_t bytes[40];

@@ -64,6 +64,7 @@ static kith_err load_outbox(struct kith_client *client, uint64_t order, struct k
     eat_slice(&e, &sealed);
     if (finish(&e) != KITH_OK || state < KITH_OUTBOX_QUEUED || state > KITH_OUTBOX_UNKNOWN || code >= CODE_COUNT)
         return KITH_E_MALFORMED;
+    if (outbox_check(content_type, body) != KITH_OK || sealed.len > KITH_MESSAGE_BYTES_MAX) return KITH_E_MALFORMED;
     head.state = (enum kith_outbox_state)state;
     head.code = (enum kith_code)code;
     head.was_on_wire = (flags & 1) != 0;

@@ -254,6 +254,30 @@ static void test_client_lying_server__who_is_in_the_chat_is_asked_before_anythin
     kith_client_free(link.client);
 }
 
+/* As long as a frame may be, and longer than any device could send: it is kept like any other. */
+static void test_client_lying_server__a_message_longer_than_any_is_taken(void **state)
+{
+    enum { BODY = 500000 };
+    static char frame[BODY + 512];
+    struct chat_id chat;
+    struct link link;
+    int head;
+
+    (void)state;
+    link_open(&link, 8);
+    head = snprintf(frame, sizeof frame,
+                    "MESSAGE\nsubscription:inbox\nmessage-id:1\nack:1\ndestination:/chat/" CHAT
+                    "\nseq:1\ntype:message\nencrypted:true\nsender:" FRIEND "\nsender-device:" DEVICE "\n\n");
+    memset(frame + head, 'x', BODY);
+    frame[head + BODY] = '\0';
+    kith_client_bytes(link.client, now, (uint8_t *)frame, (size_t)head + BODY + 1);
+    run(&link);
+    assert_int_equal(kith_client_connection(link.client), KITH_ONLINE);
+    assert_int_equal(kith_uuid_parse(kith_slice_str(CHAT), &chat.id), KITH_OK);
+    assert_int_equal(kith_client_applied(link.client, chat), 1);
+    kith_client_free(link.client);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,6 +288,7 @@ int main(void)
         cmocka_unit_test(test_client_lying_server__what_was_refused_is_not_tried_again_in_the_open),
         cmocka_unit_test(test_client_lying_server__a_stranger_does_not_write_in_a_chat_of_two),
         cmocka_unit_test(test_client_lying_server__who_is_in_the_chat_is_asked_before_anything_is_opened),
+        cmocka_unit_test(test_client_lying_server__a_message_longer_than_any_is_taken),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

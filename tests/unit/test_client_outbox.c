@@ -199,6 +199,19 @@ static void test_client_outbox__refuses_a_body_one_past_the_maximum(void **state
     w_close(&w);
 }
 
+static void test_client_outbox__refuses_a_content_type_that_no_frame_can_say(void **state)
+{
+    struct kith_send send = {.content_type = kith_slice_of("text\0plain", 10), .body = kith_slice_str("text")};
+    struct msg_id id = {0};
+    struct world w;
+
+    (void)state;
+    w_open(&w, 1);
+    assert_int_equal(kith_client_send(w.client, w.now, &send, &id), KITH_E_MALFORMED);
+    assert_int_equal(kith_client_outbox_count(w.client), 0);
+    w_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,6 +223,7 @@ int main(void)
         cmocka_unit_test(test_client_outbox__too_old_is_unknown_and_asked_about),
         cmocka_unit_test(test_client_outbox__ids_rise_when_the_clock_steps_back),
         cmocka_unit_test(test_client_outbox__refuses_a_body_one_past_the_maximum),
+        cmocka_unit_test(test_client_outbox__refuses_a_content_type_that_no_frame_can_say),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
