@@ -231,7 +231,7 @@ void kith_client_bytes(struct kith_client *client, struct kith_time now, uint8_t
         step_end(client);
         return;
     }
-    while (client->link != LINK_DOWN) {
+    while (client->link != LINK_DOWN && kith_buf_len(&client->in) > 0) {
         size_t used = 0;
         /* The buffer is ours: the reader may unescape in it. */
         kith_err err = stomp_next(&client->reader, client->in.ptr + client->in.head, kith_buf_len(&client->in), &used,
