@@ -3,6 +3,7 @@
 
 #include "libkith/crypto/tlv.h"
 #include "libkith/vault.h"
+#include "libkith/wasm/args.h"
 #include "libkith/wasm/door.h"
 
 /* The inside of a door: what is behind a handle, and what the door_*.c share. */
@@ -41,16 +42,6 @@ KITH_DOOR_CALLS(X)
     kith_err door_##name(const struct door_at *at __attribute__((unused)),      \
                          const struct kith_slice *args __attribute__((unused)), \
                          struct kith_buf *out __attribute__((unused)))
-/* An argument of a fixed length, or KITH_E_MALFORMED to the caller of the call. */
-#define NEED(n, bytes)                                       \
-    do {                                                     \
-        if (args[n].len != (bytes)) return KITH_E_MALFORMED; \
-    } while (0)
-#define TRY(call)                               \
-    do {                                        \
-        kith_err try_err = (call);              \
-        if (try_err != KITH_OK) return try_err; \
-    } while (0)
 
 /* Arguments: KITH_E_MALFORMED of another length. */
 KITH_MUST_USE kith_err door_arg_flag(struct kith_slice arg, bool *out); /* also of another value than 0 and 1 */

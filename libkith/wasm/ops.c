@@ -9,17 +9,12 @@
 #include "libkith/crypto/safety_number.h"
 #include "libkith/crypto/secret.h"
 #include "libkith/crypto/tlv.h"
+#include "libkith/wasm/args.h"
 
 #define OP(name)                                                                       \
     static kith_err op_##name(const struct e2e_random *random __attribute__((unused)), \
                               const struct kith_slice *args __attribute__((unused)),   \
                               struct kith_buf *out __attribute__((unused)))
-
-/* An argument of a fixed length, or KITH_E_MALFORMED to the caller of the operation. */
-#define NEED(at, bytes)                                       \
-    do {                                                      \
-        if (args[at].len != (bytes)) return KITH_E_MALFORMED; \
-    } while (0)
 
 /* `bytes` zeroed and lent at the end of `out`; what is not wanted after an error is cut off by op_run(). */
 #define ROOM(name, bytes)                            \

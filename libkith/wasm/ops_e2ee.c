@@ -3,24 +3,9 @@
 #include "libkith/crypto/secret.h"
 #include "libkith/e2ee/list_parts.h"
 #include "libkith/e2ee/pqxdh.h"
-#include "libkith/wasm/ops.h"
+#include "libkith/wasm/ops_impl.h"
 
 /* The operations of KITH_E2EE_OPS: their arguments are checked for length here, and for all else where they go. */
-
-#define OP(name)                                                                                                      \
-    kith_err kith_e2ee_##name(const struct e2e_random *random __attribute__((unused)), const struct kith_slice *args, \
-                              struct kith_buf *out)
-
-/* An argument of a fixed length, or KITH_E_MALFORMED to the caller of the operation. */
-#define NEED(at, bytes)                                       \
-    do {                                                      \
-        if (args[at].len != (bytes)) return KITH_E_MALFORMED; \
-    } while (0)
-#define TRY(call)                               \
-    do {                                        \
-        kith_err try_err = (call);              \
-        if (try_err != KITH_OK) return try_err; \
-    } while (0)
 
 #define MESSAGE_BYTES_MAX (E2E_MESSAGE_PLAIN_MAX + E2E_MESSAGE_OVERHEAD_MAX)
 

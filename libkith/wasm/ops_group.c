@@ -1,18 +1,11 @@
 #include "libkith/crypto/secret.h"
 #include "libkith/e2ee/group_keys.h"
-#include "libkith/wasm/ops.h"
+#include "libkith/wasm/ops_impl.h"
 
 /* The operations of KITH_E2EE_OPS on groups. A group goes in and out as it is saved. */
 
 #define FIXED(tag_, len) {.tag = (tag_), .bytes_min = (len), .bytes_max = (len)}
 #define MAYBE(tag_, len) {.tag = (tag_), .bytes_min = (len), .bytes_max = (len), .optional = true}
-#define OP(name)                                                                                                      \
-    kith_err kith_e2ee_##name(const struct e2e_random *random __attribute__((unused)), const struct kith_slice *args, \
-                              struct kith_buf *out)
-#define NEED(at, bytes)                                       \
-    do {                                                      \
-        if (args[at].len != (bytes)) return KITH_E_MALFORMED; \
-    } while (0)
 
 enum {
     AT_GROUP,

@@ -27,6 +27,8 @@ export class TracedDoor extends Door {
     override raw(name: string, handle: number, now: KithTime, encoded: Uint8Array): Uint8Array | number {
         const answer = super.raw(name, handle, now, encoded);
         const coins = this.#drawn.splice(0).join('');
+        // Argon2id draws bytes that nobody sees, in the module of the host's random and natively of the system's.
+        if (name.startsWith('vault_key_')) return answer;
         const said = typeof answer === 'number' ? `e${answer}` : `o${hex(answer)}`;
         appendFileSync(this.#file, `${name} ${handle} ${Math.floor(now.monoMs)} ${Math.floor(now.wallMs)} i${hex(encoded)} r${coins} ${said}\n`);
         return answer;
