@@ -19,7 +19,8 @@
  *   KITH_E_MALFORMED    an argument of a wrong length or value     KITH_E_UNSUPPORTED  too many arguments, or the client does not encrypt
  *   KITH_E_CONFLICT     not at this time: a record after the start, a second start, an answer that was not asked for
  *   KITH_E_FULL         DOOR_HANDLES_MAX                           KITH_E_NOMEM
- * On any error nothing is appended. But for want of memory in the middle of a step a client ends its process, as kith.h says.
+ * On any error nothing is appended. Want of memory in the middle of a step does end it (libkith/effects.c): the host begins anew
+ * from its records.
  */
 #define DOOR_HANDLES_MAX 64
 

@@ -1,5 +1,5 @@
 // A host of the core: the network, the clock and the store of one device. The model for the web app's worker.
-import { KithCore, recordMessage, type KithSend } from '../src/core/core.ts';
+import { KithCore, recordMessage, type KithEvent, type KithSend } from '../src/core/core.ts';
 import { Door, type KithTime } from '../src/core/door.ts';
 import { never, type Effect, type Fetch, type Message } from '../src/core/effect.ts';
 import { requestOf, takeAnswer } from '../src/core/fetch.ts';
@@ -45,7 +45,7 @@ export class Host {
         this.core = new KithCore(door, { user: account.user, device: account.device, showsHistory: true, encrypts: true });
         this.vault = new KithVault(door, store.key);
         for (const record of store.loaded(this.vault)) this.core.load(record);
-        this.core.token(now(), this.#accessToken);
+        this.core.happened(now(), { kind: 'token', token: this.#accessToken });
         this.core.start(now());
         void this.#run();
     }
@@ -61,6 +61,10 @@ export class Host {
     }
 
     // ---- effects
+
+    #happened(event: KithEvent): void {
+        this.#step((core) => core.happened(now(), event));
+    }
 
     /** A step of the core, then what it asks for. */
     #step(step: (core: KithCore) => void): void {
@@ -85,7 +89,7 @@ export class Host {
     async #persist(effect: Effect & { kind: 'persist' }): Promise<void> {
         await this.#options.store.write(this.vault, effect.records);
         if (this.#options.dies?.(effect) === true) this.die();
-        if (!this.isDead) this.core.persisted();
+        if (!this.isDead) this.core.happened(now(), { kind: 'persisted' });
     }
 
     #carryOut(effect: Exclude<Effect, { kind: 'persist' }>): void {
@@ -121,7 +125,7 @@ export class Host {
 
     #wakeAt(atMs: number): void {
         clearTimeout(this.#timer);
-        this.#timer = setTimeout(() => this.#step((core) => core.tick(now())), Math.max(0, atMs - performance.now()));
+        this.#timer = setTimeout(() => this.#happened({ kind: 'tick' }), Math.max(0, atMs - performance.now()));
     }
 
     #hangUp(): void {
@@ -133,20 +137,17 @@ export class Host {
     /** What a socket says after another took its place is nobody's. */
     #dial(): void {
         const socket = new WebSocket(`${this.#options.kithd.url.replace('http', 'ws')}/connect`, ['v12.stomp']);
-        const mine = (step: (core: KithCore) => void) => (): void => {
-            if (this.#socket === socket) this.#step(step);
+        const mine = (event: KithEvent): void => {
+            if (this.#socket === socket) this.#happened(event);
         };
         this.#hangUp();
         this.#socket = socket;
         socket.binaryType = 'arraybuffer';
-        socket.onopen = mine((core) => core.connected(now()));
-        socket.onclose = mine((core) => {
-            this.#socket = undefined;
-            core.disconnected(now());
-        });
+        socket.onopen = (): void => mine({ kind: 'connected' });
+        socket.onclose = (): void => mine({ kind: 'disconnected' });
         socket.onmessage = (event: MessageEvent<ArrayBuffer | string>): void => {
             const bytes = typeof event.data === 'string' ? textBytes(event.data) : new Uint8Array(event.data);
-            mine((core) => core.bytes(now(), bytes))();
+            mine({ kind: 'bytes', bytes });
         };
     }
 
@@ -155,7 +156,7 @@ export class Host {
         const said = await kithd.rest('POST', '/auth/refresh', undefined, { refresh_token: this.#refreshToken });
         this.#accessToken = text(field(said, 'access_token'));
         this.#refreshToken = text(field(said, 'refresh_token'));
-        this.#step((core) => core.token(now(), this.#accessToken));
+        this.#happened({ kind: 'token', token: this.#accessToken });
     }
 
     async #fetch(fetch: Fetch): Promise<void> {

@@ -25,3 +25,11 @@ export function newDoor(): Door {
 export function countingDoor(): Door {
     return new Door(module, (out) => out.forEach((_, at) => (out[at] = at)));
 }
+
+/** One whose host may have no random. */
+export function brokenDoor(hasRandom: () => boolean): Door {
+    return new Door(module, (out) => {
+        if (!hasRandom()) throw new Error('no random');
+        crypto.getRandomValues(out as Uint8Array<ArrayBuffer>);
+    });
+}

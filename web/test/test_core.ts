@@ -11,7 +11,7 @@ import { textBytes, u64 } from '../src/core/tlv.ts';
 import { KithVault, vaultKeyFile } from '../src/core/vault.ts';
 import { decodeChatId, decodeDeviceId, DecodeError, decodeUserId, type UserId } from '../src/wire/id.ts';
 import { base64Bytes, base64Text, count } from '../src/wire/json.ts';
-import { countingDoor, newDoor } from './module.ts';
+import { brokenDoor, countingDoor, newDoor } from './module.ts';
 
 const chat = decodeChatId('0198f3c2-0000-4000-8000-00000000c4a7');
 const user = decodeUserId('01000000-0000-4000-8000-000000000000');
@@ -27,19 +27,19 @@ function drain(core: KithCore): Effect[] {
     const effects: Effect[] = [];
     for (let effect = core.next(); effect !== undefined; effect = core.next()) {
         effects.push(effect);
-        if (effect.kind === 'persist') core.persisted();
+        if (effect.kind === 'persist') core.happened(now, { kind: 'persisted' });
     }
     return effects;
 }
 
 /** Online, with its first question asked. */
 function online(core: KithCore): Effect[] {
-    core.token(now, 'token');
+    core.happened(now, { kind: 'token', token: 'token' });
     core.start(now);
-    core.tick(now);
+    core.happened(now, { kind: 'tick' });
     drain(core);
-    core.connected(now);
-    core.bytes(now, textBytes('CONNECTED\nversion:1.2\nheart-beat:10000,10000\n\n\0'));
+    core.happened(now, { kind: 'connected' });
+    core.happened(now, { kind: 'bytes', bytes: textBytes('CONNECTED\nversion:1.2\nheart-beat:10000,10000\n\n\0') });
     return drain(core);
 }
 
@@ -65,7 +65,7 @@ test('an error has the name of its code', () => {
     assert.throws(() => newCore(door, false).group(chat), says('UNSUPPORTED'));
     core.free();
     assert.throws(() => core.free(), says('NOTFOUND'));
-    assert.throws(() => core.tick(now), says('NOTFOUND'));
+    assert.throws(() => core.happened(now, { kind: 'tick' }), says('NOTFOUND'));
     assert.throws(() => door.call('no_such_call', 0, now), says('UNSUPPORTED'));
 });
 
@@ -77,6 +77,16 @@ test('any bytes are an error and not the end of the module', () => {
         for (const name of calls) assert.equal(typeof door.raw(name, n, now, encoded), 'number');
     }
     assert.equal(newCore(door).connection(), 'offline');
+});
+
+test('without random it stops, for good', () => {
+    let isThere = true;
+    const door = brokenDoor(() => isThere);
+    const core = newCore(door, false);
+    isThere = false;
+    assert.throws(() => core.send(now, { chat, encrypted: false, contentType: 'text/plain', body: textBytes('one') }), /no random/);
+    isThere = true;
+    assert.throws(() => core.outbox(), says('CLOSED'));
 });
 
 test('many clients of one door do not know of each other, and there is a most of them', () => {
@@ -105,7 +115,7 @@ test('a message of the stream is shown, and is in a record', () => {
     const core = newCore(door, false);
     online(core);
     const frame = `MESSAGE\nsubscription:inbox\nmessage-id:1\nack:1\ndestination:/chat/${chat}\nseq:1\ntype:message\nsender:${other}\n\nhello\0`;
-    core.bytes(now, textBytes(frame));
+    core.happened(now, { kind: 'bytes', bytes: textBytes(frame) });
     const effects = drain(core);
     const shown = effects.find((effect) => effect.kind === 'message');
     assert.equal(shown?.message.sender, other);
@@ -124,8 +134,8 @@ test('an answer that makes no sense has failed, and is asked for again', () => {
         takeAnswer(core, now, { kind: 'keys' }, { status: 200, body });
         let again: Effect | undefined;
         for (let monoMs = 2000; again === undefined && monoMs < 200_000; monoMs += 1000) {
-            core.bytes({ ...now, monoMs }, textBytes('\n'));
-            core.tick({ ...now, monoMs });
+            core.happened({ ...now, monoMs }, { kind: 'bytes', bytes: textBytes('\n') });
+            core.happened({ ...now, monoMs }, { kind: 'tick' });
             again = drain(core).find((effect) => effect.kind === 'fetch');
         }
         assert.equal(again?.kind, 'fetch');

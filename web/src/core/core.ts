@@ -1,6 +1,6 @@
 import { idBytes, messageIdOf, type ChatId, type DeviceId, type MessageId, type UserId } from '../wire/id.ts';
 import type { Door, KithTime } from './door.ts';
-import { decodeEffect, decodeEntry, decodeMessage, decodeRecord } from './effect.ts';
+import { decodeEffect, decodeEntry, decodeMessage, decodeRecord, never } from './effect.ts';
 import type { DeviceOf, Effect, Message, OutboxEntry, RecordChange } from './effect.ts';
 import { errorName, KithError } from './error.ts';
 import { ACCOUNT_STATES, CONNECTIONS, ERRORS, STATS, type AccountState, type Connection, type Stats } from './names.ts';
@@ -8,6 +8,17 @@ import { decodeGroup, decodeOperation, decodePerson, encodeChange } from './pers
 import type { Group, GroupChange, GroupOperation, Person } from './person.ts';
 import { bytesText, Fields, flag, joined, nameOf, pieces, readU32, readU64, textBytes, u32, u64 } from './tlv.ts';
 import type { StoredRecord } from './vault.ts';
+
+/** What happened: the functions of kith.h that say so. */
+export type KithEvent =
+    | { readonly kind: 'token'; readonly token: string }
+    | { readonly kind: 'connected' }
+    | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
+    | { readonly kind: 'disconnected' }
+    /** A timer asked for is due. */
+    | { readonly kind: 'tick' }
+    /** The records of the persist that was taken last are durable. */
+    | { readonly kind: 'persisted' };
 
 /** struct kith_client_config. */
 export interface KithConfig {
@@ -55,7 +66,7 @@ export interface KeyCounts {
 
 /**
  * The typed door to libkith: one client (libkith/kith.h). It has no clock, network or storage: the host says what happened, and carries
- * out the effects that next() gives, in their order, after every call. Nothing behind a persist comes before persisted().
+ * out the effects that next() gives, in their order, after every call. Nothing behind a persist comes before `persisted` has happened.
  *
  * Methods have the names of the C functions. They throw KithError, whose codes libkith/kith.h and e2ee/account*.h explain.
  */
@@ -108,32 +119,26 @@ export class KithCore {
 
     // ------------------------------------------------------------------------------------------------ what happened
 
-    token(now: KithTime, token: string): void {
-        this.#call('client_token', now, textBytes(token));
+    happened(now: KithTime, event: KithEvent): void {
+        switch (event.kind) {
+            case 'token':
+                this.#call('client_token', now, textBytes(event.token));
+                return;
+            case 'bytes':
+                this.#call('client_bytes', now, event.bytes);
+                return;
+            case 'connected':
+            case 'disconnected':
+            case 'tick':
+            case 'persisted':
+                this.#call(`client_${event.kind}`, now);
+                return;
+            default:
+                return never(event);
+        }
     }
 
-    connected(now: KithTime): void {
-        this.#call('client_connected', now);
-    }
-
-    bytes(now: KithTime, bytes: Uint8Array): void {
-        this.#call('client_bytes', now, bytes);
-    }
-
-    disconnected(now: KithTime): void {
-        this.#call('client_disconnected', now);
-    }
-
-    /** A timer asked for is due. */
-    tick(now: KithTime): void {
-        this.#call('client_tick', now);
-    }
-
-    persisted(): void {
-        this.#call('client_persisted', undefined);
-    }
-
-    /** The next effect; undefined: none, or they wait for persisted(). */
+    /** The next effect; undefined: none, or they wait for `persisted`. */
     next(): Effect | undefined {
         const answer = this.#maybe('client_next', [ERRORS.NOTFOUND, ERRORS.AGAIN]);
         return answer === undefined ? undefined : decodeEffect(new Fields(answer), () => this.#records());

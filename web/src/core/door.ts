@@ -29,6 +29,7 @@ const ms = (value: number): bigint => BigInt(Math.max(0, Math.floor(value)));
  */
 export class Door {
     readonly #exports: DoorExports;
+    #isBroken = false;
 
     constructor(module: WebAssembly.Module, random: (out: Uint8Array) => void) {
         const lend = (at: number, len: number): void => random(new Uint8Array(this.#exports.memory.buffer, at, len));
@@ -38,7 +39,7 @@ export class Door {
         this.#exports._initialize();
     }
 
-    /** The answer, a copy. Throws KithError; a WebAssembly.RuntimeError is the end of this instance. */
+    /** The answer, a copy. Throws KithError; anything else that is thrown is the end of this instance: CLOSED from then on. */
     call(name: string, handle: number, now: KithTime | undefined, ...args: readonly Uint8Array[]): Uint8Array {
         const answer = this.ask(name, handle, now, ...args);
         if (typeof answer === 'number') throw new KithError(errorName(answer), name);
@@ -55,10 +56,13 @@ export class Door {
         const exports = this.#exports;
         const call = exports[`kith_door_${name}`];
         if (call === undefined) throw new KithError('UNSUPPORTED', name);
+        if (this.#isBroken) throw new KithError('CLOSED', name);
         const at = exports.kith_alloc(encoded.length);
         if (at === 0) throw new KithError('NOMEM', name);
         new Uint8Array(exports.memory.buffer, at, encoded.length).set(encoded);
+        this.#isBroken = true; // until it returns: what ends it in its middle, a trap or a host without random, leaves half a step
         const result = call(handle, ms(now.monoMs), ms(now.wallMs), at, encoded.length);
+        this.#isBroken = false;
         exports.kith_free(at, encoded.length);
         if (result < 0) return -result;
         const out = new Uint8Array(exports.memory.buffer, exports.kith_out(), result).slice();
