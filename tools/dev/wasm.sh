@@ -1,8 +1,7 @@
 #!/bin/sh
 # wasm.sh LIBSODIUM FOLDER: compile libkith to WebAssembly, against the libsodium that tools/third_party/libsodium_wasm.sh made.
 # FOLDER/kith.wasm has the door to a client, FOLDER/kith-ops.wasm the operations that test vectors run through, made of the same objects.
-# The same C files as the native build; the same bytes on every machine with these versions of clang and wasi-libc. For size, but for
-# libsodium, where the time goes.
+# The same C files as the native build; the same bytes on every machine with these versions of clang and wasi-libc.
 set -eu
 libsodium=$1
 mkdir -p "$2"
