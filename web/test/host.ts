@@ -180,6 +180,20 @@ export class Host {
         this.#step((core) => core.read(chat, seq));
     }
 
+    typing(chat: ChatId): void {
+        this.#step((core) => core.typing(chat));
+    }
+
+    retry(id: MessageId): MessageId {
+        const retried = this.core.outboxRetry(now(), id);
+        void this.#run();
+        return retried;
+    }
+
+    drop(id: MessageId): void {
+        this.#step((core) => core.outboxDrop(id));
+    }
+
     lookUp(other: Account): void {
         this.#step((core) => core.lookUp(now(), other.user));
     }

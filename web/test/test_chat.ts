@@ -5,6 +5,7 @@ import { Host, type HostOptions } from './host.ts';
 import { Kithd, type Account } from './kithd.ts';
 import { newDoor } from './module.ts';
 import { Store } from './store.ts';
+import { decodeChatId, type MessageId } from '../src/wire/id.ts';
 
 const kithd = new Kithd();
 const hosts: Host[] = [];
@@ -48,6 +49,9 @@ test('two people write to each other, and each message comes once', async () => 
     await ann.host.until('a receipt', () =>
         ann.host.shown.some((one) => one.kind === 'receipt' && one.user === bob.account.user && one.readUpTo === ann.host.core.applied(chat)));
 
+    ann.host.typing(chat);
+    await bob.host.until('typing', () => bob.host.shown.some((one) => one.kind === 'typing' && one.user === ann.account.user && one.typing));
+
     ann.host.lookUp(bob.account);
     await ann.host.until('the list', () => ann.host.core.isLookedUp());
     assert.match(ann.host.core.safetyNumber(bob.account.user), /^\d{60}$/);
@@ -55,6 +59,24 @@ test('two people write to each other, and each message comes once', async () => 
     assert.equal(ann.host.core.person(bob.account.user).trust, 'known');
     ann.host.verify(bob.account);
     assert.equal(ann.host.core.person(bob.account.user).trust, 'verified');
+});
+
+test('what is refused for good is said, is tried again, and is dropped', async () => {
+    const { account, store, host } = await newcomer('nell');
+    const nowhere = decodeChatId(crypto.randomUUID());
+    const first = host.send(nowhere, 'to nobody');
+    const failures = (): MessageId[] => host.shown.flatMap((one) => (one.kind === 'failed' && one.code === 'NOT_SUPPORTED' && !one.isUnknown ? [one.id] : []));
+    await host.until('a refusal', () => failures().length === 1);
+    assert.deepEqual(host.core.outbox().map(({ id, state, code }) => [id, state, code]), [[first, 'failed', 'NOT_SUPPORTED']]);
+    const second = host.retry(first);
+    assert.notEqual(second, first);
+    await host.until('another refusal', () => failures().length === 2);
+    assert.deepEqual(failures(), [first, second]);
+    host.drop(second);
+    await host.until('the end of it', () => host.core.outbox().length === 0);
+    await new Promise((resolve) => setTimeout(resolve, 20)); // the transaction is durable
+    host.die();
+    assert.equal(open(account, store).core.outbox().length, 0);
 });
 
 test('a host that dies between what is durable and what is sent loses nothing and says nothing twice', async () => {
