@@ -7,7 +7,7 @@
 #include <string.h>
 
 /*
- * A heap whose n-th allocation fails, and that notices which bytes are in what is freed: it stands in the place of malloc(), calloc() and free() of the program that includes
+ * A heap whose n-th allocation fails, and that notices which bytes are in what is freed: it stands in the place of malloc(), calloc(), realloc() and free() of the program that includes
  * this, once. Sanitizers and valgrind put an allocator of their own there; under them HEAP_IS_ANOTHERS is defined instead.
  */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -22,6 +22,7 @@
 /* glibc's own, behind the ones of the same name that are put in their place. */
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *block, size_t size);
 void __libc_free(void *block);
 
 /* volatile: compilers know that malloc() has no look at our variables. */
@@ -94,6 +95,16 @@ void *calloc(size_t count, size_t size)
     if (heap_fails_now()) return NULL;
     heap_live++;
     return __libc_calloc(count, size);
+}
+
+void *realloc(void *block, size_t size)
+{
+    if (heap_fails_now()) return NULL;
+    if (block == NULL)
+        heap_live++;
+    else
+        heap_look(block); /* it may be moved, and the old one left as it was */
+    return __libc_realloc(block, size);
 }
 
 void free(void *block)

@@ -363,8 +363,10 @@ static kith_err keys_work(struct kith_buf *out)
 
 static kith_err keys_take_work(struct kith_buf *out)
 {
+    const struct e2e_opened opened = {.payload = {.device_id = 1, .body = kith_buf_peek(&keys)}};
+
     (void)out;
-    return e2e_account_group_keys_take(account, group->chat_id, kith_buf_peek(&keys));
+    return e2e_account_group_keys_take(account, group->chat_id, &opened);
 }
 
 static kith_err info_work(struct kith_buf *out)
