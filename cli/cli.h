@@ -68,11 +68,15 @@ void cli_print_text(struct kith_slice text);
 
 /* ---- rest.c */
 struct cli_answer {
-    long status;  /* 0: not reached */
-    json_t *body; /* NULL: none; owned by the answer */
+    long status;            /* 0: not reached */
+    json_t *body;           /* NULL: none; owned by the answer */
+    uint64_t retry_after_s; /* 0: it does not say */
     char reason[160];
 };
-/** Asks and waits. `body` is taken, NULL: none. A token that ended is refreshed once. */
+/**
+ * Asks and waits. `body` is taken, NULL: none. A token that ended is refreshed once; a question that comes too early for the
+ * server is asked again when it says.
+ */
 void cli_rest(struct cli *cli, const char *method, const char *path, json_t *body, struct cli_answer *out);
 void cli_answer_free(struct cli_answer *answer);
 /** EXIT_DONE for 2xx; else says what was wrong, and gives the exit code. */

@@ -204,7 +204,8 @@ int cmd_invite_create(struct cli *cli)
     json_t *body = json_object();
     int code;
 
-    if (cli->options.uses != NULL) json_object_set_new(body, "uses", json_integer(strtol(cli->options.uses, NULL, 10)));
+    if (cli->options.uses != NULL)
+        json_object_set_new(body, "uses_max", json_integer(strtol(cli->options.uses, NULL, 10)));
     if (cli->options.expires != NULL)
         json_object_set_new(body, "expires_in", json_integer(strtol(cli->options.expires, NULL, 10) * 86400));
     if (cli->options.admin) json_object_set_new(body, "role", json_string("admin"));
@@ -241,8 +242,8 @@ int cmd_invite_list(struct cli *cli)
         }
         cli_time(json_string_value(json_object_get(invite, "expires_at")), expires);
         printf("%s  used %lld of %lld  until %s\n", json_string_value(json_object_get(invite, "invite_id")),
-               json_integer_value(json_object_get(invite, "used")), json_integer_value(json_object_get(invite, "uses")),
-               expires);
+               json_integer_value(json_object_get(invite, "uses")),
+               json_integer_value(json_object_get(invite, "uses_max")), expires);
     }
     cli_answer_free(&answer);
     return code;

@@ -74,6 +74,17 @@ static const struct option *option_find(const char *name, size_t len)
     return NULL;
 }
 
+#define NUMBER_MAX (INT64_MAX / 86400) /* also when it is days */
+
+/* Those whose value is a number; a server or a default would take others for something that nobody meant. */
+static bool is_value(const struct option *option, const char *value)
+{
+    uint64_t number;
+
+    if (!is_listed("SEQ N DAYS SECONDS", option->argument)) return true;
+    return kith_slice_to_u64(kith_slice_str(value), &number) == KITH_OK && number <= NUMBER_MAX;
+}
+
 /* Takes the options out of argv; everything after "--" is plain. False: said why. */
 static bool parse_options(struct cli *cli, char given[static 32][GIVEN_BYTES], size_t *given_count)
 {
@@ -101,6 +112,10 @@ static bool parse_options(struct cli *cli, char given[static 32][GIVEN_BYTES], s
         if (option->argument != NULL && value == NULL && i + 1 < cli->argc) value = cli->argv[++i];
         if (option->argument != NULL && value == NULL) {
             fprintf(stderr, "kith: --%s needs a value: %s\n", option->name, option->argument);
+            return false;
+        }
+        if (option->argument != NULL && !is_value(option, value)) {
+            fprintf(stderr, "kith: --%s needs a number, not '%s'\n", option->name, value);
             return false;
         }
         (void)set_option(&cli->options, option->name, value);

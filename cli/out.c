@@ -131,7 +131,8 @@ struct kith_slice cli_message_text(const struct kith_message *message)
     if (message->unreadable == KITH_E_CONFLICT) return kith_slice_str("(said again by the server; left out)");
     if (message->unreadable == KITH_E_FULL)
         return kith_slice_str("(not read: this device knows as many other devices as it may)");
-    if (message->unreadable != KITH_OK) return kith_slice_str("(this device cannot read this message)");
+    if (message->unreadable != KITH_OK && message->unreadable != KITH_E_NOTFOUND)
+        return kith_slice_str("(this device cannot read this message)");
     if (message->encrypted && !message->is_open && kith_slice_is(message->type, "message"))
         return kith_slice_str("(not for this device: it was not linked then)");
     return message->is_open ? content_text(message) : message->body;

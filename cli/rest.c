@@ -8,6 +8,8 @@
 
 #define REST_TIMEOUT_MS 15000
 #define REST_BYTES_MAX  (16 * 1024 * 1024)
+#define WAIT_S_MAX      60  /* that a server may ask for, at once */
+#define WAITS_MAX       600 /* for one answer */
 
 struct waiting {
     struct cli_answer *answer;
@@ -18,6 +20,7 @@ static void call_done(void *arg, const struct http_call_result *result)
 {
     struct waiting *waiting = arg;
     struct cli_answer *answer = waiting->answer;
+    struct kith_slice after;
 
     waiting->done = true;
     if (result->err != KITH_OK) {
@@ -25,6 +28,8 @@ static void call_done(void *arg, const struct http_call_result *result)
         return;
     }
     answer->status = (long)result->response->status;
+    if (http1_header_get(result->response->headers, "retry-after", &after))
+        kith_ignore(kith_slice_to_u64(after, &answer->retry_after_s));
     if (result->response->body.len > 0)
         answer->body = json_loadb((const char *)result->response->body.ptr, result->response->body.len, 0, NULL);
 }
@@ -95,6 +100,21 @@ bool cli_refresh(struct cli *cli)
     return ok;
 }
 
+/* Only what changes nothing: an attempt to sign in is the person's to repeat. */
+static bool is_too_early(const char *method, const struct cli_answer *answer)
+{
+    return answer->status == 429 && strcmp(method, "GET") == 0 && answer->retry_after_s > 0 &&
+           answer->retry_after_s <= WAIT_S_MAX;
+}
+
+static void wait_s(struct cli *cli, uint64_t seconds)
+{
+    const uint64_t until_ms = cli_now_ms() + seconds * 1000;
+
+    for (uint64_t now = cli_now_ms(); now < until_ms; now = cli_now_ms())
+        loop_epoll_once(cli->loop, (int)(until_ms - now));
+}
+
 void cli_rest(struct cli *cli, const char *method, const char *path, json_t *body, struct cli_answer *out)
 {
     char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
@@ -102,6 +122,11 @@ void cli_rest(struct cli *cli, const char *method, const char *path, json_t *bod
     json_decref(body);
     call(cli, method, path, text, out);
     if (out->status == 401 && *store_get(cli->store, "refresh_token") != '\0' && cli_refresh(cli)) {
+        cli_answer_free(out);
+        call(cli, method, path, text, out);
+    }
+    for (int waits = 0; waits < WAITS_MAX && is_too_early(method, out); waits++) {
+        wait_s(cli, out->retry_after_s);
         cli_answer_free(out);
         call(cli, method, path, text, out);
     }

@@ -241,6 +241,8 @@ void group_show(const struct kith_client *client, struct kith_message *message);
 /** What it says is for this device alone: nobody is shown it, and no history has it. */
 bool group_is_keys(struct kith_slice content_type);
 void group_opened(struct kith_client *client, struct chat_id chat, const struct e2e_opened *opened);
+/** One that gives a chain to others becomes one that says nothing. */
+void group_gift(const struct kith_client *client, struct kith_message *message);
 
 /* inbox.c */
 void inbox_message(struct kith_client *client, const struct stomp_frame *frame);

@@ -120,6 +120,19 @@ bool group_is_keys(struct kith_slice content_type)
     return kith_slice_eq(content_type, kith_content_type(KITH_CONTENT_KEYS));
 }
 
+/* What all may read has one body for all: a message of a large group without any gives the chain to others, and says nothing. */
+void group_gift(const struct kith_client *client, struct kith_message *message)
+{
+    struct e2e_group_view view;
+
+    if (!message->encrypted || message->has_body || message->is_open || message->unreadable != KITH_OK ||
+        message->gap_from > 0 || kith_uuid_eq(message->device.id, client->config.device.id) || !secure_on(client) ||
+        !e2e_account_group(client->secure.account, message->chat.id.raw, &view) || !view.is_large)
+        return;
+    message->is_open = true;
+    message->content_type = kith_content_type(KITH_CONTENT_KEYS);
+}
+
 void group_opened(struct kith_client *client, struct chat_id chat, const struct e2e_opened *opened)
 {
     if (group_is_keys(opened->payload.content_type))

@@ -7,6 +7,7 @@
 /* What is missing, asked of the server one at a time through the host; what was asked for just now is not asked again. */
 #define COOL_MS      1000  /* a fetch that helped is not repeated at once */
 #define COOL_LONG_MS 30000 /* one that did not */
+#define ROUNDS_MAX   4     /* of a step; what is left waits for the next one */
 
 /* ------------------------------------------------------------------------------------------------ what is not asked now */
 
@@ -264,7 +265,8 @@ void secure_work(struct kith_client *client)
 
     if (!secure_on(client) || !client->started || secure->working) return;
     secure->working = true;
-    if (secure->changed && client->link == LINK_UP) {
+    /* Again for what this device came to say meanwhile: a step, or a chain that a message waits for. */
+    for (int round = 0; round < ROUNDS_MAX && secure->changed && client->link == LINK_UP; round++) {
         secure->changed = false;
         secure->want_count = 0;
         secure_want(client, &secure->ops_wants);

@@ -95,7 +95,7 @@ static kith_err open_message(struct kith_client *client, struct kith_message *me
         return group_event(client, message, pending != NULL && pending->is_fresh,
                            pending != NULL && pending->is_ops_fresh);
     if (is_for_others(secure->account, message)) {
-        close_for_good(message, KITH_OK);
+        close_for_good(message, KITH_E_NOTFOUND);
         return KITH_OK;
     }
     err = sender_check(client, message);
@@ -121,8 +121,7 @@ static kith_err open_message(struct kith_client *client, struct kith_message *me
         return err;
     }
     if (err != KITH_OK) {
-        /* As little for this device as what is for each of the others alone. */
-        close_for_good(message, err == KITH_E_NOTFOUND ? KITH_OK : err);
+        close_for_good(message, err);
         return KITH_OK;
     }
     message->is_open = true;
@@ -155,6 +154,7 @@ static void show(struct kith_client *client, struct kith_message *message)
 
     if (message->gap_from > 0) drop_echoes(client, message);
     if (!is_message) group_show(client, message);
+    if (is_message) group_gift(client, message);
     if (is_message && message->encrypted && message->gap_from == 0 &&
         kith_uuid_eq(message->device.id, client->config.device.id))
         show_own(client, message);

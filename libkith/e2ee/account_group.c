@@ -29,6 +29,7 @@ bool e2e_account_group(const struct e2e_account *account, const uint8_t chat_id[
     out->group = place->group;
     out->is_forked = place->is_forked;
     out->is_member = is_in(account, place->group);
+    out->is_large = account_is_large(account, place->group);
     return true;
 }
 

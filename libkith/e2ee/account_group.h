@@ -15,6 +15,7 @@ struct e2e_group_view {
     const struct e2e_group *group; /* lent until the next call that changes it */
     bool is_forked;                /* the server showed two operations of one number: nothing is sent */
     bool is_member;                /* this account is in it */
+    bool is_large;                 /* it has more members than are written to pairwise */
 };
 /** False: nothing is known of a group in that chat. */
 bool e2e_account_group(const struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],

@@ -59,6 +59,20 @@ def test_two_people_talk_across_a_killed_server(kithd: Kithd, tmp_path: Path) ->
         assert file.stat().st_mode & 0o077 == 0 or file.is_dir(), file
 
 
+def test_an_invite_for_several_people(kithd: Kithd, tmp_path: Path) -> None:
+    ann = Person(tmp_path / "ann")
+    assert kithd.invite is not None
+    ann.run("account", "register", "--server", kithd.url, "--invite", kithd.invite, "ann")
+    [invite] = ann.lines("invite", "create", "--uses", "2", "--expires", "3")
+    for name, code in (("bob", 0), ("carl", 0), ("dora", 3)):
+        Person(tmp_path / name).run("account", "register", "--server", kithd.url, "--invite", invite["code"], name, code=code)
+    [left] = ann.lines("invite", "create", "--uses", "5")
+    assert "used 0 of 5" in ann.run("invite", "list").stdout and invite["uses_max"] == 2
+    ann.run("invite", "revoke", left["invite_id"])
+    for value in ("two", "-1", "", "1e3", "99999999999999999999"):
+        assert f"--uses needs a number, not '{value}'" in ann.run("invite", "create", "--uses", value, code=2).stderr
+
+
 def test_a_chat_that_is_not_there_is_told_once(kithd: Kithd, tmp_path: Path) -> None:
     ann = Person(tmp_path / "ann")
     assert kithd.invite is not None

@@ -44,6 +44,12 @@ static bool has_mark(struct kith_slice bytes)
     return bytes.len > 0 && memmem(bytes.ptr, bytes.len, SEALED_MARK, sizeof SEALED_MARK - 1) != NULL;
 }
 
+/* It is for who has a chain that this device was not given: to be told from what it cannot open. */
+static bool is_not_for_it(const struct kith_message *message)
+{
+    return message->unreadable == KITH_E_NOTFOUND;
+}
+
 /* A device that leaves has no part in it any more, nor has what it wrote: nobody knows it. */
 static bool is_leaving(const struct sim *sim, unsigned number)
 {
@@ -172,7 +178,7 @@ void sealed_shown(struct sim_device *device, const struct kith_message *message)
     struct sim *sim = device->sim;
     unsigned from = sim_device_number(sim, message->device.id.raw);
 
-    if (!is_text(sim, message) || message->unreadable == KITH_OK) return;
+    if (!is_text(sim, message) || message->unreadable == KITH_OK || is_not_for_it(message)) return;
     if (is_leaving(sim, device->number) || is_leaving(sim, from)) return;
     sim_fail(sim, "E2E unreadable: %s cannot open seq %" PRIu64 " of %s: %s", device->name, message->seq,
              from < SIM_DEVICES_MAX ? sim->devices[from].name : "nobody", kith_err_name(message->unreadable));
@@ -188,6 +194,14 @@ static void check_gone(struct sim_device *device, enum e2e_prekey_kind kind, uin
         sim_fail(device->sim, "E2E one-time: %s still has a key that it opened a message with", device->name);
 }
 
+/* It came without a body, and the client knows why. */
+static bool is_gift_to_others(const struct sim_device *device, const struct kith_message *message,
+                              const struct version *version)
+{
+    return message->is_open && message->body.len == 0 && (version->devices & 1u << device->number) == 0 &&
+           kith_slice_eq(message->content_type, kith_content_type(KITH_CONTENT_KEYS));
+}
+
 void sealed_applied(struct sim_device *device, const struct kith_message *message)
 {
     struct sim *sim = device->sim;
@@ -200,6 +214,7 @@ void sealed_applied(struct sim_device *device, const struct kith_message *messag
         sim_fail(sim, "E2E phantom: %s shows an encrypted message that nobody sent", device->name);
         return;
     }
+    if (is_gift_to_others(device, message, version)) return;
     if (message->is_open && from != device->number) {
         sim->counters.opened++;
         if (kith_slice_eq(message->content_type, kith_content_type(KITH_CONTENT_STEP))) sim->counters.steps++;
@@ -210,7 +225,7 @@ void sealed_applied(struct sim_device *device, const struct kith_message *messag
             sim_fail(sim, "E2E leak: %s opened what was not sealed for it", device->name);
     }
     if (message->is_open || is_leaving(sim, device->number) || is_leaving(sim, from)) return;
-    if (message->unreadable != KITH_OK) {
+    if (message->unreadable != KITH_OK && !is_not_for_it(message)) {
         sim_fail(sim, "E2E unreadable: %s could not open seq %" PRIu64 " of %s: %s", device->name, message->seq,
                  sim->devices[from].name, kith_err_name(message->unreadable));
         return;
