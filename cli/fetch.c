@@ -100,7 +100,10 @@ static void take_lists(struct fetcher *fetcher, const json_t *body)
     size_t i;
 
     json_array_foreach(json_object_get(body, "past"), i, text) take_list(fetcher, text, 0);
-    take_list(fetcher, json_object_get(body, "list"), list_seq);
+    if (json_object_get(body, "list") != NULL)
+        take_list(fetcher, json_object_get(body, "list"), list_seq);
+    else
+        kith_client_no_list(fetcher->client, fetcher->fetch.user, list_seq);
 }
 
 static void take_bundle(struct fetcher *fetcher, const json_t *bundle)
@@ -197,6 +200,7 @@ static void call_done(void *arg, const struct http_call_result *result)
         ok = true;
         if (fetcher->fetch.kind == KITH_FETCH_MEMBERS)
             kith_client_members(fetcher->client, fetcher->fetch.chat, NULL, 0);
+        if (fetcher->fetch.kind == KITH_FETCH_LISTS) kith_client_no_list(fetcher->client, fetcher->fetch.user, 0);
     } else {
         ok = ok && body != NULL;
     }

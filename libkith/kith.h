@@ -107,9 +107,9 @@ KITH_MUST_USE kith_err kith_client_outbox_drop(struct kith_client *client, struc
 /* ---- encryption: a client that `encrypts` opens and seals by itself; what it needs of the server's REST it asks the host
  * for, one fetch at a time. Its records, which hold secrets, go through PERSIST as all others. */
 enum kith_fetch_kind {
-    KITH_FETCH_KEYS = 1,   /* GET /devices/me/keys: kith_client_keys()                                                */
-    KITH_FETCH_UPLOAD,     /* PUT /devices/me/keys with kith_client_upload(): kith_client_uploaded()                 */
-    KITH_FETCH_LISTS,      /* GET /users/{user}/devices?after={after}: kith_client_list() for each, ascending        */
+    KITH_FETCH_KEYS = 1, /* GET /devices/me/keys: kith_client_keys()                                                */
+    KITH_FETCH_UPLOAD,   /* PUT /devices/me/keys with kith_client_upload(): kith_client_uploaded()                 */
+    KITH_FETCH_LISTS, /* GET /users/{user}/devices?after={after}: kith_client_list() for each, ascending, or _no_list() */
     KITH_FETCH_PAST_LISTS, /* the same, with after={after} also where that is 0                                    */
     KITH_FETCH_BUNDLES, /* POST /keys/claim of `devices`: kith_client_bundle(), or kith_client_no_bundle(), for each */
     KITH_FETCH_MEMBERS, /* GET /chats/{chat}: kith_client_members()                                               */
@@ -148,6 +148,8 @@ bool kith_client_upload(struct kith_client *client, struct e2e_upload *out);
 void kith_client_uploaded(struct kith_client *client, uint64_t list_seq, uint32_t opk_count, uint32_t kem_ot_count);
 void kith_client_list(struct kith_client *client, struct user_id user, uint64_t list_seq,
                       struct kith_slice signed_list);
+/** The person has no list, or there is no such person: list_seq as the server says, 0 then. */
+void kith_client_no_list(struct kith_client *client, struct user_id user, uint64_t list_seq);
 void kith_client_bundle(struct kith_client *client, const struct e2e_claimed *claimed);
 void kith_client_no_bundle(struct kith_client *client, struct user_id user, struct device_id device);
 /** Of a direct chat its two people, of any other none. */

@@ -107,6 +107,11 @@ void kith_client_list(struct kith_client *client, struct user_id user, uint64_t 
         client->secure.upload_due = e2e_account_state(client->secure.account) == E2E_ACCOUNT_READY;
 }
 
+void kith_client_no_list(struct kith_client *client, struct user_id user, uint64_t list_seq)
+{
+    e2e_account_no_list(client->secure.account, user.id.raw, list_seq);
+}
+
 void kith_client_no_bundle(struct kith_client *client, struct user_id user, struct device_id device)
 {
     e2e_account_no_bundle(client->secure.account, client->now.wall_ms, user.id.raw, device.id.raw);

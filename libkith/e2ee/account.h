@@ -101,6 +101,12 @@ KITH_MUST_USE kith_err e2e_account_list(struct e2e_account *account, uint64_t no
                                         const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES], uint64_t list_seq,
                                         struct kith_slice signed_list);
 /**
+ * The server has none of that person, with its number for that: in a group nobody waits for somebody without devices. One that is
+ * pinned stays; a newer one that somebody told of is still waited for.
+ */
+void e2e_account_no_list(struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
+                         uint64_t list_seq);
+/**
  * Which lists of the person's past are wanted next (E2E_WANT_PAST): those behind the number *after, in their order, by
  * e2e_account_list() with list_seq 0. False: none are.
  */

@@ -76,6 +76,7 @@ struct person {
     uint8_t account_id[E2E_ACCOUNT_ID_BYTES];
     enum e2e_trust trust;
     bool was_reset, is_stale; /* stale: another list is wanted. Not kept: a restart fetches when it is told to */
+    bool has_none;            /* no list, says the server. Not kept, either */
     struct e2e_device_list *list;
     struct kith_buf signed_list;
     uint64_t list_seq;

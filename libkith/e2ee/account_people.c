@@ -232,7 +232,7 @@ kith_err e2e_account_list(struct e2e_account *account, uint64_t now_ms,
     if (list->seq == person->list->seq) account_person_know(person, now_ms); /* not an old one, which was ignored */
     if (list_seq != 0) {
         person->list_seq = list_seq;
-        person->is_stale = false;
+        person->is_stale = person->has_none = false;
     }
     account_keep_person(account, person);
     account_peers_prune(account, person);
@@ -261,7 +261,21 @@ void e2e_account_stale(struct e2e_account *account, const uint8_t account_id[sta
 {
     struct person *person = account_person_find(account, account_id);
 
-    if (person != NULL) person->is_stale = true;
+    if (person == NULL) return;
+    person->is_stale = true;
+    person->has_none = false;
+}
+
+void e2e_account_no_list(struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
+                         uint64_t list_seq)
+{
+    struct person *person = account_person_put(account, account_id);
+
+    if (person == NULL) return; /* asked for again */
+    person->is_stale = false;
+    if (person->list != NULL) return;
+    person->has_none = true;
+    person->list_seq = list_seq;
 }
 
 kith_err e2e_account_verify(struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],

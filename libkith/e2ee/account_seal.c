@@ -82,9 +82,12 @@ static kith_err want_sessions(const struct sealing *s, const struct person *pers
         account_want(wants, E2E_WANT_BUNDLE, person->account_id, device->server_device);
         is_reached = true;
     }
-    /* None of them can be written to: it waits until one can, since what goes to nobody would look as if it were sent. */
+    /*
+     * None of them can be written to: it waits until one can, since what goes to nobody would look as if it were sent. In a
+     * group it goes to the others.
+     */
     if (!is_reached && lacks_room) return KITH_E_FULL;
-    if (!is_reached) account_want(wants, E2E_WANT_LIST, person->account_id, NULL);
+    if (!is_reached && s->group == NULL) account_want(wants, E2E_WANT_LIST, person->account_id, NULL);
     return KITH_OK;
 }
 
@@ -93,6 +96,12 @@ static bool is_forbidden(const struct sealing *s, const struct person *person)
 {
     return person->trust == E2E_TRUST_CHANGED || person->trust == E2E_TRUST_FORKED ||
            (person->reset_at_ms != 0 && s->seal->sent_at_ms <= person->reset_at_ms);
+}
+
+/* Of a group, who has no devices is passed over. In a chat of two it is waited for: nobody else is there to write to. */
+static bool is_nowhere(const struct sealing *s, const struct person *person)
+{
+    return s->group != NULL && person != NULL && person->list == NULL && person->has_none;
 }
 
 /* Everything that is missing, before anything is encrypted. */
@@ -110,6 +119,7 @@ static kith_err look(struct sealing *s, struct e2e_wants *wants)
             return KITH_E_DENIED;
         }
         if (err != KITH_OK) continue; /* only whether it is forbidden */
+        if (is_nowhere(s, person)) continue;
         if (person == NULL && account->people.count == E2E_PEOPLE_MAX)
             err = KITH_E_FULL;
         else if (person == NULL || account_person_is_stale(person))
@@ -124,6 +134,11 @@ static kith_err look(struct sealing *s, struct e2e_wants *wants)
 
 /* ------------------------------------------------------------------------------------------------ who lacks the chain */
 
+static uint32_t device_count(const struct person *person)
+{
+    return person->list == NULL ? 0 : person->list->device_count;
+}
+
 /* It can be written to, and has not got it. */
 static bool lacks_chain(const struct sealing *s, const struct person *person, const struct e2e_device *device)
 {
@@ -137,7 +152,7 @@ static bool is_lacking(const struct sealing *s)
 {
     for (uint32_t i = 0; i < s->member_count; i++) {
         const struct person *person = account_person_find(s->account, s->members[i]);
-        for (uint32_t j = 0; j < person->list->device_count; j++)
+        for (uint32_t j = 0; j < device_count(person); j++)
             if (lacks_chain(s, person, &person->list->devices[j])) return true;
     }
     return false;
@@ -306,7 +321,7 @@ static kith_err encrypt_all(struct sealing *s)
         const struct person *person = account_person_find(s->account, s->members[i]);
         memcpy(s->lists[i].user.id.raw, person->account_id, E2E_ACCOUNT_ID_BYTES);
         s->lists[i].list_seq = person->list_seq;
-        for (uint32_t j = 0; j < person->list->device_count && err == KITH_OK; j++) {
+        for (uint32_t j = 0; j < device_count(person) && err == KITH_OK; j++) {
             const struct e2e_device *device = &person->list->devices[j];
             if (s->is_gift)
                 err = give_to(s, person, device);

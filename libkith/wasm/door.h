@@ -65,6 +65,7 @@ enum door_kind { DOOR_NONE, DOOR_CLIENT, DOOR_VAULT };
     X(client_upload, CLIENT, 0, "-> upload; NOTFOUND: there is nothing to upload any more")        \
     X(client_uploaded, CLIENT, 3, "list_seq u64, opk_count u32, kem_ot_count u32 -> nothing")      \
     X(client_list, CLIENT, 3, "user list_seq u64, signed_list -> nothing")                         \
+    X(client_no_list, CLIENT, 2, "user list_seq u64 -> nothing")                                   \
     X(client_bundle, CLIENT, 6, "user device spk kem opk kem_is_last -> nothing")                  \
     X(client_no_bundle, CLIENT, 2, "user device -> nothing")                                       \
     X(client_members, CLIENT, 2, "chat users, one behind the other -> nothing")                    \

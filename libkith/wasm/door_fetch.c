@@ -94,6 +94,18 @@ CALL(client_list)
     return KITH_OK;
 }
 
+CALL(client_no_list)
+{
+    struct user_id user;
+    uint64_t list_seq = 0;
+
+    TRY(check(at, ANSWER_LISTS));
+    TRY(door_arg_id(args[0], &user.id));
+    TRY(door_arg_u64(args[1], &list_seq));
+    kith_client_no_list(at->client->client, user, list_seq);
+    return KITH_OK;
+}
+
 CALL(client_bundle)
 {
     struct e2e_claimed claimed = {.spk = args[2], .kem = args[3], .opk = args[4]};

@@ -16,13 +16,14 @@ REFUSED = 3
 
 
 class Person:
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, password: str = "a good long password") -> None:
         self.state = state
+        self.password = password
 
     def run(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run([str(program("kith")), *arguments], capture_output=True, text=True, timeout=90,
                               stdin=subprocess.DEVNULL, check=False,
-                              env={**os.environ, "KITH_STATE": str(self.state), "KITH_PASSWORD": "a good long password"})
+                              env={**os.environ, "KITH_STATE": str(self.state), "KITH_PASSWORD": self.password})
         assert done.returncode == code, (arguments, done.returncode, done.stdout, done.stderr)
         return done
 

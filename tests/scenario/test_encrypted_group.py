@@ -109,3 +109,26 @@ def test_a_stolen_token_changes_no_group_and_does_not_stop_it(kithd: Kithd, tmp_
     ann.run("send", chat, "for carl, too")
     assert texts(bob, chat) == ["not for carl", "for carl, too"]
     assert texts(carl, chat) == ["for carl, too"]
+
+
+def test_nobody_waits_for_a_member_without_devices(kithd: Kithd, tmp_path: Path) -> None:
+    ann, bob, carl = people(kithd, tmp_path, "ann", "bob", "carl")
+    [invite] = ann.lines("invite", "create")
+    dora = kithd.register("dora", invite["code"])  # by another program: no device of hers can read
+    chat = create(ann, "four", "bob", "carl", "dora")
+    ann.run("send", chat, "before she comes")
+    assert texts(bob, chat) == ["before she comes"]
+
+    # Her account's first device that can: it is written to from then on.
+    first = Person(tmp_path / "dora", dora.password)
+    first.run("account", "login", "--server", kithd.url, "dora")
+    ann.run("send", chat, "when she is there")
+    assert texts(first, chat)[-1] == "when she is there"
+
+    # Somebody's account is deleted whom Bob has never written to.
+    gone = kithd.rest("POST", "/auth/login", {"name": "carl", "password": carl.password, "device_name": "the last"})
+    kithd.rest("DELETE", "/users/me", None, gone["access_token"])
+    bob.run("send", chat, "to those who are left")
+    ann.run("send", chat, "and again")
+    for person in (ann, bob, first):
+        assert texts(person, chat)[-2:] == ["to those who are left", "and again"]

@@ -245,6 +245,11 @@ export class KithCore {
         this.#call('client_list', undefined, idBytes(user), u64(listSeq), signedList);
     }
 
+    /** The person has none, or there is no such person: listSeq as the server says, 0 then. */
+    noList(user: UserId, listSeq: number): void {
+        this.#call('client_no_list', undefined, idBytes(user), u64(listSeq));
+    }
+
     bundle(bundle: Bundle): void {
         const { user, device, spk, kem, opk, kemIsLast } = bundle;
         this.#call(

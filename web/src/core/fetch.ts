@@ -75,7 +75,10 @@ function takeLists(core: KithCore, fetch: Fetch & { kind: 'lists' | 'past_lists'
         if (bytes.length > 0) core.list(fetch.user, listSeq, bytes);
     };
     for (const one of items(field(body, 'past'))) take(one, 0);
-    take(field(body, 'list'), count(field(body, 'list_seq')));
+    const list = field(body, 'list');
+    const listSeq = count(field(body, 'list_seq'));
+    if (list === undefined) core.noList(fetch.user, listSeq);
+    else take(list, listSeq);
 }
 
 function takeBundles(core: KithCore, fetch: Fetch & { kind: 'bundles' }, body: Json): void {
@@ -135,6 +138,7 @@ export function takeAnswer(core: KithCore, now: KithTime, fetch: Fetch, answer: 
         } else if (answer?.status === 404) {
             /* Nobody by that id, or no such chat: an answer too. */
             if (fetch.kind === 'members') core.members(fetch.chat, []);
+            if (fetch.kind === 'lists') core.noList(fetch.user, 0);
             ok = true;
         }
     } catch (error) {
