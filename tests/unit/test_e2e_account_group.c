@@ -6,7 +6,9 @@
 
 #include <cmocka.h>
 
+#include "base/limits.h"
 #include "tests/e2e/town_group.h"
+#include "wire/bodies.h"
 
 /* Groups of whole accounts: operations, messages under a head, who comes later, names. */
 
@@ -435,9 +437,59 @@ static void test_e2e_account_group__a_key_that_is_not_asked_for_is_not_kept(void
     town_free(house.town);
 }
 
+/* ------------------------------------------------------------------------------------------------ without devices */
+/* A member of whom the server has no list: the message goes to the others, and names the server's number of that member's. */
+static void test_e2e_account_group__nobody_waits_for_who_has_no_list(void **state)
+{
+    struct house house = house_new(90);
+    struct e2e_group_change add = town_change(E2E_GROUP_ADD, house.dan, E2E_ROLE_MEMBER);
+    const struct town_chat chat = town_group_chat(house.ann, house.group);
+    const uint8_t msg_id[E2E_ID_BYTES] = {9};
+    const struct e2e_seal seal = town_seal_of(&chat, msg_id, "to the others", house.town->now_ms);
+    struct e2e_wants *wants = calloc(1, sizeof *wants);
+    struct bodies bodies;
+    struct bodies_list list;
+    uint64_t named = 0;
+    struct kith_buf out;
+
+    (void)state;
+    memset(add.subject, 0xee, sizeof add.subject);
+    town_group_must(house.group, house.ann, add);
+    kith_buf_init(&out, KITH_MESSAGE_BYTES_MAX);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(e2e_account_seal(house.ann->account, house.town->now_ms, &seal, wants, &out), KITH_E_AGAIN);
+        assert_int_equal(wants->count, 1);
+        assert_memory_equal(wants->items[0].account_id, add.subject, sizeof add.subject);
+        e2e_account_no_list(house.ann->account, add.subject, 7);
+        assert_int_equal(e2e_account_seal(house.ann->account, house.town->now_ms, &seal, wants, &out), KITH_OK);
+        assert_int_equal(bodies_decode(kith_buf_peek(&out), &bodies), KITH_OK);
+        assert_int_equal(bodies.item_count, 4); /* Ann's tablet, both of Bob's, Carol's */
+        while (bodies_next_list(&bodies.lists, &list) == KITH_OK)
+            if (memcmp(list.user.id.raw, add.subject, sizeof add.subject) == 0) named = list.list_seq;
+        assert_int_equal(named, 7);
+        kith_buf_reset(&out);
+        e2e_account_stale(house.ann->account, add.subject); /* there may be one now */
+    }
+    /* In a chat of two it is waited for. */
+    {
+        struct town_chat two = town_chat_two(house.ann, house.bob);
+        struct e2e_seal to_nobody;
+        const uint32_t at = memcmp(two.members[0], house.ann->person->id, sizeof two.members[0]) == 0 ? 1 : 0;
+        memset(two.members[at], at == 0 ? 0x00 : 0xff, sizeof two.members[0]);
+        to_nobody = town_seal_of(&two, msg_id, "to nobody", house.town->now_ms);
+        e2e_account_no_list(house.ann->account, two.members[at], 7);
+        assert_int_equal(e2e_account_seal(house.ann->account, house.town->now_ms, &to_nobody, wants, &out),
+                         KITH_E_AGAIN);
+    }
+    kith_buf_deinit(&out);
+    free(wants);
+    town_free(house.town);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_e2e_account_group__nobody_waits_for_who_has_no_list),
         cmocka_unit_test(test_e2e_account_group__everyone_has_the_same_after_every_operation),
         cmocka_unit_test(test_e2e_account_group__who_was_slower_signs_anew),
         cmocka_unit_test(test_e2e_account_group__what_is_not_allowed_is_not_signed),
