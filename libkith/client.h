@@ -90,6 +90,10 @@ struct secure_cooling {
     struct secure_want want;
     uint64_t until_ms;
     uint32_t failures; /* in a row; 0: it was fetched just now, and that is enough */
+    /* Of a list that was fetched: when, and what was said of it since. */
+    uint64_t fetched_ms;
+    bool is_doubted; /* there is a newer one, says something new */
+    uint32_t alarms; /* in a row that said so when there was none */
 };
 
 /* The encrypting part of a client (secure.c). */
@@ -104,6 +108,7 @@ struct secure {
     uint64_t upload_ms; /* the wall's time for which it was made ready */
     bool busy;          /* a fetch is out */
     bool helped;        /* and brought something new */
+    bool is_doubted;    /* it is for a list, and something that came since it began says that there is a newer one */
     bool changed;       /* what waits may go on */
     bool working;
     struct kith_fetch fetch;
@@ -234,9 +239,9 @@ void link_timers(struct kith_client *client);
 /* group.c */
 /** An event with an operation that was not looked at yet. */
 bool group_waits(const struct kith_message *message);
-/** Takes its operation: is_open, or unreadable. KITH_E_AGAIN, KITH_E_NOMEM: not now. */
+/** Takes its operation: is_open, or unreadable. KITH_E_AGAIN, KITH_E_NOMEM: not now, *wants says what is missing. */
 KITH_MUST_USE kith_err group_event(struct kith_client *client, struct kith_message *message, bool is_fresh,
-                                   bool is_ops_fresh);
+                                   bool is_ops_fresh, struct e2e_wants *wants);
 /** Of an event, before it is shown: in a group it is unreadable when nobody signed it. */
 void group_show(const struct kith_client *client, struct kith_message *message);
 /** A message was opened: what it says to this device, not to its person. */
@@ -292,6 +297,11 @@ void secure_pending_free(struct pending *one); /* wiped */
 /* secure_fetch.c: what is asked of the server */
 /** What is missing. What does not fit is asked for next time. */
 void secure_want(struct kith_client *client, const struct e2e_wants *wants);
+/** The same for something that came when `fetches` had been started: it knows of lists that were not there before. */
+void secure_want_new(struct kith_client *client, const struct e2e_wants *wants, uint64_t fetches);
+/** Something that came then says that there is a newer list: one that was fetched in vain may be fetched again. */
+void secure_doubt_list(struct kith_client *client, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
+                       uint64_t fetches);
 void secure_want_members(struct kith_client *client, struct chat_id chat);
 /** The operations of that chat's group, behind those that are known. */
 void secure_want_ops(struct kith_client *client, struct chat_id chat);

@@ -54,23 +54,22 @@ static void give_keys(struct kith_client *client, struct chat_id chat)
 }
 
 static kith_err take(struct kith_client *client, struct kith_message *message, bool is_fresh, bool is_ops_fresh,
-                     struct kith_slice op)
+                     struct kith_slice op, struct e2e_wants *wants)
 {
     const struct chat_members *members = secure_members_of(client, message->chat);
-    struct e2e_wants wants = {0};
     kith_err err;
 
     if (members != NULL && members->count > 0) return KITH_E_DENIED; /* a chat of two stays one */
-    err = e2e_account_group_op(client->secure.account, message->chat.id.raw, op, message->seq, is_fresh, &wants);
+    err = e2e_account_group_op(client->secure.account, message->chat.id.raw, op, message->seq, is_fresh, wants);
     if (err == KITH_E_NOTFOUND && !is_ops_fresh) {
         secure_want_ops(client, message->chat);
         return KITH_E_AGAIN;
     }
-    if (err == KITH_E_AGAIN || err == KITH_E_NOMEM) secure_want(client, &wants);
     return err;
 }
 
-kith_err group_event(struct kith_client *client, struct kith_message *message, bool is_fresh, bool is_ops_fresh)
+kith_err group_event(struct kith_client *client, struct kith_message *message, bool is_fresh, bool is_ops_fresh,
+                     struct e2e_wants *wants)
 {
     uint8_t op[E2E_GROUP_SIGNED_BYTES_MAX];
     struct kith_slice text = {0};
@@ -80,7 +79,7 @@ kith_err group_event(struct kith_client *client, struct kith_message *message, b
     if (!find_op(message, &text)) return KITH_OK;
     if (sodium_base642bin(op, sizeof op, (const char *)text.ptr, text.len, NULL, &len, NULL,
                           sodium_base64_VARIANT_ORIGINAL) == 0)
-        err = take(client, message, is_fresh, is_ops_fresh, kith_slice_of(op, len));
+        err = take(client, message, is_fresh, is_ops_fresh, kith_slice_of(op, len), wants);
     if (err == KITH_E_AGAIN || err == KITH_E_NOMEM) return err;
     message->is_open = err == KITH_OK;
     message->unreadable = err;

@@ -139,6 +139,12 @@ bool secure_seal(struct kith_client *client, struct outbox_entry *entry)
     }
 }
 
+static void list_is_stale(struct kith_client *client, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES])
+{
+    e2e_account_stale(client->secure.account, account_id);
+    secure_doubt_list(client, account_id, client->secure.fetches);
+}
+
 void secure_stale(struct kith_client *client, struct outbox_entry *entry)
 {
     const struct chat_members *members = secure_members_of(client, entry->chat);
@@ -149,10 +155,9 @@ void secure_stale(struct kith_client *client, struct outbox_entry *entry)
     if (e2e_account_group(client->secure.account, entry->chat.id.raw, &view)) {
         client->secure.ops_behind = entry->chat; /* it may be the members that have changed */
         for (uint32_t i = 0; i < view.group->member_count; i++)
-            e2e_account_stale(client->secure.account, view.group->members[i].account_id);
+            list_is_stale(client, view.group->members[i].account_id);
     }
-    for (uint32_t i = 0; members != NULL && i < members->count; i++)
-        e2e_account_stale(client->secure.account, members->users[i]);
+    for (uint32_t i = 0; members != NULL && i < members->count; i++) list_is_stale(client, members->users[i]);
     client->secure.changed = true;
 }
 

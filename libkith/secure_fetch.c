@@ -44,14 +44,20 @@ static bool backs_off(struct kith_client *client, const struct secure_want *want
 }
 
 /* With all places taken, the one that ends first is given up: what it was for may be asked for again a little early. */
-static void cool(struct kith_client *client, const struct secure_want *want, uint64_t ms, uint32_t failures)
+static struct secure_cooling *cool(struct kith_client *client, const struct secure_want *want, uint64_t ms,
+                                   uint32_t failures)
 {
-    struct secure_cooling *all = client->secure.cooling, *known = cooling_of(client, want), *place = all;
+    struct secure_cooling *all = client->secure.cooling, *place = cooling_of(client, want);
 
-    for (uint32_t i = 1; i < SECURE_COOLING_MAX; i++)
-        if (all[i].until_ms < place->until_ms) place = &all[i];
-    if (known != NULL) place = known;
-    *place = (struct secure_cooling){.want = *want, .until_ms = client->now.mono_ms + ms, .failures = failures};
+    if (place == NULL) {
+        place = all;
+        for (uint32_t i = 1; i < SECURE_COOLING_MAX; i++)
+            if (all[i].until_ms < place->until_ms) place = &all[i];
+        *place = (struct secure_cooling){.want = *want};
+    }
+    place->until_ms = client->now.mono_ms + ms;
+    place->failures = failures;
+    return place;
 }
 
 void secure_fetch_again(struct kith_client *client)
@@ -121,6 +127,55 @@ bool secure_knows_ops(const struct kith_client *client, struct chat_id chat)
 void secure_want_members(struct kith_client *client, struct chat_id chat)
 {
     want_add(client, want_of(KITH_FETCH_MEMBERS, chat.id.raw, NULL));
+}
+
+/* ------------------------------------------------------------------------------------------------ lists that are doubted */
+
+/* Whoever raises the alarm time and again for nothing is believed half as soon each time. */
+static uint64_t doubt_ms(const struct secure_cooling *cooling)
+{
+    uint64_t ms = COOL_MS;
+
+    for (uint32_t i = 0; i < cooling->alarms && ms < COOL_LONG_MS; i++) ms *= 2;
+    return ms < COOL_LONG_MS ? ms : COOL_LONG_MS;
+}
+
+/* What is being fetched now may have been answered before: it is known when that is over. */
+void secure_doubt_list(struct kith_client *client, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
+                       uint64_t fetches)
+{
+    struct secure *secure = &client->secure;
+    const struct secure_want want = want_of(KITH_FETCH_LISTS, account_id, NULL);
+    struct secure_cooling *cooling = cooling_of(client, &want);
+
+    if (secure->busy && secure->fetch.kind == KITH_FETCH_LISTS &&
+        memcmp(secure->fetch.user.id.raw, account_id, E2E_ACCOUNT_ID_BYTES) == 0) {
+        secure->is_doubted |= fetches == secure->fetches;
+        return;
+    }
+    if (cooling == NULL || cooling->failures > 0) return;
+    if (client->now.mono_ms >= cooling->until_ms + COOL_LONG_MS) cooling->alarms = 0;
+    cooling->is_doubted = true;
+    if (cooling->fetched_ms + doubt_ms(cooling) < cooling->until_ms)
+        cooling->until_ms = cooling->fetched_ms + doubt_ms(cooling);
+}
+
+void secure_want_new(struct kith_client *client, const struct e2e_wants *wants, uint64_t fetches)
+{
+    for (uint32_t i = 0; i < wants->count; i++)
+        if (wants->items[i].kind == E2E_WANT_LIST) secure_doubt_list(client, wants->items[i].account_id, fetches);
+    secure_want(client, wants);
+}
+
+static void list_fetched(struct kith_client *client, const struct secure_want *want)
+{
+    const bool helped = client->secure.helped;
+    struct secure_cooling *cooling = cool(client, want, helped ? COOL_MS : COOL_LONG_MS, 0);
+
+    cooling->fetched_ms = client->now.mono_ms;
+    cooling->alarms = helped ? 0 : cooling->alarms + cooling->is_doubted;
+    cooling->is_doubted = false;
+    if (client->secure.is_doubted) secure_doubt_list(client, want->id, client->secure.fetches);
 }
 
 /* ------------------------------------------------------------------------------------------------ what is asked next */
@@ -252,7 +307,7 @@ static void start_fetch(struct kith_client *client)
     if (secure->busy || client->link != LINK_UP || secure->retry_at_ms > client->now.mono_ms) return;
     if (!choose(client, &fetch)) return;
     secure->busy = true;
-    secure->helped = false;
+    secure->helped = secure->is_doubted = false;
     if (fetch.kind == KITH_FETCH_OPS) secure->ops_wants.count = 0;
     secure->fetch = fetch;
     secure->fetches++;
@@ -327,7 +382,7 @@ static void fetch_failed(struct kith_client *client)
 
     for (uint32_t i = 0; i < count; i++) {
         uint32_t failures = failures_of(client, &wants[i]);
-        cool(client, &wants[i], 1 + client_backoff_ms(client, failures), failures + 1);
+        (void)cool(client, &wants[i], 1 + client_backoff_ms(client, failures), failures + 1);
     }
     if (secure->failures == 0 || !is_same(&secure->failed_last, &wants[0])) secure->failures++;
     secure->failed_last = wants[0];
@@ -402,15 +457,16 @@ static void fetch_done(struct kith_client *client)
     if (fetch->kind == KITH_FETCH_LISTS) {
         if (kith_uuid_eq(client->config.user.id, fetch->user.id)) secure->own_due = false;
         if (kith_uuid_eq(secure->looks_up.id, fetch->user.id)) secure->looks_up = (struct user_id){0};
-        ms = secure->helped ? COOL_MS : COOL_LONG_MS;
         note_fresh(client, fetch->user);
+        list_fetched(client, &wants[0]);
+        return;
     }
     if (fetch->kind == KITH_FETCH_PAST_LISTS) ms = past_fetched(client, fetch);
     if (fetch->kind == KITH_FETCH_OPS) ms = ops_fetched(client, fetch->chat);
     if (fetch->kind == KITH_FETCH_BUNDLES) ms = COOL_LONG_MS;
     if (fetch->kind == KITH_FETCH_MEMBERS && secure_members_of(client, fetch->chat) == NULL) ms = COOL_LONG_MS;
     for (uint32_t i = 0; i < count; i++)
-        if (ms > 0 || cooling_of(client, &wants[i]) != NULL) cool(client, &wants[i], ms, 0);
+        if (ms > 0 || cooling_of(client, &wants[i]) != NULL) (void)cool(client, &wants[i], ms, 0);
 }
 
 void kith_client_fetched(struct kith_client *client, struct kith_time now, bool ok)

@@ -88,12 +88,16 @@ static kith_err open_message(struct kith_client *client, struct kith_message *me
     struct secure *secure = &client->secure;
     struct e2e_envelope envelope = {.message = message->body};
     struct e2e_opened opened;
-    struct e2e_wants wants;
+    struct e2e_wants wants = {0};
+    const uint64_t fetches = pending != NULL ? pending->fetches : secure->fetches;
     kith_err err;
 
-    if (!kith_slice_is(message->type, "message"))
-        return group_event(client, message, pending != NULL && pending->is_fresh,
-                           pending != NULL && pending->is_ops_fresh);
+    if (!kith_slice_is(message->type, "message")) {
+        err = group_event(client, message, pending != NULL && pending->is_fresh,
+                          pending != NULL && pending->is_ops_fresh, &wants);
+        if (err != KITH_OK) secure_want_new(client, &wants, fetches);
+        return err;
+    }
     if (is_for_others(secure->account, message)) {
         close_for_good(message, KITH_E_NOTFOUND);
         return KITH_OK;
@@ -117,7 +121,7 @@ static kith_err open_message(struct kith_client *client, struct kith_message *me
     memcpy(envelope.msg_id, message->id.id.raw, sizeof envelope.msg_id);
     err = e2e_account_open(secure->account, client->now.wall_ms, &envelope, &wants, plain, &opened);
     if (err == KITH_E_AGAIN || err == KITH_E_NOMEM) {
-        secure_want(client, &wants);
+        secure_want_new(client, &wants, fetches);
         return err;
     }
     if (err != KITH_OK) {
@@ -129,6 +133,7 @@ static kith_err open_message(struct kith_client *client, struct kith_message *me
     message->content_type = opened.payload.content_type;
     message->body = group_is_keys(message->content_type) ? (struct kith_slice){0} : opened.payload.body;
     group_opened(client, message->chat, &opened);
+    for (uint32_t i = 0; i < opened.newer_count; i++) secure_doubt_list(client, opened.newer[i], fetches);
     if (opened.wants_step) outbox_step(client, message->chat);
     return KITH_OK;
 }

@@ -313,13 +313,21 @@ static void note_heard(struct opening *o, struct e2e_opened *out)
     account_keep_heard(o->account, &key, sseq);
 }
 
+static void note_newer(const struct person *person, struct e2e_opened *out)
+{
+    memcpy(out->newer[out->newer_count++], person->account_id, E2E_ACCOUNT_ID_BYTES);
+}
+
 /* A device of the same account, or of the person itself, says which list there is. */
 static void note_list(struct e2e_account *account, struct person *person, uint64_t seq,
-                      const uint8_t hash[static E2E_HASH_BYTES])
+                      const uint8_t hash[static E2E_HASH_BYTES], struct e2e_opened *out)
 {
     switch (account_person_claim(person, seq, hash)) {
     case ACCOUNT_CLAIM_KNOWN: return;
-    case ACCOUNT_CLAIM_NEWER: account_person_seen(account, person, seq); return;
+    case ACCOUNT_CLAIM_NEWER:
+        if (seq > person->seen_seq) note_newer(person, out);
+        account_person_seen(account, person, seq);
+        return;
     case ACCOUNT_CLAIM_FORK: kith_ignore(account_person_forked(account, person)); return;
     }
 }
@@ -328,21 +336,25 @@ static void note_list(struct e2e_account *account, struct person *person, uint64
  * Which lists the sender knows. A fork is told by the person's trust; this message is shown all the same. What another
  * person says of our own list stops nothing but the talk with them: else one of them could stop all.
  */
-static void note_lists(const struct opening *o, const struct e2e_payload *payload)
+static void note_lists(const struct opening *o, struct e2e_opened *out)
 {
+    const struct e2e_payload *payload = &out->payload;
     struct e2e_account *account = o->account;
     struct person *me = account_person_find(account, account->config.account_id), *dest;
 
-    note_list(account, o->person, payload->list_seq, payload->list_hash);
+    note_list(account, o->person, payload->list_seq, payload->list_hash, out);
     if (!payload->has_peer_list) return;
     if (o->is_own) {
         dest = account_person_find(account, payload->dest);
-        if (dest != NULL) note_list(account, dest, payload->peer_list_seq, payload->peer_list_hash);
+        if (dest != NULL) note_list(account, dest, payload->peer_list_seq, payload->peer_list_hash, out);
         return;
     }
     switch (account_person_claim(me, payload->peer_list_seq, payload->peer_list_hash)) {
     case ACCOUNT_CLAIM_KNOWN: return;
-    case ACCOUNT_CLAIM_NEWER: me->is_stale = true; return;
+    case ACCOUNT_CLAIM_NEWER:
+        me->is_stale = true;
+        note_newer(me, out);
+        return;
     case ACCOUNT_CLAIM_FORK: kith_ignore(account_person_forked(account, o->person)); return;
     }
 }
@@ -389,7 +401,7 @@ static kith_err open_all(struct opening *o, struct e2e_wants *wants, struct kith
     keep_step(o);
     out->wants_step = o->used != NULL && e2e_session_facts(o->used->session).needs_step;
     note_heard(o, out);
-    note_lists(o, &out->payload);
+    note_lists(o, out);
     return KITH_OK;
 }
 
