@@ -5,6 +5,7 @@
 
 #include "cli/commands.h"
 #include "cli/device_why.h"
+#include "cli/group.h"
 #include "cli/store.h"
 #include "libkith/e2ee/account.h"
 
@@ -282,7 +283,10 @@ static bool may_be_listed(struct cli *cli, struct online *online, const struct k
     return me.list == NULL || e2e_device_find_server(me.list, device->raw) != NULL;
 }
 
-/* Signed out by the server at once; taken out of the list, which others go by, by a device that may sign it. */
+/*
+ * Signed out by the server at once; taken out of the list, which others go by, by a device that may sign it. Groups go by the newest
+ * list that somebody signed under there, so something is signed in each.
+ */
 int cmd_device_remove(struct cli *cli)
 {
     int code = cli_remove_by_id(cli, "devices", cli->argv[0], "Removed. It is signed out within seconds.");
@@ -302,5 +306,8 @@ int cmd_device_remove(struct cli *cli)
     else if (may_be_listed(cli, online, &id))
         code = say_why(cli, online, DEVICE_REMOVE, err);
     online_close(online);
+    if (err == KITH_OK && code == EXIT_DONE) group_close_all(cli);
+    if (err == KITH_OK && code == EXIT_QUEUED)
+        cli_error(cli, "no group of yours is closed to that device yet", GROUP_CLOSE_HINT);
     return code;
 }

@@ -100,23 +100,25 @@ static json_t *base64_of(struct kith_slice bytes)
     return json_string(sodium_bin2base64(text, sizeof text, bytes.ptr, bytes.len, sodium_base64_VARIANT_ORIGINAL));
 }
 
+static const char *why_refused(kith_err err, const char **hint)
+{
+    *hint = NULL;
+    switch (err) {
+    case KITH_E_CLOSED: *hint = "See: kith device request"; return "this device does not read encrypted chats yet";
+    case KITH_E_NOTFOUND: *hint = "Try again later."; return "what this group is has not reached this device yet";
+    case KITH_E_DENIED: return "your role in this group does not allow that, or it changes nothing";
+    case KITH_E_FULL: return "a group has no room for so many";
+    case KITH_E_TOOBIG:
+    case KITH_E_MALFORMED: return "that name is too long, or not UTF-8";
+    default: *hint = "Try again later."; return "that cannot be done now";
+    }
+}
+
 static int say_refused(struct cli *cli, kith_err err)
 {
-    switch (err) {
-    case KITH_E_CLOSED:
-        cli_error(cli, "this device does not read encrypted chats yet", "See: kith device request");
-        break;
-    case KITH_E_NOTFOUND:
-        cli_error(cli, "what this group is has not reached this device yet", "Try again later.");
-        break;
-    case KITH_E_DENIED:
-        cli_error(cli, "your role in this group does not allow that, or it changes nothing", NULL);
-        break;
-    case KITH_E_FULL: cli_error(cli, "a group has no room for so many", NULL); break;
-    case KITH_E_TOOBIG:
-    case KITH_E_MALFORMED: cli_error(cli, "that name is too long, or not UTF-8", NULL); break;
-    default: cli_error(cli, "that cannot be done now", "Try again later."); break;
-    }
+    const char *hint, *what = why_refused(err, &hint);
+
+    cli_error(cli, what, hint);
     return EXIT_REFUSED;
 }
 
@@ -145,14 +147,19 @@ static kith_err ask_once(struct cli *cli, struct online *online, const struct gr
                          struct cli_answer *answer)
 {
     struct kith_client *client = online_client(online);
-    struct kith_buf op;
+    struct e2e_account *account = kith_client_account(client);
+    struct e2e_group_change change = call->change;
+    struct kith_buf op, plain;
     uint64_t group_seq = 0;
     json_t *body;
-    kith_err err;
+    kith_err err = KITH_OK;
 
     kith_buf_init(&op, E2E_GROUP_SIGNED_BYTES_MAX);
-    err = e2e_account_group_make(kith_client_account(client), cli_wall_ms(),
-                                 call->chat == NULL ? NULL : call->chat->id.raw, &call->change, &op, &group_seq);
+    kith_buf_init(&plain, E2E_GROUP_INFO_BYTES_MAX);
+    if (call->keeps_info) err = e2e_account_group_info(account, call->chat->id.raw, &plain, &change.info);
+    if (err == KITH_OK)
+        err = e2e_account_group_make(account, cli_wall_ms(), call->chat == NULL ? NULL : call->chat->id.raw, &change,
+                                     &op, &group_seq);
     if (err == KITH_OK) {
         kith_client_acted(client, now());
         online_run_effects(online); /* the key of a name is kept before anybody else can see the name */
@@ -162,6 +169,7 @@ static kith_err ask_once(struct cli *cli, struct online *online, const struct gr
         cli_rest(cli, call->method, call->path, body, answer);
     }
     kith_buf_deinit(&op);
+    kith_buf_wipe(&plain);
     return err;
 }
 
@@ -186,20 +194,15 @@ static uint64_t event_of(const struct group_call *call, const struct cli_answer 
     return id != NULL && kith_uuid_parse(kith_slice_str(id), &chat->id) == KITH_OK ? 1 : 0;
 }
 
-int group_ask(struct cli *cli, const struct group_call *call, struct cli_answer *answer)
+/* KITH_OK: the server answered. */
+static kith_err ask(struct cli *cli, struct online *online, const struct group_call *call, struct cli_answer *answer)
 {
-    struct online_view view = {0};
-    struct online *online = online_open(cli, &view);
     char id[KITH_UUID_TEXT_LEN + 1] = "";
     struct chat_id chat = {0};
     uint64_t seq;
     kith_err err = KITH_E_AGAIN;
 
     *answer = (struct cli_answer){0};
-    if (online == NULL) {
-        cli_error(cli, "another kith is connected as this device", "End it first.");
-        return EXIT_FAILED;
-    }
     if (call->chat != NULL) kith_uuid_format(call->chat->id, id);
     for (unsigned i = 0; i < TRIES_MAX && (err == KITH_E_AGAIN || is_stale(answer)); i++) {
         cli_answer_free(answer);
@@ -212,6 +215,98 @@ int group_ask(struct cli *cli, const struct group_call *call, struct cli_answer 
     }
     seq = err == KITH_OK ? event_of(call, answer, &chat) : 0;
     if (seq > 0) see_through(online, &chat, seq);
+    return err;
+}
+
+int group_ask(struct cli *cli, const struct group_call *call, struct cli_answer *answer)
+{
+    struct online_view view = {0};
+    struct online *online = online_open(cli, &view);
+    kith_err err;
+
+    *answer = (struct cli_answer){0};
+    if (online == NULL) {
+        cli_error(cli, "another kith is connected as this device", "End it first.");
+        return EXIT_FAILED;
+    }
+    err = ask(cli, online, call, answer);
     online_close(online);
     return err == KITH_OK ? EXIT_DONE : say_refused(cli, err);
+}
+
+/* ---- all groups: a device was removed */
+
+/* Whether this account may sign its name; of a group of which nothing is known here nobody can tell. */
+static bool may_sign(struct cli *cli, struct online *online, struct chat_id chat)
+{
+    struct e2e_group_view view;
+    const struct e2e_group_member *own;
+    struct kith_uuid me;
+
+    if (!e2e_account_group(kith_client_account(online_client(online)), chat.id.raw, &view)) return false;
+    if (kith_uuid_parse(kith_slice_str(store_get(cli->store, "user_id")), &me) != KITH_OK) return false;
+    own = e2e_group_find(view.group, me.raw);
+    return own != NULL && own->role >= E2E_ROLE_ADMIN;
+}
+
+static void say_closed(struct cli *cli, const json_t *chat, const char *why)
+{
+    const char *title = cli_chat_title(cli, chat);
+    char what[384];
+
+    cli_json(cli, json_pack("{s:O, s:O?, s:b}", "chat_id", json_object_get(chat, "chat_id"), "name",
+                            json_object_get(chat, "name"), "closed", (int)(why == NULL)));
+    if (why == NULL) {
+        if (!cli->options.json) printf("The group '%s' is closed to it.\n", title);
+        return;
+    }
+    (void)snprintf(what, sizeof what, "the group '%.128s' is not closed to that device: %.160s", title, why);
+    cli_error(cli, what, GROUP_CLOSE_HINT);
+}
+
+static void close_one(struct cli *cli, struct online *online, const json_t *chat, const char *chat_id,
+                      const struct chat_id *id)
+{
+    char path[64];
+    struct group_call call = {
+        .change = {.kind = E2E_GROUP_INFO}, .keeps_info = true, .chat = id, .method = "PATCH", .path = path};
+    struct cli_answer answer;
+    const char *hint, *why = NULL;
+    kith_err err;
+
+    (void)snprintf(path, sizeof path, "/chats/%.36s", chat_id);
+    err = ask(cli, online, &call, &answer);
+    if (err != KITH_OK)
+        why = why_refused(err, &hint);
+    else if (answer.status == 0)
+        why = "the server cannot be reached";
+    else if (answer.status != 200)
+        why = json_string_value(json_object_get(answer.body, "title"));
+    if (why == NULL && answer.status != 200) why = "the server said no";
+    say_closed(cli, chat, why);
+    cli_answer_free(&answer);
+}
+
+void group_close_all(struct cli *cli)
+{
+    struct online_view view = {0};
+    json_t *chats = cli_chats(cli), *chat;
+    struct online *online = online_open(cli, &view);
+    size_t i;
+
+    json_array_foreach(chats, i, chat)
+    {
+        const char *chat_id = json_string_value(json_object_get(chat, "chat_id"));
+        struct chat_id id;
+        if (!has_secret_name(chat) || json_is_integer(json_object_get(chat, "left_seq"))) continue;
+        if (kith_uuid_parse(kith_slice_str(chat_id), &id.id) != KITH_OK) continue;
+        if (online == NULL) {
+            say_closed(cli, chat, "another kith is connected as this device");
+            continue;
+        }
+        catch_up(cli, online, chat_id, &id);
+        if (may_sign(cli, online, id)) close_one(cli, online, chat, chat_id, &id);
+    }
+    online_close(online);
+    json_decref(chats);
 }

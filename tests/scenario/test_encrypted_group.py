@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from kithd import Kithd, Problem
+from refusing import Refusing
 from test_cli_tour import Person
 from test_encrypted_chat import link, me, register, texts
 
@@ -132,3 +134,50 @@ def test_nobody_waits_for_a_member_without_devices(kithd: Kithd, tmp_path: Path)
     ann.run("send", chat, "and again")
     for person in (ann, bob, first):
         assert texts(person, chat)[-2:] == ["to those who are left", "and again"]
+
+
+def op_count(person: Person, chat: str) -> int:
+    [shown] = person.lines("chat", "show", chat)
+    return int(shown["group_seq"])
+
+
+def device_of(person: Person) -> str:
+    [account] = person.lines("account", "show")
+    return str(account["device_id"])
+
+
+def test_who_removes_a_device_closes_the_groups_to_it(kithd: Kithd, tmp_path: Path) -> None:
+    """One signed change in each group that the account may change. Where it fails is said, and the device is removed all the same."""
+    with Refusing(kithd.url) as front:
+        assert kithd.invite is not None
+        ann = Person(tmp_path / "ann")
+        ann.run("account", "register", "--server", front.url, "--invite", kithd.invite, "ann")
+        [invite] = ann.lines("invite", "create")
+        bob = register(kithd, "bob", tmp_path / "bob", invite["code"])
+        tablet, laptop = (link(ann, "ann", tmp_path / name, kithd.url) for name in ("tablet", "laptop"))
+        hers, his = create(ann, "hers", "bob"), create(bob, "his", "ann")
+        nameless = str(ann.lines("chat", "create", "--group", "bob")[0]["chat_id"])
+        tablet.run("chat", "rename", hers, "hers too")
+        assert title(ann, hers) == title(bob, hers) == "hers too"
+
+        told = ann.run("device", "remove", device_of(tablet))
+        assert "The group 'hers too' is closed to it." in told.stdout
+        assert told.stdout.count("is closed to it") == 2 and "his" not in told.stdout and told.stderr == ""
+        assert [op_count(ann, chat) for chat in (hers, nameless, his)] == [3, 2, 1]
+        # The others read the same name under its new key, and nobody is alarmed.
+        for person in (bob, laptop):
+            assert title(person, hers) == "hers too"
+            assert not [line for line in events(person, hers) if "no member signed" in line]
+        ann.run("send", hers, "without the tablet")
+        assert texts(bob, hers) == texts(laptop, hers) == ["without the tablet"]
+
+        front.refused = [f"PATCH /chats/{hers} ".encode()]
+        told = ann.run("device", "remove", device_of(laptop), "--json")
+        closed = [json.loads(line) for line in told.stdout.splitlines()]
+        assert sorted((c["chat_id"], c["name"], c["closed"]) for c in closed) == \
+            sorted([(hers, "hers too", False), (nameless, None, True)])
+        [error] = [json.loads(line) for line in told.stderr.splitlines()]
+        assert error["error"] == "the group 'hers too' is not closed to that device: Not just now"
+        assert "kith chat rename" in error["hint"]
+        assert [d["device_id"] for d in bob.lines("device", "list", "ann")] == [device_of(ann)]
+        assert [op_count(ann, chat) for chat in (hers, nameless, his)] == [3, 3, 1]
