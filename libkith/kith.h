@@ -154,6 +154,8 @@ void kith_client_bundle(struct kith_client *client, const struct e2e_claimed *cl
 void kith_client_no_bundle(struct kith_client *client, struct user_id user, struct device_id device);
 /** Of a direct chat its two people, of any other none. */
 void kith_client_members(struct kith_client *client, struct chat_id chat, const struct user_id *users, size_t count);
+/** The two people of a direct chat, as they are kept here, ascending. False: it is none, or that is not known yet. */
+bool kith_client_pair(const struct kith_client *client, struct chat_id chat, struct user_id out[static 2]);
 /** event_seq: `seq` of the answer. */
 void kith_client_group_op(struct kith_client *client, struct chat_id chat, uint64_t event_seq,
                           struct kith_slice signed_op);

@@ -213,3 +213,12 @@ void kith_client_members(struct kith_client *client, struct chat_id chat, const 
     memcpy(members->users[swap ? 0 : 1], users[1].id.raw, E2E_ACCOUNT_ID_BYTES);
     if (client->started) record_put_members(client, chat, members);
 }
+
+bool kith_client_pair(const struct kith_client *client, struct chat_id chat, struct user_id out[static 2])
+{
+    const struct chat_members *members = secure_on(client) ? secure_members_of(client, chat) : NULL;
+
+    if (members == NULL || members->count != 2) return false;
+    for (uint32_t i = 0; i < 2; i++) memcpy(out[i].id.raw, members->users[i], sizeof out[i].id.raw);
+    return true;
+}

@@ -84,6 +84,7 @@ enum e2e_trust {
 struct e2e_person {
     enum e2e_trust trust;
     bool was_reset;                     /* the root key has changed since the first contact */
+    uint64_t reset_at_ms;               /* when that came to be known here; 0: not so, or e2e_account_verify() since */
     const struct e2e_device_list *list; /* lent; NULL: none */
     uint64_t list_seq;                  /* the server's number, which STALE_DEVICES is about */
 };

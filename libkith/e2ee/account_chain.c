@@ -114,6 +114,32 @@ kith_err account_chain_for(struct e2e_account *account, const struct group_place
     return KITH_OK;
 }
 
+static enum e2e_chain_due due_of(const struct e2e_account *account, const struct e2e_group *group,
+                                 const struct own_chain *own, uint64_t now_ms)
+{
+    if (!all_still_read(account, group, &own->readers) || !all_still_read(account, group, &own->giving))
+        return E2E_CHAIN_GONE;
+    if (!e2e_sender_chain_is_used_up(own->chain, now_ms)) return E2E_CHAIN_GOES_ON;
+    return e2e_sender_chain_facts(own->chain).sent >= E2E_CHAIN_MESSAGES_MAX ? E2E_CHAIN_USED_UP : E2E_CHAIN_OLD;
+}
+
+bool e2e_account_chain(const struct e2e_account *account, uint64_t now_ms, const uint8_t chat_id[static E2E_ID_BYTES],
+                       struct e2e_chain_view *out)
+{
+    const struct group_place *place = account_group_find(account, chat_id);
+    struct own_chain **found = kith_map_find(&account->own_chains, chat_id);
+
+    *out = (struct e2e_chain_view){.due = E2E_CHAIN_NONE};
+    if (place == NULL) return false;
+    out->is_common = account_is_large(account, place->group);
+    if (found == NULL || (*found)->chain == NULL) return true;
+    out->due = due_of(account, place->group, *found, now_ms);
+    out->created_at_ms = e2e_sender_chain_facts((*found)->chain).created_at_ms;
+    out->sent = e2e_sender_chain_facts((*found)->chain).sent;
+    out->reader_count = (*found)->readers.count;
+    return true;
+}
+
 /* ------------------------------------------------------------------------------------------------ who has it */
 
 bool account_chain_has(const struct own_chain *own, const struct person *person, const struct e2e_device *device)

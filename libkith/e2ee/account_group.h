@@ -53,6 +53,25 @@ KITH_MUST_USE kith_err e2e_account_group_make(struct e2e_account *account, uint6
                                               const struct e2e_group_change *change, struct kith_buf *signed_op,
                                               uint64_t *group_seq);
 
+/** Why the next message of this device in a large group begins a chain. */
+enum e2e_chain_due {
+    E2E_CHAIN_GOES_ON,
+    E2E_CHAIN_NONE,    /* it has none yet                                             */
+    E2E_CHAIN_USED_UP, /* E2E_CHAIN_MESSAGES_MAX were sent                            */
+    E2E_CHAIN_OLD,     /* E2E_CHAIN_LIFE_MS have gone by                              */
+    E2E_CHAIN_GONE,    /* a member or a device that had it is no more, or is another  */
+};
+struct e2e_chain_view {
+    bool
+        is_common; /* one ciphertext goes to all, under a chain; else one to each device, and the rest does not matter */
+    enum e2e_chain_due due;
+    uint64_t created_at_ms;      /* of the chain that is there; 0: none */
+    uint32_t sent, reader_count; /* messages under it; other devices that have it */
+};
+/** How this device writes in a group. False: nothing is known of a group in that chat. */
+bool e2e_account_chain(const struct e2e_account *account, uint64_t now_ms, const uint8_t chat_id[static E2E_ID_BYTES],
+                       struct e2e_chain_view *out);
+
 /** Whether this device made the group's newest operation, and the others need keys for it (create, add, info). */
 bool e2e_account_group_gives(const struct e2e_account *account, struct kith_slice signed_op);
 /** Appends the body of a message of E2E_GROUP_KEYS_TYPE. KITH_E_NOTFOUND: there is nothing to give. KITH_E_NOMEM. */

@@ -298,7 +298,12 @@ struct e2e_person e2e_account_person(const struct e2e_account *account,
 
     if (person == NULL) return (struct e2e_person){.trust = E2E_TRUST_UNKNOWN};
     return (struct e2e_person){
-        .trust = person->trust, .was_reset = person->was_reset, .list = person->list, .list_seq = person->list_seq};
+        .trust = person->trust,
+        .was_reset = person->was_reset,
+        .reset_at_ms = person->reset_at_ms,
+        .list = person->list,
+        .list_seq = person->list_seq,
+    };
 }
 
 void e2e_account_own_seq(struct e2e_account *account, uint64_t list_seq)

@@ -51,6 +51,11 @@ void e2e_sender_chain_give(const struct e2e_sender_chain *chain, const struct e2
     E2E_CT_PUBLIC(out->sign_pub, sizeof out->sign_pub);
 }
 
+struct e2e_sender_chain_facts e2e_sender_chain_facts(const struct e2e_sender_chain *chain)
+{
+    return (struct e2e_sender_chain_facts){.created_at_ms = chain->created_at_ms, .sent = chain->iteration};
+}
+
 bool e2e_sender_chain_is_used_up(const struct e2e_sender_chain *chain, uint64_t now_ms)
 {
     return chain->iteration >= E2E_CHAIN_MESSAGES_MAX ||

@@ -41,6 +41,12 @@ KITH_MUST_USE kith_err e2e_sender_chain_new(const struct e2e_random *random, con
 /** As it is given to others now; secret. Nothing is drawn, and the chain stays where it is. */
 void e2e_sender_chain_give(const struct e2e_sender_chain *chain, const struct e2e_group_epoch *epoch,
                            struct e2e_chain_given *out);
+/** For people: since when it is there, and how many messages were written under it. */
+struct e2e_sender_chain_facts {
+    uint64_t created_at_ms;
+    uint32_t sent;
+};
+struct e2e_sender_chain_facts e2e_sender_chain_facts(const struct e2e_sender_chain *chain);
 /** It has sent E2E_CHAIN_MESSAGES_MAX, or is E2E_CHAIN_LIFE_MS old. */
 bool e2e_sender_chain_is_used_up(const struct e2e_sender_chain *chain, uint64_t now_ms);
 /**

@@ -182,6 +182,54 @@ static void take_out(struct town_device *manager, const struct town_device *devi
     town_upload(manager);
 }
 
+/* ------------------------------------------------------------------------------------------------ as it is told */
+static struct e2e_chain_view chain_view(const struct crowd *crowd, const struct town_device *device)
+{
+    struct e2e_chain_view view;
+
+    assert_true(e2e_account_chain(device->account, crowd->town->now_ms, crowd->group->chat_id, &view));
+    assert_true(view.is_common);
+    return view;
+}
+
+static void test_e2e_account_chain__tells_why_a_new_one_is_due(void **state)
+{
+    struct crowd crowd = crowd_new(8);
+    const uint8_t nowhere[E2E_ID_BYTES] = {1};
+    struct e2e_chain_view view;
+    uint64_t began;
+
+    (void)state;
+    fetch_all(&crowd);
+    view = chain_view(&crowd, crowd.bob);
+    assert_int_equal(view.due, E2E_CHAIN_NONE);
+    assert_int_equal(view.created_at_ms + view.sent + view.reader_count, 0);
+    began = crowd.town->now_ms;
+    (void)say(&crowd, crowd.bob, "the first");
+    for (uint32_t sent = 1; sent < E2E_CHAIN_MESSAGES_MAX; sent++) {
+        view = chain_view(&crowd, crowd.bob);
+        assert_int_equal(view.due, E2E_CHAIN_GOES_ON);
+        assert_int_equal(view.created_at_ms, began);
+        assert_int_equal(view.sent, sent);
+        assert_int_equal(view.reader_count, DEVICES - 2); /* all members' but this one */
+        (void)say(&crowd, crowd.bob, "one of many");
+    }
+    assert_int_equal(chain_view(&crowd, crowd.bob).due, E2E_CHAIN_USED_UP);
+    (void)say(&crowd, crowd.bob, "of the next");
+    assert_int_equal(chain_view(&crowd, crowd.bob).sent, 1);
+    crowd.town->now_ms += E2E_CHAIN_LIFE_MS - 1;
+    assert_int_equal(chain_view(&crowd, crowd.bob).due, E2E_CHAIN_GOES_ON);
+    crowd.town->now_ms += 1;
+    assert_int_equal(chain_view(&crowd, crowd.bob).due, E2E_CHAIN_OLD);
+    take_out(crowd.ann, crowd.tablet);
+    assert_int_equal(town_fetch_list(crowd.bob, crowd.ann->person), KITH_OK);
+    assert_int_equal(chain_view(&crowd, crowd.bob).due, E2E_CHAIN_GONE);
+    town_restart(crowd.bob);
+    assert_int_equal(chain_view(&crowd, crowd.bob).due, E2E_CHAIN_GONE);
+    assert_false(e2e_account_chain(crowd.bob->account, crowd.town->now_ms, nowhere, &view));
+    town_free(crowd.town);
+}
+
 /* A member, and a device of one that stays: what is said next is under another chain, which they have not. */
 static void test_e2e_account_chain__is_a_new_one_when_somebody_is_gone(void **state)
 {
@@ -244,6 +292,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_e2e_account_chain__goes_on_over_restarts),
         cmocka_unit_test(test_e2e_account_chain__out_of_order_and_once),
         cmocka_unit_test(test_e2e_account_chain__who_comes_is_given_it_as_it_is_now),
+        cmocka_unit_test(test_e2e_account_chain__tells_why_a_new_one_is_due),
         cmocka_unit_test(test_e2e_account_chain__is_a_new_one_when_somebody_is_gone),
         cmocka_unit_test(test_e2e_account_chain__is_a_new_one_when_it_is_used_up),
     };
