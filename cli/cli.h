@@ -121,6 +121,8 @@ struct online_view { /* all may be NULL */
 };
 /** NULL: another kith is online with this state (it delivers what is queued), or no account. Takes queued sends. */
 struct online *online_open(struct cli *cli, const struct online_view *view);
+/** The client as it is kept here, to be looked at only: not started, and nothing is written. NULL: no account, or not to be read, which was said. */
+struct kith_client *online_peek(struct cli *cli);
 /** One turn of the loop, waiting at most wait_ms. */
 void online_turn(struct online *online, int wait_ms);
 /** Writes it down as `kith send` does, and sends it. */

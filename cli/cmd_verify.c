@@ -4,6 +4,7 @@
 
 #include "cli/commands.h"
 #include "cli/store.h"
+#include "cli/trust.h"
 #include "libkith/e2ee/account.h"
 #include "wire/json_text.h"
 
@@ -37,18 +38,6 @@ static void say_old(struct cli *cli, const struct e2e_person *person)
     kith_time_format(person->list->issued_at_ms, issued);
     (void)snprintf(what, sizeof what, "could not ask the server; the list is of %s", issued);
     cli_error(cli, what, "It may have changed since.");
-}
-
-static const char *trust_name(enum e2e_trust trust)
-{
-    switch (trust) {
-    case E2E_TRUST_UNKNOWN: return "unknown";
-    case E2E_TRUST_KNOWN: return "known";
-    case E2E_TRUST_VERIFIED: return "verified";
-    case E2E_TRUST_CHANGED: return "changed";
-    case E2E_TRUST_FORKED: return "forked";
-    }
-    return "unknown";
 }
 
 static const char *trust_text(const struct e2e_person *person)

@@ -33,6 +33,8 @@ const struct command commands[] = {
     {"chat", "open", "CHAT", 1, 1, NEEDS_ACCOUNT, "", cmd_chat_open, "talk, full screen"},
     {"verify", NULL, "PERSON", 1, 1, NEEDS_ACCOUNT, "confirm", cmd_verify,
      "the safety number that you and a person compare; --confirm when it was the same"},
+    {"security", NULL, "CHAT", 1, 1, NEEDS_ACCOUNT, "", cmd_security,
+     "a chat's safety: its people, devices, encryption, as far as this device knows"},
     {"send", NULL, "CHAT TEXT...", 2, -1, NEEDS_ACCOUNT, "timeout", cmd_send,
      "send a message; written down first, so it arrives even if the server is away now"},
     {"tail", NULL, "[CHAT]", 0, 1, NEEDS_ACCOUNT, "timeout", cmd_tail,

@@ -37,6 +37,7 @@ int cmd_account_passphrase(struct cli *cli);
 int cmd_device_list(struct cli *cli);
 int cmd_device_list_of(struct cli *cli);
 int cmd_verify(struct cli *cli);
+int cmd_security(struct cli *cli);
 int cmd_search(struct cli *cli);
 int cmd_reply(struct cli *cli);
 int cmd_react(struct cli *cli);

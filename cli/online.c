@@ -333,14 +333,36 @@ static void poll_fire(struct loop_timer *timer)
     loop_timer_start(online->cli->loop, &online->poll, ONLINE_POLL_MS);
 }
 
+static bool config_of(struct cli *cli, struct kith_client_config *out)
+{
+    *out = (struct kith_client_config){.shows_history = true, .encrypts = true, .random = random_bytes};
+    return kith_uuid_parse(kith_slice_str(store_get(cli->store, "user_id")), &out->user.id) == KITH_OK &&
+           kith_uuid_parse(kith_slice_str(store_get(cli->store, "device_id")), &out->device.id) == KITH_OK;
+}
+
+static void say_unreadable(struct cli *cli)
+{
+    cli_error(cli, "the state's records cannot be read",
+              "They are damaged, or of a newer kith. To begin anew, move the state folder away and sign in again.");
+}
+
+struct kith_client *online_peek(struct cli *cli)
+{
+    struct kith_client_config config;
+    struct kith_client *client = config_of(cli, &config) ? kith_client_new(&config) : NULL;
+
+    if (client != NULL && store_load(cli->store, client) == KITH_OK) return client;
+    kith_client_free(client);
+    say_unreadable(cli);
+    return NULL;
+}
+
 struct online *online_open(struct cli *cli, const struct online_view *view)
 {
-    struct kith_client_config config = {.shows_history = true, .encrypts = true, .random = random_bytes};
+    struct kith_client_config config;
     struct online *online;
 
-    if (kith_uuid_parse(kith_slice_str(store_get(cli->store, "user_id")), &config.user.id) != KITH_OK ||
-        kith_uuid_parse(kith_slice_str(store_get(cli->store, "device_id")), &config.device.id) != KITH_OK)
-        return NULL;
+    if (!config_of(cli, &config)) return NULL;
     if (!store_lock(cli->store)) return NULL;
     online = calloc(1, sizeof *online);
     if (online == NULL) return NULL;
@@ -351,8 +373,7 @@ struct online *online_open(struct cli *cli, const struct online_view *view)
     online->poll.fire = poll_fire;
     online->client = kith_client_new(&config);
     if (online->client == NULL || store_load(cli->store, online->client) != KITH_OK) {
-        cli_error(cli, "the state's records cannot be read",
-                  "They are damaged, or of a newer kith. To begin anew, move the state folder away and sign in again.");
+        say_unreadable(cli);
         exit(EXIT_FAILED);
     }
     settle_rows(online);
