@@ -212,7 +212,7 @@ void cli_describe(struct cli *cli, const char *type, const char *sender, struct 
     else if (strcmp(op, "name") == 0)
         (void)snprintf(out, 512, "%s named the chat %.300s", who, json_string_value(json_object_get(event, "name")));
     else if (strcmp(op, "info") == 0)
-        (void)snprintf(out, 512, "%s gave the group another name", who);
+        (void)snprintf(out, 512, "%s set the name of the group", who);
     else if (strcmp(op, "settings") == 0)
         (void)snprintf(out, 512, "%s changed who sees what was before", who);
     json_decref(event);
