@@ -256,27 +256,13 @@ void outbox_accepted(struct kith_client *client, struct msg_id id, uint64_t seq)
     if (!secure_accepted(client, entry, seq)) outbox_entry_free(entry);
 }
 
-/* Of a gift: what waits for it. */
-static struct outbox_entry *waits_for(const struct outbox_entry *entry)
-{
-    struct outbox_entry *next = entry->next;
-
-    if (!group_is_keys(kith_slice_of(entry->bytes, entry->content_type_len)) || entry->body_len > 0) return NULL;
-    while (next != NULL && (next->state != KITH_OUTBOX_QUEUED || !kith_uuid_eq(next->chat.id, entry->chat.id)))
-        next = next->next;
-    return next;
-}
-
 void outbox_give_up(struct kith_client *client, struct outbox_entry *entry, enum kith_code code, bool is_unknown)
 {
     struct kith_effect *effect;
 
     client->stats.failed++;
     if (is_own(entry)) { /* of a step: the sender asks again with its next message */
-        struct outbox_entry *waiting = is_unknown ? NULL : waits_for(entry);
         outbox_remove(client, entry);
-        /* Refused for good is what it would give the chain for, too: else it would be given for ever. */
-        if (waiting != NULL) outbox_give_up(client, waiting, code, false);
         return;
     }
     effect = effect_add(client, KITH_EFFECT_FAILED, 0, NULL);
@@ -383,12 +369,6 @@ static void say_at(struct kith_client *client, struct chat_id chat, uint64_t ord
 void outbox_say(struct kith_client *client, struct chat_id chat, struct kith_slice content_type, struct kith_slice body)
 {
     say_at(client, chat, outbox_order(client), content_type, body);
-}
-
-void outbox_gift_drop(struct kith_client *client, struct outbox_entry *entry)
-{
-    outbox_remove(client, entry);
-    client->secure.changed = true; /* for what waits for it */
 }
 
 void outbox_gift(struct kith_client *client, const struct outbox_entry *before)
