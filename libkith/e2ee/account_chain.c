@@ -34,6 +34,7 @@ static void own_free(struct own_chain *own)
 {
     e2e_sender_chain_free(own->chain);
     readers_free(&own->readers);
+    readers_free(&own->offered);
     readers_free(&own->giving);
     free(own);
 }
@@ -79,7 +80,6 @@ static bool still_reads(const struct e2e_account *account, const struct e2e_grou
     return device != NULL && memcmp(device->dsk_pub, reader->dsk_pub, sizeof reader->dsk_pub) == 0;
 }
 
-/* Also whoever is being given it just now has it as soon as the server does. */
 static bool all_still_read(const struct e2e_account *account, const struct e2e_group *group,
                            const struct chain_readers *readers)
 {
@@ -99,7 +99,7 @@ kith_err account_chain_for(struct e2e_account *account, const struct group_place
     *out = own;
     if (own == NULL) return KITH_E_NOMEM;
     if (own->chain != NULL && !e2e_sender_chain_is_used_up(own->chain, now_ms) &&
-        all_still_read(account, place->group, &own->readers) && all_still_read(account, place->group, &own->giving))
+        all_still_read(account, place->group, &own->readers) && all_still_read(account, place->group, &own->offered))
         return KITH_OK;
     memcpy(owner.group_id, place->group->group_id, sizeof owner.group_id);
     memcpy(owner.account_id, account->config.account_id, sizeof owner.account_id);
@@ -108,6 +108,7 @@ kith_err account_chain_for(struct e2e_account *account, const struct group_place
     e2e_sender_chain_free(own->chain);
     own->chain = chain;
     readers_free(&own->readers);
+    readers_free(&own->offered);
     readers_free(&own->giving);
     account_keep_own_chain(account, place->chat_id, own);
     account_keep_readers(account, place->chat_id, own);
@@ -142,12 +143,16 @@ bool e2e_account_chain(const struct e2e_account *account, uint64_t now_ms, const
 
 /* ------------------------------------------------------------------------------------------------ who has it */
 
+static bool is_among(const struct chain_readers *readers, const struct chain_reader *reader)
+{
+    return readers->count > 0 && bsearch(reader, readers->all, readers->count, sizeof *reader, by_bytes) != NULL;
+}
+
 bool account_chain_has(const struct own_chain *own, const struct person *person, const struct e2e_device *device)
 {
     const struct chain_reader reader = reader_of(person, device);
 
-    return own->readers.count > 0 &&
-           bsearch(&reader, own->readers.all, own->readers.count, sizeof reader, by_bytes) != NULL;
+    return is_among(&own->readers, &reader);
 }
 
 static kith_err readers_reserve(struct chain_readers *readers, uint32_t more)
@@ -165,12 +170,43 @@ void account_chain_gift(struct own_chain *own, const uint8_t msg_id[static E2E_I
     memcpy(own->giving_id, msg_id, sizeof own->giving_id);
 }
 
+/* Those that `readers` has not yet, of which it is sorted. There is room. */
+static void readers_merge(struct chain_readers *readers, const struct chain_readers *more)
+{
+    const struct chain_readers before = *readers;
+
+    for (uint32_t i = 0; i < more->count; i++)
+        if (!is_among(&before, &more->all[i])) readers->all[readers->count++] = more->all[i];
+    if (readers->count > 0) qsort(readers->all, readers->count, sizeof readers->all[0], by_bytes);
+}
+
+static void readers_take_out(struct chain_readers *readers, const struct chain_readers *gone)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < readers->count; i++)
+        if (!is_among(gone, &readers->all[i])) readers->all[count++] = readers->all[i];
+    readers->count = count;
+}
+
 kith_err account_chain_gives(struct own_chain *own, const struct person *person, const struct e2e_device *device)
 {
-    kith_err err = readers_reserve(&own->giving, 1);
+    const uint32_t others = own->readers.count + own->offered.count + own->giving.count;
+    kith_err err = others < CHAIN_READERS_MAX ? readers_reserve(&own->giving, 1) : KITH_E_FULL;
 
     if (err == KITH_OK) own->giving.all[own->giving.count++] = reader_of(person, device);
     return err;
+}
+
+kith_err account_chain_offer(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
+                             struct own_chain *own)
+{
+    kith_err err = readers_reserve(&own->offered, own->giving.count);
+
+    if (err != KITH_OK) return err;
+    readers_merge(&own->offered, &own->giving);
+    account_keep_readers(account, chat_id, own);
+    return KITH_OK;
 }
 
 /* Without memory they are given it once more, which is no news to them. */
@@ -183,9 +219,8 @@ void account_chain_given(struct e2e_account *account, const uint8_t chat_id[stat
     own = *found;
     if (memcmp(own->giving_id, msg_id, sizeof own->giving_id) != 0) return;
     if (readers_reserve(&own->readers, own->giving.count) == KITH_OK) {
-        memcpy(own->readers.all + own->readers.count, own->giving.all, own->giving.count * sizeof own->giving.all[0]);
-        own->readers.count += own->giving.count;
-        qsort(own->readers.all, own->readers.count, sizeof own->readers.all[0], by_bytes);
+        readers_merge(&own->readers, &own->giving);
+        readers_take_out(&own->offered, &own->readers);
         account_keep_readers(account, chat_id, own);
     }
     readers_free(&own->giving);

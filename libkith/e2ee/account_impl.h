@@ -17,7 +17,7 @@
  *   'G' chat 16                                a group: what its operations came to
  *   'K' key id 8                               the key of a group's name
  *   'C' chat 16                                the chain that this device sends with in a group
- *   'D' chat 16                                the devices that have that chain
+ *   'D' chat 16                                the devices that have that chain, and those that may
  *   'R' chat 16, account 16, device u32, chain id 8    a chain of another device
  */
 #define E2E_RECORD_BYTES_MAX (768u * 1024) /* of a record's value */
@@ -153,10 +153,13 @@ struct chain_readers {
     struct chain_reader *all; /* ascending */
     uint32_t count;
 };
+#define CHAIN_READERS_MAX 28000 /* all in one record */
 /* What this device sends with in a large group. */
 struct own_chain {
     struct e2e_sender_chain *chain;
-    struct chain_readers readers, giving; /* giving: in the message giving_id, which has no number yet. Not kept */
+    struct chain_readers readers; /* they have it */
+    struct chain_readers offered; /* they may: it was sealed for them, and nobody knows what the server did with that */
+    struct chain_readers giving;  /* of those, in the message giving_id. Not kept */
     uint8_t giving_id[E2E_ID_BYTES];
 };
 
@@ -326,11 +329,14 @@ KITH_MUST_USE kith_err account_chain_for(struct e2e_account *account, const stru
 /** Found or made. NULL: no memory, or E2E_GROUPS_MAX. */
 struct own_chain *account_chain_put(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES]);
 bool account_chain_has(const struct own_chain *own, const struct person *person, const struct e2e_device *device);
-/** The message `msg_id` is about to give it: to nobody yet, whomever it was for when it was sealed before. */
+/** The message `msg_id` is about to give it: to nobody yet, whomever it was for when it was sealed before: they stay offered. */
 void account_chain_gift(struct own_chain *own, const uint8_t msg_id[static E2E_ID_BYTES]);
-/** And to that device. KITH_E_NOMEM. */
+/** And to that device. KITH_E_FULL: CHAIN_READERS_MAX. KITH_E_NOMEM. */
 KITH_MUST_USE kith_err account_chain_gives(struct own_chain *own, const struct person *person,
                                            const struct e2e_device *device);
+/** It is sealed: from now on they may have it. Before it leaves. KITH_E_NOMEM: it must not. */
+KITH_MUST_USE kith_err account_chain_offer(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
+                                           struct own_chain *own);
 /** That message has its number: they have it. */
 void account_chain_given(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
                          const uint8_t msg_id[static E2E_ID_BYTES]);

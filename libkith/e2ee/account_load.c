@@ -292,26 +292,34 @@ static kith_err load_own_chain(struct e2e_account *account, struct kith_slice ke
     return KITH_OK;
 }
 
+static kith_err load_some_readers(struct chain_readers *readers, struct kith_slice in)
+{
+    free(readers->all);
+    *readers = (struct chain_readers){0};
+    if (in.len == 0) return KITH_OK;
+    readers->all = malloc(in.len);
+    if (readers->all == NULL) return KITH_E_NOMEM;
+    memcpy(readers->all, in.ptr, in.len);
+    readers->count = (uint32_t)(in.len / CHAIN_READER_BYTES);
+    return KITH_OK;
+}
+
 static kith_err load_readers(struct e2e_account *account, struct kith_slice key, struct kith_slice in)
 {
     static const struct e2e_tlv_field fields[] = {
-        {1, CHAIN_READER_BYTES, E2E_GROUP_MEMBERS_MAX * E2E_DEVICES_MAX * CHAIN_READER_BYTES, true}};
-    struct kith_slice v[1];
+        {1, CHAIN_READER_BYTES, CHAIN_READERS_MAX * CHAIN_READER_BYTES, true},
+        {2, CHAIN_READER_BYTES, CHAIN_READERS_MAX * CHAIN_READER_BYTES, true}};
+    struct kith_slice v[2];
     struct own_chain *own;
-    kith_err err = e2e_tlv_decode(in, fields, 1, v);
+    kith_err err = e2e_tlv_decode(in, fields, 2, v);
 
     if (err != KITH_OK) return err;
-    if (key.len != E2E_ID_BYTES || v[0].len % CHAIN_READER_BYTES != 0) return KITH_E_MALFORMED;
+    if (key.len != E2E_ID_BYTES || v[0].len % CHAIN_READER_BYTES != 0 || v[1].len % CHAIN_READER_BYTES != 0)
+        return KITH_E_MALFORMED;
     own = account_chain_put(account, key.ptr);
     if (own == NULL) return KITH_E_NOMEM;
-    free(own->readers.all);
-    own->readers = (struct chain_readers){0};
-    if (v[0].len == 0) return KITH_OK;
-    own->readers.all = malloc(v[0].len);
-    if (own->readers.all == NULL) return KITH_E_NOMEM;
-    memcpy(own->readers.all, v[0].ptr, v[0].len);
-    own->readers.count = (uint32_t)(v[0].len / CHAIN_READER_BYTES);
-    return KITH_OK;
+    err = load_some_readers(&own->readers, v[0]);
+    return err == KITH_OK ? load_some_readers(&own->offered, v[1]) : err;
 }
 
 static kith_err load_received(struct e2e_account *account, struct kith_slice key, struct kith_slice in)

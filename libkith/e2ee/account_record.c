@@ -290,16 +290,23 @@ void account_keep_own_chain(struct e2e_account *account, const uint8_t chat_id[s
     keep(account, &record);
 }
 
+_Static_assert(FIXED_BYTES + CHAIN_READERS_MAX * CHAIN_READER_BYTES <= E2E_RECORD_BYTES_MAX, "all readers fit");
+
+static struct kith_slice bytes_of(const struct chain_readers *readers)
+{
+    return kith_slice_of((const uint8_t *)readers->all, readers->count * sizeof readers->all[0]);
+}
+
 void account_keep_readers(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
                           const struct own_chain *own)
 {
-    const struct chain_readers *readers = &own->readers;
+    const struct kith_slice readers = bytes_of(&own->readers), offered = bytes_of(&own->offered);
     struct record record;
 
-    begin(&record, 'D', 0);
+    begin(&record, 'D', readers.len + offered.len);
     key_bytes(&record, chat_id, E2E_ID_BYTES);
-    e2e_tlv_put_optional(&record.writer, 1,
-                         kith_slice_of((const uint8_t *)readers->all, readers->count * sizeof readers->all[0]));
+    e2e_tlv_put_optional(&record.writer, 1, readers);
+    e2e_tlv_put_optional(&record.writer, 2, offered);
     keep(account, &record);
 }
 

@@ -329,6 +329,7 @@ static kith_err encrypt_all(struct sealing *s)
                 err = encrypt_to(s, person, device);
         }
     }
+    if (err == KITH_OK && s->is_gift) err = account_chain_offer(s->account, s->seal->thread_id, s->own);
     return err == KITH_OK && s->own != NULL && !s->is_gift ? encrypt_common(s) : err;
 }
 

@@ -119,6 +119,73 @@ struct e2e_session *forge_session(const struct town_device *of, const struct tow
     return session;
 }
 
+/* The newest record whose key begins so; len 0: none. */
+static struct kith_slice newest_record(const struct town_device *of, const uint8_t *prefix, size_t len)
+{
+    const uint8_t *key = NULL;
+    const struct kith_buf *record = NULL, *best = NULL;
+    uint64_t rank = 0;
+    uint32_t at = 0;
+
+    while (kith_map_next(&of->records, &at, (const void **)&key, (void **)&record)) {
+        uint64_t one;
+        if (memcmp(key + 1, prefix, len) != 0) continue;
+        if (prefix[1] != 'R') return kith_buf_peek(record);
+        one = e2e_tlv_u64(kith_slice_of(forge_field(kith_buf_peek(record), 1, NULL), 8));
+        if (best != NULL && one < rank) continue;
+        best = record;
+        rank = one;
+    }
+    return best == NULL ? (struct kith_slice){0} : kith_buf_peek(best);
+}
+
+struct e2e_sender_chain *forge_chain(const struct town_device *of, const struct town_group *group)
+{
+    uint8_t prefix[2 + E2E_ID_BYTES] = {E2E_RECORD_KEY, 'C'};
+    struct e2e_sender_chain *chain = NULL;
+    const uint8_t *state;
+    size_t len = 0;
+
+    memcpy(prefix + 2, group->chat_id, E2E_ID_BYTES);
+    state = forge_field(newest_record(of, prefix, sizeof prefix), 1, &len);
+    town_need(e2e_sender_chain_decode(kith_slice_of(state, len), &chain) == KITH_OK);
+    return chain;
+}
+
+struct e2e_sender_chain *forge_chain_given(const struct town_device *by, const struct town_group *group,
+                                           const struct town_device *of)
+{
+    uint8_t prefix[2 + E2E_ID_BYTES + E2E_ACCOUNT_ID_BYTES + 4] = {E2E_RECORD_KEY, 'R'};
+    struct e2e_random random = town_random(by->town);
+    struct e2e_receiver_chain *given = NULL;
+    struct e2e_sender_chain *chain = NULL;
+    const uint8_t *state;
+    size_t len = 0;
+
+    memcpy(prefix + 2, group->chat_id, E2E_ID_BYTES);
+    memcpy(prefix + 2 + E2E_ID_BYTES, of->person->id, E2E_ACCOUNT_ID_BYTES);
+    kith_put_u32_be(prefix + 2 + E2E_ID_BYTES + E2E_ACCOUNT_ID_BYTES, forge_keys_of(of).device_id);
+    state = forge_field(newest_record(by, prefix, sizeof prefix), 2, &len);
+    town_need(e2e_receiver_chain_decode(kith_slice_of(state, len), &given) == KITH_OK);
+    town_need(e2e_sender_chain_new(&random, &given->owner, by->town->now_ms, &chain) == KITH_OK);
+    memcpy(chain->chain_id, given->chain_id, sizeof chain->chain_id);
+    memcpy(chain->chain_key, given->chain_key, sizeof chain->chain_key);
+    chain->iteration = given->iteration;
+    e2e_receiver_chain_free(given);
+    return chain;
+}
+
+bool forge_has_chain(const struct town_device *device, const uint8_t chain_id[static E2E_CHAIN_ID_BYTES])
+{
+    const uint8_t *key = NULL;
+    uint32_t at = 0;
+
+    while (kith_map_next(&device->records, &at, (const void **)&key, NULL))
+        if (key[2] == 'R' && memcmp(key + 1 + key[0] - E2E_CHAIN_ID_BYTES, chain_id, E2E_CHAIN_ID_BYTES) == 0)
+            return true;
+    return false;
+}
+
 /* ------------------------------------------------------------------------------------------------ lists */
 struct e2e_device_list *forge_next(const struct town_person *person, uint64_t now_ms)
 {
@@ -252,6 +319,22 @@ struct kith_buf forge_message(const struct town_device *from, const struct town_
     town_need(e2e_session_encrypt(&random, session, kith_buf_peek(&plain), from->town->now_ms, &out) == KITH_OK);
     kith_buf_wipe(&plain);
     e2e_session_free(session);
+    return out;
+}
+
+struct kith_buf forge_common(const struct town_device *from, struct e2e_sender_chain *chain,
+                             struct e2e_payload *payload)
+{
+    struct e2e_random random = town_random(from->town);
+    struct e2e_group_epoch epoch = {.seq = payload->group_epoch};
+    struct kith_buf plain, out;
+
+    memcpy(epoch.hash, payload->group_hash, sizeof epoch.hash);
+    kith_buf_init(&plain, E2E_PAYLOAD_BYTES_MAX);
+    kith_buf_init(&out, TOWN_CIPHER_MAX);
+    town_need(e2e_payload_encode(payload, &plain) == KITH_OK);
+    town_need(e2e_sender_chain_encrypt(&random, chain, &epoch, kith_buf_peek(&plain), &out) == KITH_OK);
+    kith_buf_wipe(&plain);
     return out;
 }
 

@@ -1,6 +1,7 @@
 #ifndef KITH_TESTS_MALICIOUS_FORGE_H
 #define KITH_TESTS_MALICIOUS_FORGE_H
 
+#include "libkith/e2ee/chain_state.h"
 #include "libkith/e2ee/message.h"
 #include "tests/e2e/town_group.h"
 
@@ -18,6 +19,12 @@ struct forge_keys {
 struct forge_keys forge_keys_of(const struct town_device *device);
 /** The session that `of` sends to `with` in. */
 struct e2e_session *forge_session(const struct town_device *of, const struct town_device *with);
+/** The chain that it sends with in a group; and what an insider makes of one that it was given: all is right but who signs. */
+struct e2e_sender_chain *forge_chain(const struct town_device *of, const struct town_group *group);
+struct e2e_sender_chain *forge_chain_given(const struct town_device *by, const struct town_group *group,
+                                           const struct town_device *of);
+/** It was given the chain of that id. */
+bool forge_has_chain(const struct town_device *device, const uint8_t chain_id[static E2E_CHAIN_ID_BYTES]);
 
 /* ---- lists */
 /** The successor of a person's newest list, the same but for its number and times. free() it. */
@@ -50,6 +57,9 @@ struct e2e_payload forge_group_payload(const struct town_device *from, const str
 /** Encrypted in a copy of the session that `from` has. */
 struct kith_buf forge_message(const struct town_device *from, const struct town_device *to,
                               struct e2e_payload *payload);
+/** Under a chain, which steps; the header says what the payload says of the head. */
+struct kith_buf forge_common(const struct town_device *from, struct e2e_sender_chain *chain,
+                             struct e2e_payload *payload);
 struct e2e_envelope forge_envelope(const struct town_device *from, const struct town_chat *chat,
                                    const uint8_t msg_id[static E2E_ID_BYTES], struct kith_slice message);
 
