@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "tests/e2e/town.h"
+#include "tests/e2e/town_group.h"
 
 /*
  * A device killed behind any of its calls, in each of three ways (town.h), in a run of two people with two devices each. The
@@ -112,6 +112,78 @@ static void test_e2e_account_cut__killed_again_and_again(void **state)
     }
 }
 
+/* ------------------------------------------------------------------------------------------------ a large group */
+/* Ann, Bob with two devices, and Carol; Dan comes and goes. What is said goes to all of it at once. */
+#define CROWD 5
+struct crowd {
+    struct town *town;
+    struct town_device *all[CROWD];
+    struct town_group *group;
+};
+
+static struct crowd crowd_new(uint64_t seed)
+{
+    struct crowd crowd = {.town = town_new(seed)};
+
+    crowd.town->has_few_prekeys = true;
+    crowd.town->pairwise_max = 2;
+    crowd.all[0] = town_join(crowd.town);
+    crowd.all[1] = town_join(crowd.town);
+    crowd.all[2] = town_link(crowd.all[1]);
+    crowd.all[3] = town_join(crowd.town);
+    crowd.all[4] = town_join(crowd.town);
+    crowd.group = town_group_create(crowd.all[0], (struct town_device *[]){crowd.all[1], crowd.all[3]}, 2, "the crowd");
+    return crowd;
+}
+
+/* Nothing is lost: all that the first so many could read was opened, once. */
+static void all_have_read(const struct crowd *crowd, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(town_group_fetch(crowd->all[i], crowd->group), KITH_OK);
+        (void)town_read(crowd->all[i]);
+        for (size_t j = 0; j < crowd->town->mail_count; j++) {
+            const struct town_mail *mail = &crowd->town->mails[j];
+            if (!mail->is_common || mail->from == crowd->all[i]) continue;
+            if (i == 4 && strcmp(mail->text, "with Dan") != 0) continue;
+            assert_int_equal(town_open(crowd->all[i], mail, NULL), KITH_E_CONFLICT);
+        }
+    }
+}
+
+static void talk_in_crowd(const struct crowd *crowd)
+{
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(town_group_fetch(crowd->all[i], crowd->group), KITH_OK);
+        (void)town_group_send(crowd->all[i], crowd->group, "one for all");
+    }
+    all_have_read(crowd, 4);
+    town_group_must(crowd->group, crowd->all[0], town_change(E2E_GROUP_ADD, crowd->all[4], E2E_ROLE_MEMBER));
+    (void)town_group_send(crowd->all[0], crowd->group, "with Dan");
+    all_have_read(crowd, 5);
+    town_group_must(crowd->group, crowd->all[0], town_change(E2E_GROUP_REMOVE, crowd->all[4], 0));
+    (void)town_group_send(crowd->all[0], crowd->group, "under another chain");
+    all_have_read(crowd, 4);
+}
+
+static void test_e2e_account_cut__a_large_group(void **state)
+{
+    (void)state;
+    for (int cut = 0; cut < TOWN_CUTS; cut++) {
+        uint64_t at, cuts = 1;
+        for (at = 1; cuts > 0; at++) {
+            struct crowd crowd = crowd_new(300 + (uint64_t)cut);
+            crowd.town->calls = 0;
+            crowd.town->cut = (enum town_cut)cut;
+            crowd.town->cut_at = at;
+            talk_in_crowd(&crowd);
+            cuts = crowd.town->cuts;
+            town_free(crowd.town);
+        }
+        assert_true(at > 60);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -119,6 +191,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_e2e_account_cut__killed_within_any_call),
         cmocka_unit_test(test_e2e_account_cut__killed_before_what_a_call_gave_was_used),
         cmocka_unit_test(test_e2e_account_cut__killed_again_and_again),
+        cmocka_unit_test(test_e2e_account_cut__a_large_group),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,28 +6,29 @@
 
 #include <cmocka.h>
 
-#include "tests/e2e/town.h"
+#include "libkith/e2ee/account_impl.h"
+#include "tests/e2e/town_group.h"
 
 /* Records as they come back from a store that may be damaged: what is no record is refused. */
 
 /* One of each kind: 'I' READY and LINKING, 'P', 'X', 'L', 'S', 'T', 'H'. */
 struct stores {
     struct town *town;
-    struct town_device *ann, *fresh;
+    struct town_device *ann, *bob, *fresh;
 };
 
 static struct stores stores_new(void)
 {
     struct stores stores = {.town = town_new(1)};
-    struct town_device *bob;
     struct town_chat chat;
     struct kith_buf request;
 
     stores.town->has_few_prekeys = true;
+    stores.town->pairwise_max = 2;
     stores.ann = town_join(stores.town);
-    bob = town_join(stores.town);
-    chat = town_chat_two(stores.ann, bob);
-    (void)town_send(bob, &chat, "hello");
+    stores.bob = town_join(stores.town);
+    chat = town_chat_two(stores.ann, stores.bob);
+    (void)town_send(stores.bob, &chat, "hello");
     assert_int_equal(town_read(stores.ann), 1);
     (void)town_send(stores.ann, &chat, "hello to you");
     stores.fresh = town_device_new(stores.ann->person);
@@ -35,6 +36,17 @@ static struct stores stores_new(void)
     assert_int_equal(e2e_account_link_request(stores.fresh->account, stores.town->now_ms, &request), KITH_OK);
     kith_buf_wipe(&request);
     return stores;
+}
+
+/* And a large group: 'G', 'K', 'C', 'D', 'R'. */
+static void add_group(const struct stores *stores)
+{
+    struct town_device *carol = town_join(stores->town);
+    struct town_group *group = town_group_create(stores->ann, (struct town_device *[]){stores->bob, carol}, 2, "ours");
+
+    assert_int_equal(town_group_fetch(stores->bob, group), KITH_OK);
+    (void)town_group_send(stores->bob, group, "hello");
+    assert_true(town_read(stores->ann) >= 2);
 }
 
 static void no_keep(void *arg, struct kith_slice key, struct kith_slice value)
@@ -84,6 +96,7 @@ static void test_e2e_account_load__every_kind_whole_and_every_prefix(void **stat
     size_t count = 0;
 
     (void)state;
+    add_group(&stores);
     for (int i = 0; i < 2; i++) {
         const struct kith_map *records = i == 0 ? &stores.ann->records : &stores.fresh->records;
         const uint8_t *key = NULL;
@@ -93,7 +106,8 @@ static void test_e2e_account_load__every_kind_whole_and_every_prefix(void **stat
             const struct kith_slice name = kith_slice_of(key + 1, key[0]), bytes = kith_buf_peek(value);
             uint8_t longer[TOWN_RECORD_KEY + 1] = {0};
             assert_int_equal(load(&stores, name, bytes), KITH_OK);
-            for (size_t len = 0; len < bytes.len && key[2] != 'X'; len += len < 200 ? 1 : 61)
+            /* Nobody has the chain yet: then nothing is in 'D'. */
+            for (size_t len = key[2] == 'D'; len < bytes.len && key[2] != 'X'; len += len < 200 ? 1 : 61)
                 if (!ends_behind_a_field(kith_slice_of(bytes.ptr, len)))
                     assert_int_not_equal(load(&stores, name, kith_slice_of(bytes.ptr, len)), KITH_OK);
             memcpy(longer, name.ptr, name.len);
@@ -103,7 +117,7 @@ static void test_e2e_account_load__every_kind_whole_and_every_prefix(void **stat
             if (strchr(kinds, key[2]) == NULL) kinds[count++] = (char)key[2];
         }
     }
-    assert_int_equal(count, 7);
+    assert_int_equal(count, 12);
     assert_int_equal(load(&stores, kith_slice_str("EZ"), kith_slice_str("")), KITH_E_UNSUPPORTED);
     assert_int_equal(load(&stores, kith_slice_str("E"), kith_slice_str("")), KITH_E_MALFORMED);
     assert_int_equal(load(&stores, kith_slice_str("XI"), kith_slice_str("")), KITH_E_MALFORMED);
@@ -143,13 +157,46 @@ static void test_e2e_account_load__values_that_cannot_be(void **state)
     const struct kith_slice high = kith_slice_of("\x7f", 1), none = {0}, three = kith_slice_of("\1\2\3\4\5", 5);
 
     (void)state;
-    assert_int_equal(load_changed(&stores, stores.ann, 'I', 1, high), KITH_E_MALFORMED); /* state */
-    for (uint16_t tag = 10; tag <= 13; tag++)                                            /* LINKING without its keys */
+    add_group(&stores);
+    assert_int_not_equal(load_changed(&stores, stores.ann, 'C', 1, three), KITH_OK); /* the chain */
+    assert_int_not_equal(load_changed(&stores, stores.ann, 'R', 2, three), KITH_OK);
+    assert_int_equal(load_changed(&stores, stores.ann, 'R', 1, three), KITH_E_MALFORMED); /* its rank */
+    assert_int_equal(load_changed(&stores, stores.ann, 'I', 1, high), KITH_E_MALFORMED);  /* state */
+    for (uint16_t tag = 10; tag <= 13; tag++)                                             /* LINKING without its keys */
         assert_int_equal(load_changed(&stores, stores.fresh, 'I', tag, none), KITH_E_MALFORMED);
     assert_int_equal(load_changed(&stores, stores.ann, 'L', 1, high), KITH_E_MALFORMED);  /* trust */
     assert_int_equal(load_changed(&stores, stores.ann, 'L', 5, three), KITH_E_MALFORMED); /* known devices */
     assert_int_not_equal(load_changed(&stores, stores.ann, 'L', 4, three), KITH_OK);      /* the list */
     assert_int_not_equal(load_changed(&stores, stores.ann, 'S', 2, three), KITH_OK);      /* the session */
+    town_free(stores.town);
+}
+
+/* Readers of a chain, in both fields: as many as there may be, one more, and what is no whole number of them. */
+static void test_e2e_account_load__readers_of_a_chain(void **state)
+{
+    struct stores stores = stores_new();
+    const uint8_t key[2 + E2E_ID_BYTES] = {E2E_RECORD_KEY, 'D'};
+    uint8_t *bytes = calloc(CHAIN_READERS_MAX + 1, CHAIN_READER_BYTES);
+    const size_t most = (size_t)CHAIN_READERS_MAX * CHAIN_READER_BYTES;
+    const size_t good[] = {CHAIN_READER_BYTES, most},
+                 bad[] = {1, CHAIN_READER_BYTES + 1, most - 1, most + 1, most + CHAIN_READER_BYTES};
+
+    (void)state;
+    assert_non_null(bytes);
+    for (uint16_t tag = 1; tag <= 2; tag++) {
+        for (size_t i = 0; i < 7; i++) {
+            struct kith_buf value;
+            struct e2e_tlv_writer writer;
+            kith_buf_init(&value, 1u << 20);
+            writer = e2e_tlv_writer_of(&value);
+            e2e_tlv_put(&writer, tag, kith_slice_of(bytes, i < 2 ? good[i] : bad[i - 2]));
+            assert_int_equal(e2e_tlv_finish(&writer), KITH_OK);
+            assert_int_equal(load(&stores, kith_slice_of(key, sizeof key), kith_buf_peek(&value)),
+                             i < 2 ? KITH_OK : KITH_E_MALFORMED);
+            kith_buf_deinit(&value);
+        }
+    }
+    free(bytes);
     town_free(stores.town);
 }
 
@@ -205,6 +252,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_e2e_account_load__every_kind_whole_and_every_prefix),
         cmocka_unit_test(test_e2e_account_load__values_that_cannot_be),
+        cmocka_unit_test(test_e2e_account_load__readers_of_a_chain),
         cmocka_unit_test(test_e2e_account_load__prekeys_of_no_kind),
         cmocka_unit_test(test_e2e_account_load__people_have_a_maximum),
     };
