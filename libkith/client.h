@@ -224,6 +224,8 @@ void outbox_entry_free(struct outbox_entry *entry);
 void outbox_step(struct kith_client *client, struct chat_id chat);
 /** The chain of a large group, for those who lack it: before that entry, which waits for it. */
 void outbox_gift(struct kith_client *client, const struct outbox_entry *before);
+/** One that nobody needs any more: nobody is told. */
+void outbox_forget(struct kith_client *client, struct outbox_entry *entry);
 /** A message of the device's own to the others: the host hears nothing of it but its place in the stream. */
 void outbox_say(struct kith_client *client, struct chat_id chat, struct kith_slice content_type,
                 struct kith_slice body);

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/mutant.h"
@@ -182,17 +183,30 @@ static void pin_entry(const struct kith_client *client, struct outbox_entry *ent
     if (secure_on(client) && sync->is_encrypted && !entry->was_on_wire) entry->encrypted = true;
 }
 
+static struct outbox_entry *behind(const struct kith_client *client, uint64_t order)
+{
+    struct outbox_entry *entry = client->outbox_first;
+
+    while (entry != NULL && entry->order <= order) entry = entry->next;
+    return entry;
+}
+
 void outbox_pump(struct kith_client *client)
 {
     if (client->link != LINK_UP) return;
     for (struct outbox_entry *entry = client->outbox_first, *next; entry != NULL; entry = next) {
+        const uint64_t order = entry->order;
         struct chat_sync *sync;
         next = entry->next;
         if (client->in_flight >= in_flight_limit(client)) return;
         sync = chat_sync_of(client, entry->chat);
         if (sync == NULL) continue;
         pin_entry(client, entry, sync);
-        if (!may_send(client, entry, sync) || !secure_seal(client, entry)) continue;
+        if (!may_send(client, entry, sync)) continue;
+        if (!secure_seal(client, entry)) {
+            next = behind(client, order); /* it may be gone, and what waited for it, too */
+            continue;
+        }
         if (!entry->was_on_wire) {
             /* Durable before it leaves: a message that may be out there must never get another id. */
             entry->was_on_wire = true;
@@ -256,13 +270,32 @@ void outbox_accepted(struct kith_client *client, struct msg_id id, uint64_t seq)
     if (!secure_accepted(client, entry, seq)) outbox_entry_free(entry);
 }
 
+/* What waits for a gift; NULL: that is none, or nothing waits for it any more. */
+static struct outbox_entry *waits_for(const struct outbox_entry *gift)
+{
+    const bool is_gift = is_own(gift) && gift->body_len == 0 &&
+                         group_is_keys(kith_slice_of(gift->bytes, gift->content_type_len));
+    struct outbox_entry *next = gift->next;
+
+    return is_gift && next != NULL && next->order == gift->order + 1 && next->state == KITH_OUTBOX_QUEUED ? next : NULL;
+}
+
+void outbox_forget(struct kith_client *client, struct outbox_entry *entry)
+{
+    assert(is_own(entry));
+    outbox_remove(client, entry);
+}
+
+/* Of a gift: what waits for it would ask for another one at once, which the server would refuse, too. One too old is another thing. */
 void outbox_give_up(struct kith_client *client, struct outbox_entry *entry, enum kith_code code, bool is_unknown)
 {
     struct kith_effect *effect;
 
     client->stats.failed++;
     if (is_own(entry)) { /* of a step: the sender asks again with its next message */
+        struct outbox_entry *waiting = is_unknown ? NULL : waits_for(entry);
         outbox_remove(client, entry);
+        if (waiting != NULL) outbox_give_up(client, waiting, code, false);
         return;
     }
     effect = effect_add(client, KITH_EFFECT_FAILED, 0, NULL);

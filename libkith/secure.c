@@ -123,7 +123,7 @@ bool secure_seal(struct kith_client *client, struct outbox_entry *entry)
         else
             secure_want(client, &wants);
         return false;
-    case KITH_E_NOTFOUND: /* a gift, and nobody lacks it any more */
+    case KITH_E_NOTFOUND: outbox_forget(client, entry); return false; /* a gift, and nobody lacks it any more */
     case KITH_E_DENIED:
         outbox_give_up(client, entry, CODE_FORBIDDEN, false);
         return false;   /* trust: the person must act */

@@ -32,6 +32,7 @@ struct scene {
     kith_err unreadable;                   /* of what was shown last */
     enum kith_code code;                   /* of what failed last */
     char frame_id[KITH_UUID_TEXT_LEN + 1]; /* of the last message that it sent */
+    struct kith_buf frame;                 /* that message */
     struct kith_fetch fetch;
     bool has_fetch;
     /* In a group: client_group.h. */
@@ -55,6 +56,8 @@ static inline void note_send(struct scene *scene, struct kith_slice frame)
     if (frame.len < 4 || memcmp(frame.ptr, "SEND", 4) != 0 || at == NULL) return;
     scene->frames++;
     memcpy(scene->frame_id, at + 12, KITH_UUID_TEXT_LEN);
+    kith_buf_reset(&scene->frame);
+    assert_int_equal(kith_buf_append(&scene->frame, frame), KITH_OK);
 }
 
 static inline void note_message(struct scene *scene, const struct kith_effect *e)
@@ -161,20 +164,17 @@ static inline struct scene *scene_begin(uint64_t seed)
 
     assert_non_null(scene);
     kith_buf_init(&scene->persisted, 1u << 24);
+    kith_buf_init(&scene->frame, 1u << 20);
     scene->town = town_new(seed);
     scene->now = (struct kith_time){.mono_ms = 1000, .wall_ms = scene->town->now_ms};
     return scene;
 }
 
-/* From what the town's device kept and `records`, as after a start of its process; the connection is there. */
-static inline void scene_open(struct scene *scene, struct kith_slice records)
+/* To be loaded. */
+static inline void scene_client(struct scene *scene)
 {
-    struct kith_client_config config = {.encrypts = true, .random = random_fill, .random_arg = scene->town};
-    struct kith_slice key, value;
-    const uint8_t *raw = NULL;
-    struct kith_buf *kept = NULL;
-    uint32_t at = 0;
-    bool is_put;
+    struct kith_client_config config = {
+        .encrypts = true, .pairwise_max = scene->town->pairwise_max, .random = random_fill, .random_arg = scene->town};
 
     kith_client_free(scene->client);
     scene->has_fetch = false;
@@ -182,12 +182,10 @@ static inline void scene_open(struct scene *scene, struct kith_slice records)
     memcpy(config.device.id.raw, scene->ann->server_device, sizeof config.device.id.raw);
     scene->client = kith_client_new(&config);
     assert_non_null(scene->client);
-    while (kith_map_next(&scene->ann->records, &at, (const void **)&raw, (void **)&kept))
-        assert_int_equal(kith_client_load(scene->client, kith_slice_of(raw + 1, raw[0]), kith_buf_peek(kept)), KITH_OK);
-    while (records.len > 0) {
-        assert_int_equal(kith_record_next(&records, &is_put, &key, &value), KITH_OK);
-        if (key.ptr[0] == 'Q' && is_put) assert_int_equal(kith_client_load(scene->client, key, value), KITH_OK);
-    }
+}
+
+static inline void scene_connect(struct scene *scene)
+{
     kith_client_token(scene->client, scene->now, kith_slice_str("token"));
     kith_client_start(scene->client, scene->now);
     run(scene);
@@ -196,10 +194,30 @@ static inline void scene_open(struct scene *scene, struct kith_slice records)
     bytes_in(scene, "CONNECTED\nversion:1.2\n\n", (struct kith_slice){0});
 }
 
+/* From what the town's device kept and `records`, as after a start of its process; the connection is there. */
+static inline void scene_open(struct scene *scene, struct kith_slice records)
+{
+    struct kith_slice key, value;
+    const uint8_t *raw = NULL;
+    struct kith_buf *kept = NULL;
+    uint32_t at = 0;
+    bool is_put;
+
+    scene_client(scene);
+    while (kith_map_next(&scene->ann->records, &at, (const void **)&raw, (void **)&kept))
+        assert_int_equal(kith_client_load(scene->client, kith_slice_of(raw + 1, raw[0]), kith_buf_peek(kept)), KITH_OK);
+    while (records.len > 0) {
+        assert_int_equal(kith_record_next(&records, &is_put, &key, &value), KITH_OK);
+        if (key.ptr[0] == 'Q' && is_put) assert_int_equal(kith_client_load(scene->client, key, value), KITH_OK);
+    }
+    scene_connect(scene);
+}
+
 static inline void scene_free(struct scene *scene)
 {
     kith_client_free(scene->client);
     kith_buf_deinit(&scene->persisted);
+    kith_buf_deinit(&scene->frame);
     town_free(scene->town);
     free(scene);
 }
