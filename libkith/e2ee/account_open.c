@@ -377,6 +377,18 @@ static void keep_step(struct opening *o)
         account_keep_session(o->account, o->peer, o->used);
 }
 
+/*
+ * Its sender waits for a step. Not by a message in a large group: that goes under a chain to all and turns no ratchet, and each
+ * who was given one would write to everybody.
+ */
+static bool wants_step(const struct opening *o)
+{
+    const struct group_place *place = account_group_find(o->account, o->envelope->thread_id);
+
+    if (o->used == NULL || (place != NULL && account_is_large(o->account, place->group))) return false;
+    return e2e_session_facts(o->used->session).needs_step;
+}
+
 static kith_err open_all(struct opening *o, struct e2e_wants *wants, struct kith_buf *plain, struct e2e_opened *out)
 {
     kith_err err = find_sender(o, wants);
@@ -399,7 +411,7 @@ static kith_err open_all(struct opening *o, struct e2e_wants *wants, struct kith
         return err;
     }
     keep_step(o);
-    out->wants_step = o->used != NULL && e2e_session_facts(o->used->session).needs_step;
+    out->wants_step = wants_step(o);
     note_heard(o, out);
     note_lists(o, out);
     return KITH_OK;

@@ -285,6 +285,27 @@ static void test_e2e_account_chain__is_a_new_one_when_it_is_used_up(void **state
     town_free(crowd.town);
 }
 
+/* A gift after a week of nobody's answer: those who get it do not all speak up for that. */
+static void test_e2e_account_chain__a_gift_is_not_answered(void **state)
+{
+    struct crowd crowd = crowd_new(8);
+    const struct town_mail *gift;
+    struct e2e_opened opened;
+    struct kith_buf plain;
+
+    (void)state;
+    fetch_all(&crowd);
+    are_reading(&crowd, MEMBERS);
+    crowd.town->now_ms += E2E_CHAIN_LIFE_MS;
+    assert_int_equal(say(&crowd, crowd.ann, "a week later"), 2);
+    gift = &crowd.town->mails[crowd.town->mail_count - 2];
+    assert_int_equal(town_open_envelope(crowd.carol, town_envelope(gift, crowd.carol), &plain, &opened), KITH_OK);
+    assert_false(opened.is_common);
+    assert_false(opened.wants_step);
+    kith_buf_wipe(&plain);
+    town_free(crowd.town);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +316,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_e2e_account_chain__tells_why_a_new_one_is_due),
         cmocka_unit_test(test_e2e_account_chain__is_a_new_one_when_somebody_is_gone),
         cmocka_unit_test(test_e2e_account_chain__is_a_new_one_when_it_is_used_up),
+        cmocka_unit_test(test_e2e_account_chain__a_gift_is_not_answered),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
