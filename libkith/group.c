@@ -1,4 +1,5 @@
 #include <sodium.h>
+#include <stdlib.h>
 
 #include "libkith/client.h"
 #include "libkith/content.h"
@@ -134,8 +135,9 @@ void group_gift(const struct kith_client *client, struct kith_message *message)
 
 void group_opened(struct kith_client *client, struct chat_id chat, const struct e2e_opened *opened)
 {
-    if (group_is_keys(opened->payload.content_type))
-        kith_ignore(e2e_account_group_keys_take(client->secure.account, chat.id.raw, opened));
+    if (!group_is_keys(opened->payload.content_type)) return;
+    /* Nobody gives them again, and their session has stepped on: as effects.c. */
+    if (e2e_account_group_keys_take(client->secure.account, chat.id.raw, opened) == KITH_E_NOMEM) abort();
 }
 
 /* The first that cannot be taken yet ends the page: what follows it would be a gap. */

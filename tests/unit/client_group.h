@@ -113,6 +113,26 @@ static inline struct scene *scene_new(bool knows)
     return scene;
 }
 
+/* A large group of Ann, Bob and Carol; Ann has sessions with both, and her chain has nobody. */
+static inline struct scene *scene_large(uint64_t seed)
+{
+    struct scene *scene = scene_begin(seed);
+
+    scene->town->has_few_prekeys = true;
+    scene->town->pairwise_max = 2;
+    scene->ann = town_join(scene->town);
+    scene->bob = town_join(scene->town);
+    scene->carol = town_join(scene->town);
+    scene->group = town_group_create(scene->bob, (struct town_device *[]){scene->ann, scene->carol}, 2, "ours");
+    assert_int_equal(town_group_fetch(scene->carol, scene->group), KITH_OK);
+    (void)town_group_send(scene->carol, scene->group, "hello");
+    assert_int_equal(town_read(scene->ann), 4);
+    scene->chat = town_group_chat(scene->bob, scene->group);
+    scene->ops_shown = scene->group->op_count;
+    client_open(scene, (struct kith_slice){0});
+    return scene;
+}
+
 static inline struct e2e_group_view view_of(struct scene *scene)
 {
     struct e2e_group_view view;

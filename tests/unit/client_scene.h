@@ -119,7 +119,7 @@ static inline struct chat_id chat_of(const struct scene *scene)
     return chat;
 }
 
-static inline void bytes_in(struct scene *scene, const char *head, struct kith_slice body)
+static inline struct kith_buf bytes_of(const char *head, struct kith_slice body)
 {
     struct kith_buf all;
 
@@ -127,13 +127,21 @@ static inline void bytes_in(struct scene *scene, const char *head, struct kith_s
     assert_int_equal(kith_buf_append_str(&all, head), KITH_OK);
     assert_int_equal(kith_buf_append(&all, body), KITH_OK);
     assert_int_equal(kith_buf_append_u8(&all, 0), KITH_OK);
+    return all;
+}
+
+static inline void bytes_in(struct scene *scene, const char *head, struct kith_slice body)
+{
+    struct kith_buf all = bytes_of(head, body);
+
     kith_client_bytes(scene->client, scene->now, all.ptr, kith_buf_len(&all));
     run(scene);
     kith_buf_deinit(&all);
 }
 
-static inline void event(struct scene *scene, unsigned seq, const char *headers, const struct town_device *from,
-                         const uint8_t id[static 16], struct kith_slice body)
+static inline struct kith_buf event_of(const struct scene *scene, unsigned seq, const char *headers,
+                                       const struct town_device *from, const uint8_t id[static 16],
+                                       struct kith_slice body)
 {
     char head[900], texts[4][KITH_UUID_TEXT_LEN + 1];
     const uint8_t *raws[4] = {scene->chat.id, from->person->id, from->server_device, id};
@@ -147,13 +155,24 @@ static inline void event(struct scene *scene, unsigned seq, const char *headers,
                    "MESSAGE\nsubscription:inbox\nmessage-id:%u\nack:%u\ndestination:/chat/%s\nseq:%u\n%s\n"
                    "sender:%s\nsender-device:%s\nclient-id:%s\ncontent-length:%zu\n\n",
                    seq, seq, texts[0], seq, headers, texts[1], texts[2], texts[3], body.len);
-    bytes_in(scene, head, body);
+    return bytes_of(head, body);
 }
+
+static inline void event(struct scene *scene, unsigned seq, const char *headers, const struct town_device *from,
+                         const uint8_t id[static 16], struct kith_slice body)
+{
+    struct kith_buf all = event_of(scene, seq, headers, from, id, body);
+
+    kith_client_bytes(scene->client, scene->now, all.ptr, kith_buf_len(&all));
+    run(scene);
+    kith_buf_deinit(&all);
+}
+
+#define SCENE_SEALED "type:message\nencrypted:true\ncontent-type:application/vnd.kith.e2ee"
 
 static inline void message_event(struct scene *scene, unsigned seq, const struct town_mail *mail)
 {
-    event(scene, seq, "type:message\nencrypted:true\ncontent-type:application/vnd.kith.e2ee", mail->from, mail->msg_id,
-          town_body(mail, scene->ann));
+    event(scene, seq, SCENE_SEALED, mail->from, mail->msg_id, town_body(mail, scene->ann));
 }
 
 /* ------------------------------------------------------------------------------------------------ the scene */

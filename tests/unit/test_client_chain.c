@@ -4,26 +4,6 @@
 
 /* A client in a group that is a large one here: it gives its chain, and then one ciphertext goes to all. */
 
-/* Ann, Bob and Carol; Ann has sessions with both, and her chain has nobody. */
-static struct scene *large_new(uint64_t seed)
-{
-    struct scene *scene = scene_begin(seed);
-
-    scene->town->has_few_prekeys = true;
-    scene->town->pairwise_max = 2;
-    scene->ann = town_join(scene->town);
-    scene->bob = town_join(scene->town);
-    scene->carol = town_join(scene->town);
-    scene->group = town_group_create(scene->bob, (struct town_device *[]){scene->ann, scene->carol}, 2, "ours");
-    assert_int_equal(town_group_fetch(scene->carol, scene->group), KITH_OK);
-    (void)town_group_send(scene->carol, scene->group, "hello");
-    assert_int_equal(town_read(scene->ann), 4);
-    scene->chat = town_group_chat(scene->bob, scene->group);
-    scene->ops_shown = scene->group->op_count;
-    client_open(scene, (struct kith_slice){0});
-    return scene;
-}
-
 /* ------------------------------------------------------------------------------------------------ a restart */
 static void put(struct kith_ordered *store, bool is_put, struct kith_slice key, struct kith_slice value)
 {
@@ -111,7 +91,7 @@ static void test_client_chain__a_gift_leaves_before_what_waits_for_it(void **sta
 {
     (void)state;
     for (int row = 0; row < 3; row++) {
-        struct scene *scene = large_new(1);
+        struct scene *scene = scene_large(1);
         char gift[KITH_UUID_TEXT_LEN + 1];
         write_one(scene);
         write_one(scene);
@@ -148,7 +128,7 @@ static void test_client_chain__a_gift_leaves_before_what_waits_for_it(void **sta
 /* Refused for good: so is what waits for it, else it would ask for another gift for ever. The next may be tried. */
 static void test_client_chain__what_waits_for_a_gift_is_refused_with_it(void **state)
 {
-    struct scene *scene = large_new(2);
+    struct scene *scene = scene_large(2);
 
     (void)state;
     write_one(scene);
@@ -171,7 +151,7 @@ static void test_client_chain__what_waits_for_a_gift_is_refused_with_it(void **s
 /* Its turn comes when nobody lacks the chain any more: it goes without a word, and what waited for it leaves. */
 static void test_client_chain__a_gift_to_nobody_is_forgotten(void **state)
 {
-    struct scene *scene = large_new(3);
+    struct scene *scene = scene_large(3);
 
     (void)state;
     write_one(scene);
@@ -193,7 +173,7 @@ static void test_client_chain__a_gift_to_nobody_is_forgotten(void **state)
 /* Of a gift the host gets its place in the stream, and no more; what comes behind it is read. */
 static void test_client_chain__a_gift_shows_nothing(void **state)
 {
-    struct scene *scene = large_new(4);
+    struct scene *scene = scene_large(4);
     const size_t first = scene->town->mail_count;
     const struct town_device *phone;
     size_t gifts = 0;
@@ -220,7 +200,7 @@ static void test_client_chain__a_gift_shows_nothing(void **state)
 /* A device that has no keys yet: one body for all is not for it, as little as what is for each of the others. */
 static void test_client_chain__what_is_for_all_is_not_for_a_device_without_keys(void **state)
 {
-    struct scene *scene = large_new(5);
+    struct scene *scene = scene_large(5);
 
     (void)state;
     scene->ann = town_device_new(scene->ann->person);
