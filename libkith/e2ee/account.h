@@ -167,6 +167,8 @@ struct e2e_seal {
  * until e2e_account_accepted() says that the server has it, the next sealing, of this message or another, takes the same
  * place in the thread.
  *
+ * In a large group a new chain may have been drawn and kept, whatever comes of it.
+ *
  * KITH_E_AGAIN   *wants says what is missing; nothing: the own list is to be uploaded first
  * KITH_E_DENIED   trust forbids it: *wants names the account. Also of
  *                what was sent_at before the root key changed: until e2e_account_verify() says that the person knows

@@ -349,6 +349,8 @@ KITH_MUST_USE kith_err account_received_put(struct e2e_account *account, const s
 /** NULL: it never came, or is forgotten. */
 struct received_chain *account_received_find(const struct e2e_account *account, const struct received_key *key,
                                              const uint8_t chain_id[static E2E_CHAIN_ID_BYTES]);
+/** All chains of the person's devices: who gave them is nobody's any more. */
+void account_received_drop(struct e2e_account *account, const struct person *person);
 /** As it was kept: takes the chain over. KITH_E_FULL, KITH_E_NOMEM. */
 KITH_MUST_USE kith_err account_received_load(struct e2e_account *account, const struct received_key *key,
                                              const struct received_chain *one);

@@ -122,6 +122,7 @@ static kith_err identity_changed(struct e2e_account *account, struct person *per
 
     if (err != KITH_OK) return err;
     account_peers_drop(account, person);
+    account_received_drop(account, person);
     person->known_count = 0;
     person->seen_seq = 0;
     person->reset_at_ms = now_ms;

@@ -24,16 +24,32 @@ static bool is_needed(const struct e2e_account *account, const struct received_k
            e2e_device_find(person->list, kith_get_u32_be(key->device_id)) != NULL;
 }
 
-static void forget(struct e2e_account *account, const struct received_key *key)
+static void chains_drop(struct e2e_account *account, const struct received_key *key, struct received *received)
 {
-    struct received *received = *(struct received **)kith_map_find(&account->received, key);
-
     for (uint32_t i = 0; i < received->count; i++) {
         account_drop_received(account, key, &received->chains[i]);
         e2e_receiver_chain_free(received->chains[i].chain);
     }
+    received->count = 0;
+}
+
+static void forget(struct e2e_account *account, const struct received_key *key)
+{
+    struct received *received = *(struct received **)kith_map_find(&account->received, key);
+
+    chains_drop(account, key, received);
     free(received);
     (void)kith_map_remove(&account->received, key);
+}
+
+void account_received_drop(struct e2e_account *account, const struct person *person)
+{
+    const struct received_key *key = NULL;
+    struct received **one = NULL;
+    uint32_t at = 0;
+
+    while (kith_map_next(&account->received, &at, (const void **)&key, (void **)&one))
+        if (memcmp(key->account_id, person->account_id, sizeof key->account_id) == 0) chains_drop(account, key, *one);
 }
 
 /* All places are taken: one of a device that is nobody's any more, or of who left, is given up. */

@@ -11,7 +11,7 @@
 #include "libkith/e2ee/group_parts.h"
 #include "wire/bodies.h"
 
-/* Sender chains: rows 4 (who was removed reads on), 19 (common bodies and gifts led astray) and 20 (an insider forges). */
+/* Sender chains: rows 4 (who was removed reads on), 19 (common bodies and gifts led astray), 20 (an insider forges) and 23 (another identity). */
 
 /* ------------------------------------------------------------------------------------------------ a large group */
 /* Ann, its owner, with a phone and a tablet; Bob with a phone and a laptop; Carol and Dan. All have chains of all. Eve is in none. */
@@ -585,6 +585,42 @@ static void test_malicious__e2e_20_a_forked_head_under_a_chain(void **state)
     }
 }
 
+/* ------------------------------------------------------------------------------------------------ 23 */
+/* Chains are of who somebody was, though a device of who they are now has the same number and is called the same. */
+static void test_malicious__e2e_23_no_chain_outlives_an_identity(void **state)
+{
+    struct mob mob = mob_new(23100);
+    const struct town_mail *mail = of_bob(&mob);
+    struct town_device *spy = town_join_as(mob.town, mob.bob->person->id);
+    struct forge_keys keys = forge_keys_of(spy);
+    struct e2e_device_list *list = town_list_of(spy->person);
+    struct e2e_envelope envelope = town_envelope(mail, mob.carol);
+    struct e2e_group_message common;
+    struct kith_buf forged;
+
+    (void)state;
+    list->devices[0].device_id = keys.device_id = forge_keys_of(mob.bob).device_id;
+    memcpy(list->devices[0].server_device, mob.bob->server_device, E2E_SERVER_DEVICE_BYTES);
+    forged = forge_list(list, keys.aik, &keys, 1);
+    assert_int_equal(e2e_group_message_decode(envelope.message, &common), KITH_OK);
+    assert_true(forge_has_chain(mob.carol, common.chain_id));
+    assert_int_equal(
+        e2e_account_list(mob.carol->account, mob.town->now_ms, mob.bob->person->id, 99, kith_buf_peek(&forged)),
+        KITH_OK);
+    assert_true(e2e_account_person(mob.carol->account, mob.bob->person->id).was_reset);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(forge_refused(mob.carol, envelope), KITH_E_NOTFOUND);
+        assert_false(forge_has_chain(mob.carol, common.chain_id));
+        town_restart(mob.carol);
+    }
+    assert_int_equal(e2e_group_message_decode(common_of(town_group_send(mob.dan, mob.group, "Dan's")), &common),
+                     KITH_OK);
+    assert_true(forge_has_chain(mob.carol, common.chain_id)); /* those of others stay */
+    kith_buf_deinit(&forged);
+    free(list);
+    town_free(mob.town);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -602,6 +638,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_malicious__e2e_20_a_common_body_says_inside_what_is_not),
         cmocka_unit_test(test_malicious__e2e_20_a_header_of_another_head),
         cmocka_unit_test(test_malicious__e2e_20_a_forked_head_under_a_chain),
+        cmocka_unit_test(test_malicious__e2e_23_no_chain_outlives_an_identity),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
