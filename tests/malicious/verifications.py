@@ -29,6 +29,7 @@ HERE = Path(__file__).resolve().parent
 # By the file that a site is in; those that notice most are first: all whose name begins so. An argument is a cmocka filter.
 WHOLE = ["malicious/test_malicious_lists", "malicious/test_malicious_identity", "malicious/test_malicious_setup", "unit/test_e2e_account_thread",
          "unit/test_e2e_account_load", "unit/test_e2e_account_link", "malicious/test_malicious_messages", "malicious/test_malicious_groups", "malicious/test_malicious_group_messages",
+         "malicious/test_malicious_chains", "malicious/test_malicious_removed", "malicious/test_malicious_past", "unit/test_e2e_account_chain", "unit/test_e2e_account_past", "unit/test_e2e_account_received",
          "unit/test_e2e_account_group", "unit/test_e2e_account_group_said", "unit/test_e2e_account", "unit/test_e2e_account_upload", "unit/test_e2e_account_full",
          "unit/test_e2e_account_memory", "unit/test_e2e_account_group_kept", "unit/test_e2e_account_cut *again_and_again"]
 ALONE = re.compile(r"wycheproof|crypto|vectors|tlv|account")  # of libkith/crypto, or of whole accounts
@@ -37,7 +38,9 @@ PARTS = [f"unit/{path.stem}" for path in sorted((ROOT / "tests/unit").glob("test
 FIRST = {"device": "unit/test_e2e_device_list", "list_p": "unit/test_e2e_device_list", "prekey": "unit/test_e2e_prekey", "ratche": "unit/test_e2e_session_order",
          "sessio": "unit/test_e2e_session", "chain_": "unit/test_e2e_chain_stored", "receiv": "unit/test_e2e_sender_chain", "sender": "unit/test_e2e_sender_chain",
          "group_": "unit/test_e2e_group"}
-OF_GROUPS = ("malicious/test_malicious_group", "unit/test_e2e_account_group")
+OF_CHAINS = ("malicious/test_malicious_chains", "malicious/test_malicious_removed", "unit/test_e2e_account_chain", "unit/test_e2e_account_received")
+OF_ACCOUNTS = {"account_group": ("malicious/test_malicious_group", "unit/test_e2e_account_group"), "account_chain": OF_CHAINS, "account_received": OF_CHAINS,
+               "account_past": ("malicious/test_malicious_past", "unit/test_e2e_account_past")}
 NOT_RUN = "not run"
 LIGHT = {"KITH_MUTATIONS": "300", "KITH_CLONED_MESSAGES": "150"}
 TEST_SECONDS = 30
@@ -128,13 +131,13 @@ class Workshop:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
     def build(self) -> None:
-        sources = [*self.tree.glob("libkith/e2ee/*.c"), *self.tree.glob("libkith/crypto/*.c"), *self.tree.glob("libkith/wasm/*.c"),
+        sources = [*self.tree.glob("libkith/e2ee/*.c"), *self.tree.glob("libkith/crypto/*.c"), *self.tree.glob("libkith/wasm/ops*.c"),
                    *self.tree.glob("src/base/*.c"), self.tree / "src/wire/bodies.c", self.tree / "src/wire/utf8.c"]
         for source in sources:
             assert self.compile(source, self.objects / (source.stem + ".o"), []), source
         assert self.link()
         shared = [*self.tree.glob("tests/e2e/*.c"), *self.tree.glob("tests/unit/kith1_*.c"),
-                  *(self.tree / "tests/malicious" / name for name in ("forge.c", "ring.c", "trio.c"))]
+                  *(self.tree / "tests/malicious" / name for name in ("forge.c", "mob.c", "ring.c", "trio.c"))]
         places = [f'-DKITH_TESTS_DIR="{self.tree}/tests"', f'-DKITH_ROOT_DIR="{self.tree}"']
         for source in shared:
             assert self.compile(source, self.folder / (source.stem + ".o"), places), source
@@ -176,7 +179,8 @@ class Workshop:
             if not self.compile(source, target, []) or not self.link():
                 return "does not compile"
             tests = WHOLE if site.file.startswith("account") else PARTS
-            first = OF_GROUPS if site.file.startswith("account_group") else FIRST.get(site.file[:6], "-")
+            of_accounts = [first for files, first in OF_ACCOUNTS.items() if site.file.startswith(files)]
+            first = of_accounts[0] if of_accounts else FIRST.get(site.file[:6], "-")
             last = self.before.get((site.file, site.text, site.nth), "").split(" ")[0]
             return self.failing(sorted(tests, key=lambda test: (last not in self.names[test], not test.startswith(first))))
         finally:
