@@ -194,11 +194,10 @@ static void check_gone(struct sim_device *device, enum e2e_prekey_kind kind, uin
         sim_fail(device->sim, "E2E one-time: %s still has a key that it opened a message with", device->name);
 }
 
-/* It came without a body, and the client knows why. */
-static bool is_gift_to_others(const struct sim_device *device, const struct kith_message *message,
-                              const struct version *version)
+/* It came without a body, and the client takes it for a gift to others. */
+static bool is_hidden(const struct kith_message *message)
 {
-    return message->is_open && message->body.len == 0 && (version->devices & 1u << device->number) == 0 &&
+    return message->is_open && !message->has_body &&
            kith_slice_eq(message->content_type, kith_content_type(KITH_CONTENT_KEYS));
 }
 
@@ -214,8 +213,7 @@ void sealed_applied(struct sim_device *device, const struct kith_message *messag
         sim_fail(sim, "E2E phantom: %s shows an encrypted message that nobody sent", device->name);
         return;
     }
-    if (is_gift_to_others(device, message, version)) return;
-    if (message->is_open && from != device->number) {
+    if (message->is_open && from != device->number && !is_hidden(message)) {
         sim->counters.opened++;
         if (kith_slice_eq(message->content_type, kith_content_type(KITH_CONTENT_STEP))) sim->counters.steps++;
         keys_heard(device, from);
@@ -224,7 +222,7 @@ void sealed_applied(struct sim_device *device, const struct kith_message *messag
         if ((version->devices & 1u << device->number) == 0)
             sim_fail(sim, "E2E leak: %s opened what was not sealed for it", device->name);
     }
-    if (message->is_open || is_leaving(sim, device->number) || is_leaving(sim, from)) return;
+    if ((message->is_open && !is_hidden(message)) || is_leaving(sim, device->number) || is_leaving(sim, from)) return;
     if (message->unreadable != KITH_OK && !is_not_for_it(message)) {
         sim_fail(sim, "E2E unreadable: %s could not open seq %" PRIu64 " of %s: %s", device->name, message->seq,
                  sim->devices[from].name, kith_err_name(message->unreadable));

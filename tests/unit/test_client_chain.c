@@ -208,7 +208,7 @@ static void test_client_chain__what_is_for_all_is_not_for_a_device_without_keys(
     message_event(scene, 1, town_group_send(scene->bob, scene->group, "not for it"));
     answer(scene);
     assert_int_equal(scene->shown, 1);
-    assert_int_equal(scene->unreadable, KITH_OK);
+    assert_int_equal(scene->unreadable, KITH_E_NOTFOUND);
     assert_string_equal(scene->last_text, "");
     scene_free(scene);
 }
