@@ -58,13 +58,17 @@ struct groups_op groups_create(struct sim *sim, unsigned chat)
     return sign(device, NULL, &change);
 }
 
+/* Any of the owner's; mostly one that is to be removed, so that who reads it later finds the device gone. */
 static struct sim_device *owner_device(struct sim *sim)
 {
-    struct sim_device *owners[SIM_DEVICES_MAX];
+    struct sim_device *owners[SIM_DEVICES_MAX], *one;
     uint64_t count = 0;
 
-    for (unsigned d = 0; d < sim->device_count; d++)
-        if (sim->devices[d].user == sim->devices[0].user) owners[count++] = &sim->devices[d];
+    for (unsigned d = 0; d < sim->device_count; d++) {
+        if (sim->devices[d].user != sim->devices[0].user) continue;
+        owners[count++] = one = &sim->devices[d];
+        if (one->linking.removed_ms != 0 && can_sign(one) && kith_prng_chance(&sim->prng, 2, 3)) return one;
+    }
     return owners[kith_prng_below(&sim->prng, count)];
 }
 

@@ -202,8 +202,8 @@ void linking_start(struct sim *sim)
     for (unsigned d = 0; d < sim->device_count; d++) {
         struct sim_linking *linking = &sim->devices[d].linking;
         if (sim->devices[d].is_first) continue;
-        linking->signs_in_ms = kith_prng_below(&sim->prng, 30000);
-        if (kith_prng_chance(&sim->prng, 1, 3)) linking->removed_ms = kith_prng_between(&sim->prng, 15000, 55000);
+        linking->signs_in_ms = kith_prng_below(&sim->prng, kith_prng_chance(&sim->prng, 1, 2) ? 10000 : 45000);
+        if (kith_prng_chance(&sim->prng, 1, 2)) linking->removed_ms = kith_prng_between(&sim->prng, 10000, 50000);
     }
     sim->links_devices.fire = linking_fire;
     loop_timer_start(sim->director, &sim->links_devices, 0);

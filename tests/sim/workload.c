@@ -272,7 +272,7 @@ static void workload_fire(struct loop_timer *timer)
     if (sim->healing) return;
     loop_timer_start(sim->director, &sim->workload, kith_prng_below(&sim->prng, 800));
     if (!sim->server.up || !sim->server.ready) return;
-    if (is_signed(sim, chat) && (!sim->chat_made[chat] || kith_prng_chance(&sim->prng, 1, 3)))
+    if (is_signed(sim, chat) && (!sim->chat_made[chat] || kith_prng_chance(&sim->prng, 2, 3)))
         group_due(sim, chat);
     else if (!sim->chat_made[chat])
         create_chat(sim, chat);
