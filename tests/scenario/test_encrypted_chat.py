@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from kithd import Kithd
 from test_cli_tour import Person
 
@@ -244,6 +246,7 @@ def test_a_device_that_stays_in_the_signed_list_is_not_told_as_removed(kithd: Ki
     assert {d["device_id"] for d in bob.lines("device", "list", "bob")} == listed - {others[0]}
 
 
+@pytest.mark.timeout(300)  # it starts kith two hundred times
 def test_a_one_sided_chat_is_answered_for_the_ratchets_sake(kithd: Kithd, tmp_path: Path) -> None:
     ann, bob = two_people(kithd, tmp_path)
     ann.run("chat", "create", "bob")
