@@ -14,6 +14,13 @@
  * The host of a libkith client: its records are in the state's database, its bytes go over a WebSocket. PERSIST is one
  * transaction; a send that is taken from the waiting rows changes its row in the transaction that stores its record.
  */
+/* A message that is to be shown: a copy, bytes of its slices behind it. */
+struct shown {
+    struct shown *next;
+    struct kith_message message;
+    uint8_t bytes[];
+};
+
 struct online {
     struct conn_user user; /* first: the connection gives it back */
     struct cli *cli;
@@ -23,6 +30,7 @@ struct online {
     struct ws_client *opening;
     struct conn *conn;
     struct loop_timer tick, poll;
+    struct shown *shown_first, **shown_last;
     int64_t taking; /* the row whose record the next PERSIST stores; 0: none */
     struct msg_id taking_id;
     enum send_state taking_to; /* what it is then */
@@ -152,6 +160,42 @@ static void give_token(struct online *online)
     kith_client_token(online->client, cli_time_now(), kith_slice_str(store_get(online->cli->store, "access_token")));
 }
 
+static struct kith_slice copy_to(uint8_t **at, struct kith_slice from)
+{
+    uint8_t *to = *at;
+
+    if (from.len > 0) memcpy(to, from.ptr, from.len);
+    *at += from.len;
+    return kith_slice_of(to, from.len);
+}
+
+/* To show it may take a question to the server, during which the loop turns and more comes: not here, inside of a turn. */
+static void show_later(struct online *online, const struct kith_message *m)
+{
+    struct shown *one = malloc(sizeof *one + m->type.len + m->content_type.len + m->body.len);
+    uint8_t *at;
+
+    if (one == NULL) return; /* it is kept, and kith history has it */
+    *one = (struct shown){.message = *m};
+    at = one->bytes;
+    one->message.type = copy_to(&at, m->type);
+    one->message.content_type = copy_to(&at, m->content_type);
+    one->message.body = copy_to(&at, m->body);
+    *online->shown_last = one;
+    online->shown_last = &one->next;
+}
+
+/* One after the other, also those that come while one is shown. */
+static void show_all(struct online *online)
+{
+    for (struct shown *one; (one = online->shown_first) != NULL;) {
+        online->shown_first = one->next;
+        if (one->next == NULL) online->shown_last = &online->shown_first;
+        online->view.message(online->view.arg, &one->message);
+        free(one);
+    }
+}
+
 static void show(struct online *online, const struct kith_effect *e)
 {
     const struct online_view *view = &online->view;
@@ -160,7 +204,7 @@ static void show(struct online *online, const struct kith_effect *e)
     switch (e->kind) {
     case KITH_EFFECT_MESSAGE:
         group_note(online->cli, online->client, &e->message);
-        if (view->message != NULL) view->message(view->arg, &e->message);
+        if (view->message != NULL) show_later(online, &e->message);
         break;
     case KITH_EFFECT_SENT:
         store_send_result(store, e->id, SEND_SENT, e->seq, CODE_OK);
@@ -369,6 +413,7 @@ struct online *online_open(struct cli *cli, const struct online_view *view)
     online->user = (struct conn_user){.bytes = user_bytes, .drained = user_drained, .closed = user_closed};
     online->cli = cli;
     online->view = *view;
+    online->shown_last = &online->shown_first;
     online->tick.fire = tick_fire;
     online->poll.fire = poll_fire;
     online->client = kith_client_new(&config);
@@ -402,6 +447,7 @@ void online_settle(struct online *online, const struct chat_id *chat, uint64_t s
 void online_turn(struct online *online, int wait_ms)
 {
     loop_epoll_once(online->cli->loop, wait_ms);
+    show_all(online);
 }
 
 struct kith_client *online_client(struct online *online)
@@ -421,6 +467,11 @@ void online_close(struct online *online)
     online->client = NULL;
     hang_up(online);
     while (online->conn != NULL && cli_now_ms() < end) loop_epoll_once(online->cli->loop, 10);
+    while (online->shown_first != NULL) { /* what came with the last of it: kept, as the rest */
+        struct shown *next = online->shown_first->next;
+        free(online->shown_first);
+        online->shown_first = next;
+    }
     store_unlock(online->cli->store);
     free(online);
 }

@@ -220,7 +220,7 @@ struct kith_effect {
     struct kith_fetch fetch;              /* FETCH */
 };
 
-/** The next effect, lent until the next call on the client. KITH_E_NOTFOUND: none. KITH_E_AGAIN: waits for persisted. */
+/** The next effect, lent until the next kith_client_next(). KITH_E_NOTFOUND: none. KITH_E_AGAIN: waits for persisted. */
 KITH_MUST_USE kith_err kith_client_next(struct kith_client *client, struct kith_effect *out);
 
 /** Walks PERSIST's records: is_put false deletes the key. KITH_E_NOTFOUND at the end. */

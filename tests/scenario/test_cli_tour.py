@@ -95,3 +95,19 @@ def test_a_wrong_command_suggests_and_help_prints(tmp_path: Path) -> None:
     assert "complete " in completion
     checked = subprocess.run(["bash", "-n"], input=completion, text=True, capture_output=True, check=False)
     assert checked.returncode == 0, checked.stderr
+
+
+def test_what_came_meanwhile_is_shown_in_order_while_names_are_asked_for(kithd: Kithd, tmp_path: Path) -> None:
+    """Whose words they are is asked of the server in the middle of a stream, which goes on."""
+    ann, bob = Person(tmp_path / "ann"), Person(tmp_path / "bob")
+    assert kithd.invite is not None
+    ann.run("account", "register", "--server", kithd.url, "--invite", kithd.invite, "ann")
+    [invite] = ann.lines("invite", "create")
+    bob.run("account", "register", "--server", kithd.url, "--invite", invite["code"], "bob")
+    ann.run("chat", "create", "bob")
+    texts = [f"{n} " + "word " * 50 + "end" for n in range(60)]
+    for text in texts[:-1]:
+        ann.run("send", "bob", text, "--timeout", "0", code=75)
+    ann.run("send", "bob", texts[-1])
+    shown = [line for line in bob.run("tail", "--timeout", "3").stdout.splitlines() if line.endswith("end")]
+    assert [line.partition("[ann] ann: ")[2] for line in shown] == texts
