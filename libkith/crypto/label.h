@@ -29,6 +29,7 @@
     X(SK_CHAIN, "sk-chain", E2E_LABEL_DERIVE, "the keys of one message of a group's sender chain")                    \
     X(SK_MSG, "sk-msg", E2E_LABEL_SIGN, "a message of a group's sender chain")                                        \
     X(GOP, "gop", E2E_LABEL_SIGN, "an operation on a group's membership")                                             \
+    X(JOIN, "join", E2E_LABEL_SIGN | E2E_LABEL_DERIVE, "asking to be let into a group, and its invite link's key")    \
     X(MEDIA, "media", E2E_LABEL_DERIVE, "the keys of a file")                                                         \
     X(THUMB, "thumb", E2E_LABEL_DERIVE, "the keys of a picture's small copy")                                         \
     X(HIST, "hist", E2E_LABEL_DERIVE, "the keys of history given to a new device")                                    \

@@ -290,9 +290,10 @@ static void op_begin(const struct e2e_account *account, uint64_t now_ms, const s
     else
         memcpy(op->group_id, before->group_id, sizeof op->group_id);
     switch (change->kind) {
-    case E2E_GROUP_ADD:
+    case E2E_GROUP_ADD: op->request = change->request; /* fall through */
     case E2E_GROUP_ROLE:
         op->role = change->role;
+        op->request = change->kind == E2E_GROUP_ADD ? change->request : (struct kith_slice){0};
         memcpy(op->subject, change->subject, sizeof op->subject);
         return;
     case E2E_GROUP_REMOVE: memcpy(op->subject, change->subject, sizeof op->subject); return;
@@ -302,7 +303,8 @@ static void op_begin(const struct e2e_account *account, uint64_t now_ms, const s
         op->settings = change->settings;
         return;
     case E2E_GROUP_LEAVE:
-    case E2E_GROUP_INFO: return;
+    case E2E_GROUP_INFO:
+    case E2E_GROUP_JOIN_KEY: return;
     }
 }
 
@@ -324,6 +326,8 @@ kith_err e2e_account_group_make(struct e2e_account *account, uint64_t now_ms, co
     if (place != NULL && place->is_forked) return KITH_E_DENIED;
     /* Whoever got it would look us up in a list that does not say that we are there. */
     if (account->self.list_unsent) return KITH_E_AGAIN;
+    if (change->kind == E2E_GROUP_JOIN_KEY && !change->ends)
+        return KITH_E_UNSUPPORTED; /* next commit: account_join.c */
     kith_buf_init(&founders, E2E_GROUP_OP_BYTES_MAX);
     kith_buf_init(&info, E2E_GROUP_INFO_BYTES_MAX);
     op_begin(account, now_ms, before, change, &op);

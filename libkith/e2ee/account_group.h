@@ -41,6 +41,8 @@ struct e2e_group_change {
     const uint8_t (*others)[E2E_ACCOUNT_ID_BYTES]; /* create: the members but this account, in any order, each once */
     uint32_t other_count;
     struct e2e_group_info info; /* create, info; both empty: none */
+    struct kith_slice request;  /* add: the signed join request that it answers; empty: none */
+    bool ends;                  /* join key: no invite link holds any more; else a new one is drawn, and kept here */
 };
 /**
  * Signs the next operation, which is taken like any other when its event comes: until then nothing has changed.

@@ -21,6 +21,8 @@
 #define E2E_GROUP_SAVED_BYTES_MAX  (E2E_GROUP_STATE_BYTES_MAX + 4096)
 #define E2E_GROUP_HEADS_MAX        64 /* hashes that are remembered, the newest included */
 #define E2E_GROUP_SUITE            1
+#define E2E_JOIN_REQUEST_BYTES_MAX 256
+#define E2E_JOIN_SIGNED_BYTES_MAX  512
 #define E2E_GROUP_HISTORY_OPEN     1u /* of settings */
 
 enum e2e_group_kind {
@@ -31,6 +33,7 @@ enum e2e_group_kind {
     E2E_GROUP_ROLE,
     E2E_GROUP_INFO,
     E2E_GROUP_SETTINGS,
+    E2E_GROUP_JOIN_KEY,
 };
 enum e2e_group_role { E2E_ROLE_MEMBER = 1, E2E_ROLE_ADMIN, E2E_ROLE_OWNER };
 
@@ -50,12 +53,15 @@ struct e2e_group {
     struct e2e_group_member *members; /* ascending in account_id; NULL iff there is none */
     uint32_t member_count;
     uint8_t info[E2E_GROUP_INFO_BYTES_MAX];
-    size_t info_len; /* 0: none */
+    size_t info_len;                         /* 0: none */
+    uint8_t join_key[E2E_SIGN_PUBLIC_BYTES]; /* of the invite link that holds; zeros: none does */
 };
 void e2e_group_free(struct e2e_group *group); /* NULL is fine */
 /** NULL: not in it. */
 const struct e2e_group_member *e2e_group_find(const struct e2e_group *group,
                                               const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES]);
+/** Whether an invite link holds. */
+bool e2e_group_has_link(const struct e2e_group *group);
 /** The hash of the operation `seq`, lent; NULL: never taken, or not remembered any more. */
 const uint8_t *e2e_group_head(const struct e2e_group *group, uint64_t seq);
 
@@ -71,8 +77,10 @@ struct e2e_group_op {
     uint8_t list_hash[E2E_HASH_BYTES], state_hash[E2E_HASH_BYTES];
     uint8_t subject[E2E_ACCOUNT_ID_BYTES];
     uint8_t role, suite, settings;
-    struct kith_slice founders;         /* of each account 16, role u8, ascending */
-    struct kith_slice info;             /* sealed */
+    struct kith_slice founders; /* of each account 16, role u8, ascending */
+    struct kith_slice info;     /* sealed */
+    uint8_t join_key[E2E_SIGN_PUBLIC_BYTES];
+    struct kith_slice request;          /* of an add: the signed join request (join.h) */
     uint8_t hash[E2E_HASH_BYTES];       /* what decoding found, as the two below; not looked at by e2e_group_make() */
     struct kith_slice bytes, signature; /* what is signed; E2E_SIGNATURE_BYTES */
 };
@@ -80,7 +88,7 @@ struct e2e_group_op {
 /**
  * A signed operation: its form, whatever the group. Slices are lent from `in`. The signature is not checked.
  * KITH_E_MALFORMED    also a field beside the signature: nobody has signed it      KITH_E_TOOBIG
- * KITH_E_UNSUPPORTED  a newer client's: a kind above 7, a create of another suite, or an unknown field
+ * KITH_E_UNSUPPORTED  a newer client's: a kind above 8, a create of another suite, or an unknown field
  */
 KITH_MUST_USE kith_err e2e_group_op_decode(struct kith_slice in, struct e2e_group_op *out);
 /**

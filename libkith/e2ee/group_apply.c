@@ -1,6 +1,7 @@
 #include <assert.h>
 
 #include "libkith/e2ee/group_parts.h"
+#include "libkith/e2ee/join.h"
 
 static bool is_same(const uint8_t *a, const uint8_t *b, size_t len)
 {
@@ -54,13 +55,28 @@ static bool has_other_owner(const struct e2e_group *group, uint32_t place)
     return false;
 }
 
+/* Who is let in by the group's link has it. Whether a device of theirs asked, the author saw to (docs/wire/e2ee-groups.md). */
+static kith_err check_request(const struct e2e_group *group, const struct e2e_group_op *op)
+{
+    struct e2e_join_request request;
+    kith_err err = e2e_join_decode(op->request, &request);
+
+    if (err != KITH_OK) return err;
+    if (!e2e_group_has_link(group) || !is_same(request.join_key, group->join_key, sizeof group->join_key))
+        return KITH_E_DENIED;
+    return e2e_join_prove(&request);
+}
+
 static kith_err add(struct e2e_group *group, const struct e2e_group_op *op, const struct e2e_group_member *author)
 {
     const uint32_t place = e2e_group_place(group, op->subject);
     struct e2e_group_member *room = e2e_group_room(group) + place;
+    kith_err err;
 
     if (e2e_group_is_at(group, place, op->subject) || op->role > author->role) return KITH_E_DENIED;
     if (group->member_count == E2E_GROUP_MEMBERS_MAX) return KITH_E_FULL;
+    err = op->request.len == 0 ? KITH_OK : check_request(group, op);
+    if (err != KITH_OK) return err;
     memmove(room + 1, room, (group->member_count - place) * sizeof *room);
     *room = (struct e2e_group_member){.role = op->role, .since = op->seq};
     memcpy(room->account_id, op->subject, sizeof room->account_id);
@@ -76,6 +92,8 @@ static kith_err remove_one(struct e2e_group *group, const struct e2e_group_op *o
     if (!e2e_group_is_at(group, place, op->subject) || &group->members[place] == author) return KITH_E_DENIED;
     if (author->role != E2E_ROLE_OWNER && group->members[place].role != E2E_ROLE_MEMBER) return KITH_E_DENIED;
     take_out(group, place);
+    /* Whoever was removed knows the link. */
+    memset(group->join_key, 0, sizeof group->join_key);
     return KITH_OK;
 }
 
@@ -115,12 +133,14 @@ static kith_err give_role(struct e2e_group *group, const struct e2e_group_op *op
 static kith_err change(struct e2e_group *group, const struct e2e_group_op *op)
 {
     static const uint8_t role_least[] = {
-        [E2E_GROUP_ADD] = E2E_ROLE_ADMIN,  [E2E_GROUP_REMOVE] = E2E_ROLE_ADMIN, [E2E_GROUP_LEAVE] = E2E_ROLE_MEMBER,
-        [E2E_GROUP_ROLE] = E2E_ROLE_OWNER, [E2E_GROUP_INFO] = E2E_ROLE_ADMIN,   [E2E_GROUP_SETTINGS] = E2E_ROLE_ADMIN,
+        [E2E_GROUP_ADD] = E2E_ROLE_ADMIN,      [E2E_GROUP_REMOVE] = E2E_ROLE_ADMIN,
+        [E2E_GROUP_LEAVE] = E2E_ROLE_MEMBER,   [E2E_GROUP_ROLE] = E2E_ROLE_OWNER,
+        [E2E_GROUP_INFO] = E2E_ROLE_ADMIN,     [E2E_GROUP_SETTINGS] = E2E_ROLE_ADMIN,
+        [E2E_GROUP_JOIN_KEY] = E2E_ROLE_ADMIN,
     };
     const struct e2e_group_member *author = e2e_group_find(group, op->author);
 
-    assert(op->kind > E2E_GROUP_CREATE && op->kind <= E2E_GROUP_SETTINGS);
+    assert(op->kind > E2E_GROUP_CREATE && op->kind <= E2E_GROUP_JOIN_KEY);
     if (author == NULL || author->role < role_least[op->kind]) return KITH_E_DENIED;
     switch (op->kind) {
     case E2E_GROUP_ADD: return add(group, op, author);
@@ -129,6 +149,7 @@ static kith_err change(struct e2e_group *group, const struct e2e_group_op *op)
     case E2E_GROUP_ROLE: return give_role(group, op);
     case E2E_GROUP_INFO: put_info(group, op->info); return KITH_OK;
     case E2E_GROUP_SETTINGS: group->settings = op->settings; return KITH_OK;
+    case E2E_GROUP_JOIN_KEY: memcpy(group->join_key, op->join_key, sizeof group->join_key); return KITH_OK;
     case E2E_GROUP_CREATE: break;
     }
     return KITH_E_DENIED;

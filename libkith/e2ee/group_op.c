@@ -1,22 +1,24 @@
 #include <assert.h>
 
 #include "libkith/e2ee/group_parts.h"
+#include "libkith/e2ee/join.h"
 
 #define FIXED(tag_, len) {.tag = (tag_), .bytes_min = (len), .bytes_max = (len)}
 #define MAYBE(tag_, len) {.tag = (tag_), .bytes_min = (len), .bytes_max = (len), .optional = true}
 
 /* ---------------------------------------------------------------------------------------------- kinds and their fields */
-enum { SUBJECT = 1, ROLE = 2, FOUNDERS = 4, SUITE = 8, INFO = 16, SETTINGS = 32 };
+enum { SUBJECT = 1, ROLE = 2, FOUNDERS = 4, SUITE = 8, INFO = 16, SETTINGS = 32, JOIN_KEY = 64, REQUEST = 128 };
 static const struct {
     unsigned needs, may; /* `may`: besides */
 } kinds[] = {
     [E2E_GROUP_CREATE] = {FOUNDERS | SUITE, INFO | SETTINGS},
-    [E2E_GROUP_ADD] = {SUBJECT | ROLE, 0},
+    [E2E_GROUP_ADD] = {SUBJECT | ROLE, REQUEST},
     [E2E_GROUP_REMOVE] = {SUBJECT, 0},
     [E2E_GROUP_LEAVE] = {0, 0},
     [E2E_GROUP_ROLE] = {SUBJECT | ROLE, 0},
     [E2E_GROUP_INFO] = {0, INFO},
     [E2E_GROUP_SETTINGS] = {SETTINGS, 0},
+    [E2E_GROUP_JOIN_KEY] = {0, JOIN_KEY},
 };
 
 static bool is_role(uint8_t role)
@@ -36,7 +38,8 @@ static unsigned fields_of(const struct e2e_group_op *op)
 {
     return (is_zero(op->subject, sizeof op->subject) ? 0 : SUBJECT) | (op->role == 0 ? 0 : ROLE) |
            (op->founders.len == 0 ? 0 : FOUNDERS) | (op->suite == 0 ? 0 : SUITE) | (op->info.len == 0 ? 0 : INFO) |
-           (op->settings == 0 ? 0 : SETTINGS);
+           (op->settings == 0 ? 0 : SETTINGS) | (is_zero(op->join_key, sizeof op->join_key) ? 0 : JOIN_KEY) |
+           (op->request.len == 0 ? 0 : REQUEST);
 }
 
 /* Ascending; the author is in it as the owner, all others are members. */
@@ -56,12 +59,23 @@ static kith_err check_founders(const struct e2e_group_op *op)
     return has_author ? KITH_OK : KITH_E_MALFORMED;
 }
 
+/* By whom it brings in, as a member; whether its proof holds, and for which key, is the group's to say. */
+static kith_err check_request(const struct e2e_group_op *op)
+{
+    struct e2e_join_request request;
+
+    /* Of a newer form, too: only a kind or a suite makes an operation a newer client's. */
+    if (e2e_join_decode(op->request, &request) != KITH_OK) return KITH_E_MALFORMED;
+    if (memcmp(request.account_id, op->subject, sizeof op->subject) != 0) return KITH_E_MALFORMED;
+    return op->role == E2E_ROLE_MEMBER ? KITH_OK : KITH_E_MALFORMED;
+}
+
 kith_err e2e_group_op_check(const struct e2e_group_op *op)
 {
     unsigned allowed;
 
     /* First what a newer client may have written: of its rules nothing is known. */
-    if (op->kind > E2E_GROUP_SETTINGS) return KITH_E_UNSUPPORTED;
+    if (op->kind > E2E_GROUP_JOIN_KEY) return KITH_E_UNSUPPORTED;
     if (op->kind < E2E_GROUP_CREATE) return KITH_E_MALFORMED;
     if (op->kind == E2E_GROUP_CREATE && op->suite != E2E_GROUP_SUITE) return KITH_E_UNSUPPORTED;
     if (op->author_device == 0 || op->list_seq == 0) return KITH_E_MALFORMED; /* no device, no list is of that number */
@@ -72,6 +86,7 @@ kith_err e2e_group_op_check(const struct e2e_group_op *op)
     if ((op->settings & ~E2E_GROUP_HISTORY_OPEN) != 0) return KITH_E_MALFORMED;
     if (op->info.len > E2E_GROUP_INFO_BYTES_MAX) return KITH_E_MALFORMED;
     if (op->info.len > 0 && op->info.len < E2E_GROUP_INFO_BYTES_MIN) return KITH_E_MALFORMED;
+    if (op->request.len > 0) return check_request(op);
     return op->kind == E2E_GROUP_CREATE ? check_founders(op) : KITH_OK;
 }
 
@@ -93,6 +108,8 @@ enum {
     AT_SUITE,
     AT_INFO,
     AT_SETTINGS,
+    AT_JOIN_KEY,
+    AT_REQUEST,
     FIELDS
 };
 static const struct e2e_tlv_field fields[FIELDS] = {
@@ -115,6 +132,8 @@ static const struct e2e_tlv_field fields[FIELDS] = {
     MAYBE(14, 1),
     {.tag = 15, .bytes_min = E2E_GROUP_INFO_BYTES_MIN, .bytes_max = E2E_GROUP_INFO_BYTES_MAX, .optional = true},
     MAYBE(16, 1),
+    MAYBE(17, E2E_SIGN_PUBLIC_BYTES),
+    {.tag = 18, .bytes_min = 1, .bytes_max = E2E_JOIN_SIGNED_BYTES_MAX, .optional = true},
 };
 
 static void take(uint8_t *out, size_t len, struct kith_slice value)
@@ -140,6 +159,7 @@ static void fill(const struct kith_slice *values, struct e2e_group_op *out)
         .settings = number(values[AT_SETTINGS]),
         .founders = values[AT_FOUNDERS],
         .info = values[AT_INFO],
+        .request = values[AT_REQUEST],
     };
     take(out->group_id, sizeof out->group_id, values[AT_GROUP]);
     take(out->prev_hash, sizeof out->prev_hash, values[AT_PREV]);
@@ -147,12 +167,14 @@ static void fill(const struct kith_slice *values, struct e2e_group_op *out)
     take(out->list_hash, sizeof out->list_hash, values[AT_LIST_HASH]);
     take(out->state_hash, sizeof out->state_hash, values[AT_STATE]);
     take(out->subject, sizeof out->subject, values[AT_SUBJECT]);
+    take(out->join_key, sizeof out->join_key, values[AT_JOIN_KEY]);
 }
 
 /* What is there and should not be, or the other way round: the values alone do not tell. */
 static kith_err check_presence(const struct kith_slice *values, const struct e2e_group_op *op)
 {
-    static const unsigned bits[] = {SUBJECT, ROLE, FOUNDERS, SUITE, INFO, SETTINGS}; /* from AT_SUBJECT on */
+    static const unsigned bits[] = {SUBJECT, ROLE,     FOUNDERS, SUITE,
+                                    INFO,    SETTINGS, JOIN_KEY, REQUEST}; /* from AT_SUBJECT on */
     unsigned has = 0;
 
     for (size_t i = 0; i < sizeof bits / sizeof *bits; i++)
@@ -161,7 +183,7 @@ static kith_err check_presence(const struct kith_slice *values, const struct e2e
     if ((has & ~(kinds[op->kind].needs | kinds[op->kind].may)) != 0) return KITH_E_MALFORMED;
     if ((values[AT_PREV].ptr == NULL) != (op->seq == 1)) return KITH_E_MALFORMED;
     /* What may be missing is missing when it has nothing to say. */
-    if ((kinds[op->kind].may & has & SETTINGS) != 0 && op->settings == 0) return KITH_E_MALFORMED;
+    if ((kinds[op->kind].may & has & ~fields_of(op)) != 0) return KITH_E_MALFORMED;
     return KITH_OK;
 }
 
@@ -265,6 +287,8 @@ static void put_of_kind(struct e2e_tlv_writer *writer, const struct e2e_group_op
     if ((needs & SUITE) != 0) e2e_tlv_put_u8(writer, 14, op->suite);
     e2e_tlv_put_optional(writer, 15, op->info);
     if ((needs & SETTINGS) != 0 || op->settings != 0) e2e_tlv_put_u8(writer, 16, op->settings);
+    if (!is_zero(op->join_key, sizeof op->join_key)) put(writer, 17, op->join_key, sizeof op->join_key);
+    e2e_tlv_put_optional(writer, 18, op->request);
 }
 
 static kith_err op_encode(const struct e2e_group_op *op, struct kith_buf *out)

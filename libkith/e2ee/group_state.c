@@ -62,6 +62,13 @@ const struct e2e_group_member *e2e_group_find(const struct e2e_group *group,
     return e2e_group_is_at(group, place, account_id) ? &group->members[place] : NULL;
 }
 
+bool e2e_group_has_link(const struct e2e_group *group)
+{
+    static const uint8_t none[E2E_SIGN_PUBLIC_BYTES];
+
+    return memcmp(group->join_key, none, sizeof none) != 0;
+}
+
 const uint8_t *e2e_group_head(const struct e2e_group *group, uint64_t seq)
 {
     if (seq > group->seq || group->seq - seq >= group->head_count) return NULL;
@@ -102,6 +109,7 @@ kith_err e2e_group_state_encode(const struct e2e_group *group, struct kith_buf *
     e2e_tlv_put_optional(&writer, 4, kith_buf_peek(&members));
     e2e_tlv_put_optional(&writer, 5, kith_slice_of(group->info, group->info_len));
     if (group->settings != 0) e2e_tlv_put_u8(&writer, 6, group->settings);
+    if (e2e_group_has_link(group)) e2e_tlv_put(&writer, 7, kith_slice_of(group->join_key, sizeof group->join_key));
     err = e2e_tlv_finish(&writer);
 done:
     kith_buf_deinit(&members);
@@ -140,7 +148,7 @@ done:
 }
 
 /* ---------------------------------------------------------------------------------------------- reading */
-enum { AT_GROUP, AT_SEQ, AT_SUITE, AT_MEMBERS, AT_INFO, AT_SETTINGS, STATE_FIELDS };
+enum { AT_GROUP, AT_SEQ, AT_SUITE, AT_MEMBERS, AT_INFO, AT_SETTINGS, AT_JOIN_KEY, STATE_FIELDS };
 static const struct e2e_tlv_field state_fields[STATE_FIELDS] = {
     FIXED(1, E2E_GROUP_ID_BYTES),
     FIXED(2, 8),
@@ -148,6 +156,7 @@ static const struct e2e_tlv_field state_fields[STATE_FIELDS] = {
     {.tag = 4, .bytes_min = MEMBER_BYTES, .bytes_max = MEMBERS_BYTES_MAX, .optional = true},
     {.tag = 5, .bytes_min = 1, .bytes_max = E2E_GROUP_INFO_BYTES_MAX, .optional = true},
     {.tag = 6, .bytes_min = 1, .bytes_max = 1, .optional = true},
+    {.tag = 7, .bytes_min = E2E_SIGN_PUBLIC_BYTES, .bytes_max = E2E_SIGN_PUBLIC_BYTES, .optional = true},
 };
 
 static kith_err members_decode(struct kith_slice in, struct e2e_group *group)
@@ -171,7 +180,7 @@ static kith_err members_decode(struct kith_slice in, struct e2e_group *group)
 /* All of it but the members. */
 static kith_err rest_decode(const struct kith_slice *values, struct e2e_group *group)
 {
-    const struct kith_slice info = values[AT_INFO], settings = values[AT_SETTINGS];
+    const struct kith_slice info = values[AT_INFO], settings = values[AT_SETTINGS], join_key = values[AT_JOIN_KEY];
 
     memcpy(group->group_id, values[AT_GROUP].ptr, sizeof group->group_id);
     group->seq = e2e_tlv_u64(values[AT_SEQ]);
@@ -180,8 +189,9 @@ static kith_err rest_decode(const struct kith_slice *values, struct e2e_group *g
     group->info_len = info.len;
     if (info.len > 0) memcpy(group->info, info.ptr, info.len);
     if (group->suite != E2E_GROUP_SUITE) return KITH_E_UNSUPPORTED;
+    if (join_key.len > 0) memcpy(group->join_key, join_key.ptr, sizeof group->join_key);
     if (settings.ptr != NULL && group->settings != E2E_GROUP_HISTORY_OPEN) return KITH_E_MALFORMED;
-    return KITH_OK;
+    return join_key.len > 0 && !e2e_group_has_link(group) ? KITH_E_MALFORMED : KITH_OK;
 }
 
 /* One at least, so that a seq of 0 is found here. */

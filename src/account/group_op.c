@@ -47,7 +47,8 @@ static bool says(const struct e2e_group_op *op, const struct cmd *cmd)
     case E2E_GROUP_REMOVE: return is_subject;
     case E2E_GROUP_SETTINGS: return is_open == opens;
     case E2E_GROUP_LEAVE:
-    case E2E_GROUP_INFO: break;
+    case E2E_GROUP_INFO:
+    case E2E_GROUP_JOIN_KEY: break;
     }
     return true;
 }

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "libkith/e2ee/group_parts.h"
+#include "libkith/e2ee/join.h"
 
 /* People by number, 1 to 65,535, whose ids ascend as the numbers do; each has one device, with a DSK of its own. */
 #define GROUP_BYTES_MAX 300000
@@ -63,6 +64,31 @@ static inline struct e2e_group_op op_create(uint32_t first, uint32_t last, uint3
     op.founders = kith_slice_of(founders, (size_t)(at - founders));
     op.suite = E2E_GROUP_SUITE;
     return op;
+}
+
+/* The link of a chat, by number. */
+static inline struct e2e_join_link link_of(uint32_t number)
+{
+    struct e2e_join_link link = {0};
+
+    memset(link.chat_id, 0x44, sizeof link.chat_id);
+    kith_put_u32_be(link.secret, number);
+    return link;
+}
+
+/* Signed by the person's device. */
+static inline struct kith_buf request_of(const struct e2e_join_link *link, uint32_t person, uint64_t known_seq)
+{
+    struct e2e_join_request request = {.device_id = person, .list_seq = 7, .made_at_ms = 1000, .known_seq = known_seq};
+    uint8_t secret[E2E_SIGN_SECRET_BYTES], public[E2E_SIGN_PUBLIC_BYTES];
+    struct kith_buf out;
+
+    memcpy(request.account_id, person_id(person), sizeof request.account_id);
+    memset(request.list_hash, 0x11, sizeof request.list_hash);
+    person_keys(person, secret, public);
+    kith_buf_init(&out, E2E_JOIN_SIGNED_BYTES_MAX);
+    assert_int_equal(e2e_join_sign(link, &request, secret, &out), KITH_OK);
+    return out;
 }
 
 static inline struct kith_buf saved(const struct e2e_group *group)

@@ -32,7 +32,7 @@ static kith1_refusal decode_op(struct kith_slice signed_op, struct e2e_group_op 
 
     if (err != KITH_E_UNSUPPORTED) return kith1_refusal_of(err);
     kith1_need(e2e_tlv_next(&reader, &tag, &bytes) == KITH_OK, "unsupported, and not even a field");
-    return has_unknown_field(signed_op, 2) || has_unknown_field(bytes, 16) ? KITH1_REFUSED : "UNSUPPORTED";
+    return has_unknown_field(signed_op, 2) || has_unknown_field(bytes, 18) ? KITH1_REFUSED : "UNSUPPORTED";
 }
 
 static struct kith_slice founders_of(struct kith1_run *run, const json_t *members)

@@ -532,7 +532,7 @@ static void test_api_group_ops__a_create_names_the_members_of_the_chat(void **st
 /* What it says is for its readers; that a device of its author signed it as the next one is asked all the same. */
 static void test_api_group_ops__of_newer_clients_are_taken(void **state)
 {
-    static const uint8_t kind = E2E_GROUP_SETTINGS + 1, other[32] = {1};
+    static const uint8_t kind = E2E_GROUP_JOIN_KEY + 1, other[32] = {1};
     struct afx *fx = *state;
     struct author ann = author_of_name(fx, "ann"), bob = author_of_name(fx, "bob");
     struct known known = created(fx, &ann, &bob.who);

@@ -291,7 +291,9 @@ static void test_e2e_group_chain__loads_no_state_that_is_none(void **state)
     assert_int_equal(load_with(group, 6, kith_slice_of("\0", 1)), KITH_E_MALFORMED);
     assert_int_equal(load_with(group, 6, kith_slice_of("\2", 1)), KITH_E_MALFORMED);
     assert_int_equal(load_with(group, 6, kith_slice_of("\3", 1)), KITH_E_MALFORMED);
-    assert_int_equal(load_with(group, 7, kith_slice_of("\3", 1)), KITH_E_UNSUPPORTED);
+    assert_int_equal(load_with(group, 7, kith_slice_of(heads, E2E_SIGN_PUBLIC_BYTES)), KITH_E_MALFORMED);
+    assert_int_equal(load_with(group, 7, kith_slice_of("\3", 1)), KITH_E_MALFORMED);
+    assert_int_equal(load_with(group, 8, kith_slice_of("\3", 1)), KITH_E_UNSUPPORTED);
     assert_int_equal(load_with(group, 5, kith_slice_of(many, E2E_GROUP_INFO_BYTES_MAX + 1)), KITH_E_MALFORMED);
 
     kith_buf_init(&changed, GROUP_BYTES_MAX);

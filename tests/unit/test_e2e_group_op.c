@@ -56,8 +56,8 @@ static kith_err decode_without(struct kith_slice good, uint16_t tag)
 
 /* One of each kind, as the second in its group but for the create. */
 struct samples {
-    struct kith_buf signed_ops[E2E_GROUP_SETTINGS + 1];
-    struct kith_slice bytes[E2E_GROUP_SETTINGS + 1]; /* the operations */
+    struct kith_buf signed_ops[E2E_GROUP_JOIN_KEY + 1];
+    struct kith_slice bytes[E2E_GROUP_JOIN_KEY + 1]; /* the operations */
 };
 
 static struct e2e_group_op sample_of(enum e2e_group_kind kind)
@@ -67,9 +67,11 @@ static struct e2e_group_op sample_of(enum e2e_group_kind kind)
     if (kind == E2E_GROUP_CREATE) op = op_create(1, 3, 1);
     if (kind == E2E_GROUP_ADD || kind == E2E_GROUP_ROLE || kind == E2E_GROUP_REMOVE)
         memcpy(op.subject, person_id(kind == E2E_GROUP_ADD ? 9 : 2), sizeof op.subject);
-    if (kind == E2E_GROUP_ADD || kind == E2E_GROUP_ROLE) op.role = E2E_ROLE_ADMIN;
+    if (kind == E2E_GROUP_ADD) op.role = E2E_ROLE_MEMBER;
+    if (kind == E2E_GROUP_ROLE) op.role = E2E_ROLE_ADMIN;
     if (kind == E2E_GROUP_CREATE || kind == E2E_GROUP_INFO) op.info = kith_slice_str(INFO_ONE);
     if (kind == E2E_GROUP_CREATE || kind == E2E_GROUP_SETTINGS) op.settings = E2E_GROUP_HISTORY_OPEN;
+    if (kind == E2E_GROUP_JOIN_KEY) memset(op.join_key, 0x33, sizeof op.join_key);
     return op;
 }
 
@@ -79,7 +81,7 @@ static void samples_init(struct samples *samples)
     struct e2e_group *group = group_of(1, 3, 1), *after;
 
     person_keys(1, secret, public);
-    for (enum e2e_group_kind kind = E2E_GROUP_CREATE; kind <= E2E_GROUP_SETTINGS; kind++) {
+    for (enum e2e_group_kind kind = E2E_GROUP_CREATE; kind <= E2E_GROUP_JOIN_KEY; kind++) {
         struct kith_buf *out = &samples->signed_ops[kind];
         struct e2e_group_op op = sample_of(kind);
         kith_buf_init(out, E2E_GROUP_SIGNED_BYTES_MAX);
@@ -93,7 +95,7 @@ static void samples_init(struct samples *samples)
 
 static void samples_deinit(struct samples *samples)
 {
-    for (int kind = E2E_GROUP_CREATE; kind <= E2E_GROUP_SETTINGS; kind++) kith_buf_deinit(&samples->signed_ops[kind]);
+    for (int kind = E2E_GROUP_CREATE; kind <= E2E_GROUP_JOIN_KEY; kind++) kith_buf_deinit(&samples->signed_ops[kind]);
 }
 
 /* ---------------------------------------------------------------------------------------------- all kinds */
@@ -103,7 +105,7 @@ static void test_e2e_group_op__reads_what_it_writes(void **state)
 
     (void)state;
     samples_init(&samples);
-    for (enum e2e_group_kind kind = E2E_GROUP_CREATE; kind <= E2E_GROUP_SETTINGS; kind++) {
+    for (enum e2e_group_kind kind = E2E_GROUP_CREATE; kind <= E2E_GROUP_JOIN_KEY; kind++) {
         uint8_t secret[E2E_SIGN_SECRET_BYTES], public[E2E_SIGN_PUBLIC_BYTES], hash[E2E_HASH_BYTES];
         const struct e2e_group_op given = sample_of(kind);
         struct e2e_group_op op;
@@ -122,6 +124,7 @@ static void test_e2e_group_op__reads_what_it_writes(void **state)
         assert_int_equal(op.suite, given.suite);
         assert_int_equal(op.settings, given.settings);
         assert_true(kith_slice_eq(op.info, given.info) && kith_slice_eq(op.founders, given.founders));
+        assert_memory_equal(op.join_key, given.join_key, sizeof op.join_key);
         e2e_sha256(&op.bytes, 1, hash);
         assert_memory_equal(hash, op.hash, sizeof hash);
 
@@ -139,25 +142,29 @@ static void test_e2e_group_op__reads_what_it_writes(void **state)
 
 static void test_e2e_group_op__each_kind_has_its_fields_and_no_other(void **state)
 {
-    /* Of the tags 11 to 16: needed, or allowed. */
+    /* Of the tags 11 to 18: needed, or allowed. */
     static const char *const table[] = {
-        [E2E_GROUP_CREATE] = "..nnaa",   [E2E_GROUP_ADD] = "nn....",  [E2E_GROUP_REMOVE] = "n.....",
-        [E2E_GROUP_LEAVE] = "......",    [E2E_GROUP_ROLE] = "nn....", [E2E_GROUP_INFO] = "....a.",
-        [E2E_GROUP_SETTINGS] = ".....n",
+        [E2E_GROUP_CREATE] = "..nnaa..",   [E2E_GROUP_ADD] = "nn.....a",      [E2E_GROUP_REMOVE] = "n.......",
+        [E2E_GROUP_LEAVE] = "........",    [E2E_GROUP_ROLE] = "nn......",     [E2E_GROUP_INFO] = "....a...",
+        [E2E_GROUP_SETTINGS] = ".....n..", [E2E_GROUP_JOIN_KEY] = "......a.",
     };
-    uint8_t founder[E2E_FOUNDER_BYTES];
+    const struct e2e_join_link link = link_of(1);
+    struct kith_buf request = request_of(&link, 9, 0);
+    uint8_t founder[E2E_FOUNDER_BYTES], key[E2E_SIGN_PUBLIC_BYTES];
     const struct kith_slice values[] = {
-        kith_slice_of(person_id(3), 16), kith_slice_of("\1", 1),   kith_slice_of(founder, sizeof founder),
-        kith_slice_of("\1", 1),          kith_slice_str(INFO_TWO), kith_slice_of("\1", 1)};
-    static const uint8_t zeros[sizeof INFO_TWO] = {0};
+        kith_slice_of(person_id(9), 16), kith_slice_of("\1", 1),   kith_slice_of(founder, sizeof founder),
+        kith_slice_of("\1", 1),          kith_slice_str(INFO_TWO), kith_slice_of("\1", 1),
+        kith_slice_of(key, sizeof key),  kith_buf_peek(&request)};
+    static const uint8_t zeros[E2E_JOIN_SIGNED_BYTES_MAX] = {0};
     struct samples samples;
 
     (void)state;
     samples_init(&samples);
+    e2e_join_key(&link, key);
     memcpy(founder, person_id(1), 16);
     founder[16] = E2E_ROLE_OWNER;
-    for (int kind = E2E_GROUP_CREATE; kind <= E2E_GROUP_SETTINGS; kind++)
-        for (uint16_t i = 0; i < 6; i++) {
+    for (int kind = E2E_GROUP_CREATE; kind <= E2E_GROUP_JOIN_KEY; kind++)
+        for (uint16_t i = 0; i < 8; i++) {
             const struct kith_slice good = samples.bytes[kind];
             const bool needs = table[kind][i] == 'n', may = needs || table[kind][i] == 'a';
             assert_int_equal(decode_without(good, 11 + i), needs ? KITH_E_MALFORMED : KITH_OK);
@@ -165,6 +172,10 @@ static void test_e2e_group_op__each_kind_has_its_fields_and_no_other(void **stat
             if (!may)
                 assert_int_equal(decode_with(good, 11 + i, kith_slice_of(zeros, values[i].len)), KITH_E_MALFORMED);
         }
+    /* A key of zeros is how a state says that no link holds: an operation says so without the field. */
+    assert_int_equal(decode_with(samples.bytes[E2E_GROUP_JOIN_KEY], 17, kith_slice_of(zeros, sizeof key)),
+                     KITH_E_MALFORMED);
+    kith_buf_deinit(&request);
     samples_deinit(&samples);
 }
 
@@ -175,7 +186,7 @@ static void test_e2e_group_op__values_that_no_field_has(void **state)
 
     (void)state;
     samples_init(&samples);
-    for (int kind = E2E_GROUP_CREATE; kind <= E2E_GROUP_SETTINGS; kind++) {
+    for (int kind = E2E_GROUP_CREATE; kind <= E2E_GROUP_JOIN_KEY; kind++) {
         const struct kith_slice good = samples.bytes[kind];
         const bool is_first = kind == E2E_GROUP_CREATE;
         struct kith_buf as_first;
@@ -219,10 +230,10 @@ static void test_e2e_group_op__what_a_newer_client_writes_is_unsupported(void **
 
     (void)state;
     samples_init(&samples);
-    for (int kind = E2E_GROUP_CREATE; kind <= E2E_GROUP_SETTINGS; kind++) {
-        assert_int_equal(decode_with(samples.bytes[kind], 17, kith_slice_of("x", 1)), KITH_E_UNSUPPORTED);
+    for (int kind = E2E_GROUP_CREATE; kind <= E2E_GROUP_JOIN_KEY; kind++) {
+        assert_int_equal(decode_with(samples.bytes[kind], 19, kith_slice_of("x", 1)), KITH_E_UNSUPPORTED);
         for (unsigned other = 0; other < 256; other++)
-            if (other < E2E_GROUP_CREATE || other > E2E_GROUP_SETTINGS)
+            if (other < E2E_GROUP_CREATE || other > E2E_GROUP_JOIN_KEY)
                 assert_int_equal(decode_with_u8(samples.bytes[kind], 4, (uint8_t)other),
                                  other == 0 ? KITH_E_MALFORMED : KITH_E_UNSUPPORTED);
     }
@@ -348,7 +359,7 @@ static void test_e2e_group_op__makes_nothing_that_nobody_would_read(void **state
     op = op_create(1, 3, 1);
     op.suite = 2;
     assert_int_equal(group_next(&none, op, NULL), KITH_E_UNSUPPORTED);
-    op = op_of((enum e2e_group_kind)8, 1, 0, 0);
+    op = op_of((enum e2e_group_kind)9, 1, 0, 0);
     assert_int_equal(group_next(&group, op, NULL), KITH_E_UNSUPPORTED);
     op = op_of((enum e2e_group_kind)0, 1, 0, 0);
     assert_int_equal(group_next(&group, op, NULL), KITH_E_MALFORMED);
@@ -381,7 +392,7 @@ static void test_e2e_group_op__refuses_every_short_prefix_and_every_flipped_bit(
 
     (void)state;
     samples_init(&samples);
-    for (int kind = E2E_GROUP_CREATE; kind <= E2E_GROUP_SETTINGS; kind++) {
+    for (int kind = E2E_GROUP_CREATE; kind <= E2E_GROUP_JOIN_KEY; kind++) {
         struct kith_buf *bytes = &samples.signed_ops[kind];
         struct e2e_group_op op;
         for (size_t len = 0; len < kith_buf_len(bytes); len++)
@@ -474,13 +485,13 @@ static kith_err skim_followed_by(struct kith_slice good, struct kith_slice more,
 
 static void test_e2e_group_op__skims_of_every_kind_what_all_have(void **state)
 {
-    static const uint8_t kind = E2E_GROUP_SETTINGS + 1, zeros[100];
+    static const uint8_t kind = E2E_GROUP_JOIN_KEY + 1, zeros[100];
     struct e2e_group_op op, skimmed;
     struct samples samples;
 
     (void)state;
     samples_init(&samples);
-    for (int i = E2E_GROUP_CREATE; i <= E2E_GROUP_SETTINGS; i++) {
+    for (int i = E2E_GROUP_CREATE; i <= E2E_GROUP_JOIN_KEY; i++) {
         struct kith_slice whole = kith_buf_peek(&samples.signed_ops[i]), bytes = samples.bytes[i];
         assert_int_equal(e2e_group_op_decode(whole, &op), KITH_OK);
         assert_int_equal(e2e_group_op_skim(whole, &skimmed), KITH_OK);
@@ -502,9 +513,9 @@ static void test_e2e_group_op__skims_of_every_kind_what_all_have(void **state)
             if (tag != 3 || i != E2E_GROUP_CREATE)
                 assert_int_equal(skim_with(bytes, tag, (struct kith_slice){0}, &op), KITH_E_MALFORMED);
         }
-        assert_int_equal(decode_with(bytes, 17, kith_slice_str("new")), KITH_E_UNSUPPORTED);
-        assert_int_equal(skim_with(bytes, 17, kith_slice_str("new"), &op), KITH_OK);
-        assert_int_equal(skim_followed_by(bytes, kith_slice_of("\0\21\0\0\0\1", 6), &op), KITH_E_MALFORMED);
+        assert_int_equal(decode_with(bytes, 19, kith_slice_str("new")), KITH_E_UNSUPPORTED);
+        assert_int_equal(skim_with(bytes, 19, kith_slice_str("new"), &op), KITH_OK);
+        assert_int_equal(skim_followed_by(bytes, kith_slice_of("\0\23\0\0\0\1", 6), &op), KITH_E_MALFORMED);
         assert_int_equal(skim_followed_by(bytes, kith_slice_of("\0\1\0\0\0\0", 6), &op), KITH_E_MALFORMED);
         assert_int_equal(skim_with(bytes, 4, kith_slice_of(&kind, 1), &op), KITH_OK);
         assert_int_equal(op.kind, kind);
