@@ -71,6 +71,7 @@ static const char *const verb_names[CMD_VERBS] = {
     [CMD_FACT] = "fact",
     [CMD_MAIL_SEND] = "mail_send",
     [CMD_MAIL_ACK] = "mail_ack",
+    [CMD_MEMBER_ASK] = "member_ask",
 };
 
 /* Who did what, where and when; never what was said: bodies are only counted. */

@@ -18,6 +18,7 @@
 #define KITH_DISPLAY_NAME_BYTES_MAX 128   /* names of people, chats and devices               */
 #define KITH_CONTENT_TYPE_BYTES_MAX 128
 #define KITH_SIGNED_OP_BYTES_MAX    (16 * 1024) /* of a group operation, opaque: signed_op */
+#define KITH_JOIN_REQUEST_BYTES_MAX 512         /* of who asks to be let into a group, opaque: a signed join request */
 #define KITH_DEVICE_LIST_BYTES_MAX  (24 * 1024) /* what an account signs: its devices */
 #define KITH_SIGNED_LIST_BYTES_MAX  (KITH_DEVICE_LIST_BYTES_MAX + 4 * 1024) /* the same with signature and acceptances */
 #define KITH_PREKEY_BYTES_MAX       2048                                    /* one prekey, encoded */

@@ -21,6 +21,7 @@ static const apply_fn apply_by_verb[CMD_VERBS] = {
     [CMD_READ] = chat_apply_read,
     [CMD_ACCEPT] = chat_apply_accept,
     [CMD_FACT] = chat_apply_fact,
+    [CMD_MEMBER_ASK] = chat_apply_member_ask,
 };
 
 struct chat *chat_new(struct chat_id id)
@@ -57,7 +58,8 @@ void chat_lookups(const struct chat *chat, const struct cmd *cmd, struct chat_lo
     memset(out, 0, CHAT_LOOKUPS * sizeof out[0]);
     if (!chat->exists) return;
     if (cmd->verb == CMD_DELETE) out[CHAT_LOOKUP_MESSAGE].key = row_key_message(chat->id, cmd->seq);
-    if (actor == NULL || kith_uuid_is_nil(id)) return;
+    /* Who asks to be let in is nobody here yet, and may ask twice. */
+    if (kith_uuid_is_nil(id) || (actor == NULL && cmd->verb != CMD_MEMBER_ASK)) return;
     /* A message id above all that this person wrote here is new: no lookup. Other commands' ids have no order. */
     if (cmd->verb != CMD_SEND || kith_uuid_cmp(id, actor->id_max.id) <= 0)
         out[CHAT_LOOKUP_KEY].key = row_key_key(chat->id.id, cmd->actor, cmd->id);

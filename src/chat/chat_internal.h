@@ -34,6 +34,7 @@ void chat_apply_member_add(struct chat_step *step);
 void chat_apply_member_remove(struct chat_step *step);
 void chat_apply_member_leave(struct chat_step *step);
 void chat_apply_member_role(struct chat_step *step);
+void chat_apply_member_ask(struct chat_step *step);
 void chat_apply_update(struct chat_step *step);
 void chat_apply_cursor(struct chat_step *step);
 void chat_apply_read(struct chat_step *step);

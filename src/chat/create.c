@@ -118,14 +118,15 @@ void chat_apply_create(struct chat_step *step)
     create(step, count);
 }
 
-/* {"op":"name","name":"…"}, {"op":"settings","history_open":true}, {"op":"info","group_seq":7,"signed_op":"…"} */
+/* {"op":"name","name":"…"}, {"op":"settings","history_open":true}, {"op":"info","group_seq":7,"signed_op":"…"}, or "join-key". */
 static void update_json(struct chat_step *step, struct kith_buf *body)
 {
     const struct cmd *cmd = step->cmd;
     bool named = (cmd->flags & CMD_HAS_NAME) != 0, is_set = (cmd->flags & CMD_HAS_HISTORY) != 0;
     kith_err err = KITH_OK;
 
-    if (!named && !is_set) err = kith_buf_append_str(body, "{\"op\":\"info\"");
+    if (!named && !is_set)
+        err = kith_buf_printf(body, "{\"op\":\"%s\"", (cmd->flags & CMD_HAS_JOIN_KEY) ? "join-key" : "info");
     if (named) {
         err = kith_buf_append_str(body, "{\"op\":\"name\",\"name\":");
         if (err == KITH_OK) err = json_put_string(body, cmd->name);
@@ -136,6 +137,19 @@ static void update_json(struct chat_step *step, struct kith_buf *body)
     if (err == KITH_OK) err = chat_group_op_json(body, cmd->seq, cmd->body);
     if (err == KITH_OK) err = kith_buf_append_str(body, "}");
     step->fx->err = err;
+}
+
+static bool update_is_well_formed(const struct chat_step *step)
+{
+    const struct cmd *cmd = step->cmd;
+    const uint32_t others = CMD_HAS_NAME | CMD_HAS_HISTORY;
+
+    if ((cmd->flags & (others | CMD_HAS_JOIN_KEY)) == 0 && cmd->body.len == 0) return false;
+    /* A link is what an operation made it, and that one says nothing else. */
+    if ((cmd->flags & CMD_HAS_JOIN_KEY) != 0 && (cmd->body.len == 0 || (cmd->flags & others) != 0)) return false;
+    if ((cmd->flags & CMD_HAS_JOIN_KEY) == 0 && cmd->value != 0) return false;
+    /* A server that may not read an encrypted chat is not told its name either. */
+    return cmd->name.len <= KITH_DISPLAY_NAME_BYTES_MAX && !(step->chat->head.encrypted && cmd->name.len > 0);
 }
 
 void chat_apply_update(struct chat_step *step)
@@ -153,9 +167,7 @@ void chat_apply_update(struct chat_step *step)
         return;
     }
     if (!chat_group_op_fits(step)) return;
-    /* A server that may not read an encrypted chat is not told its name either. */
-    if (((cmd->flags & (CMD_HAS_NAME | CMD_HAS_HISTORY)) == 0 && cmd->body.len == 0) ||
-        cmd->name.len > KITH_DISPLAY_NAME_BYTES_MAX || (chat->head.encrypted && cmd->name.len > 0)) {
+    if (!update_is_well_formed(step)) {
         chat_answer(step, CODE_BAD_REQUEST);
         return;
     }
@@ -164,6 +176,7 @@ void chat_apply_update(struct chat_step *step)
         chat->head.name.len = cmd->name.len;
     }
     if (cmd->flags & CMD_HAS_HISTORY) chat->head.history_open = (cmd->flags & CMD_HISTORY_OPEN) != 0;
+    if (cmd->flags & CMD_HAS_JOIN_KEY) chat->head.join_tag = cmd->value;
     kith_buf_init(&body, 128 + KITH_DISPLAY_NAME_BYTES_MAX * 6 + KITH_SIGNED_OP_BYTES_MAX / 3 * 4 + 8);
     update_json(step, &body);
     if (step->fx->err == KITH_OK && chat_number_json(step, MESSAGE_CHAT, &body) != NULL) {

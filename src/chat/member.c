@@ -155,6 +155,7 @@ void chat_apply_member_remove(struct chat_step *step)
     if (event == NULL) return;
     event->has_extra = true;
     event->extra = cmd->subject;
+    if (cmd->body.len > 0) step->chat->head.join_tag = 0; /* who was removed knows the link: the operation ends it */
     if (chat_member_is_in(member))
         chat_member_close(step, member, event->seq); /* else its account was deleted before */
     if (step->fx->err == KITH_OK) chat_remember(step);

@@ -34,13 +34,14 @@ static const uint16_t fields_allowed[CMD_VERBS] = {
     [CMD_MEMBER_REMOVE] = HAS_SUBJECT | HAS_SEQ | HAS_BODY,
     [CMD_MEMBER_LEAVE] = HAS_SEQ | HAS_BODY,
     [CMD_MEMBER_ROLE] = HAS_SUBJECT | HAS_ROLE | HAS_SEQ | HAS_BODY,
-    [CMD_CHAT_UPDATE] = HAS_NAME | HAS_SEQ | HAS_BODY,
+    [CMD_CHAT_UPDATE] = HAS_NAME | HAS_VALUE | HAS_SEQ | HAS_BODY,
     [CMD_CURSOR] = HAS_SEQ,
     [CMD_READ] = HAS_SEQ,
     [CMD_ACCEPT] = 0,
     [CMD_FACT] = HAS_SUBJECT | HAS_FACT | HAS_VALUE,
     [CMD_MAIL_SEND] = HAS_CONTENT_TYPE | HAS_BODY,
     [CMD_MAIL_ACK] = HAS_SEQ,
+    [CMD_MEMBER_ASK] = HAS_VALUE | HAS_BODY,
 };
 
 static uint16_t fields_present(const struct cmd *cmd)

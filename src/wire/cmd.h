@@ -23,6 +23,7 @@ enum cmd_verb {
     CMD_FACT,        /* the directory says something about a member   */
     CMD_MAIL_SEND,   /* to a person's mailbox                         */
     CMD_MAIL_ACK,
+    CMD_MEMBER_ASK, /* somebody who is in no group yet asks to be let in */
     CMD_VERBS,
 };
 
@@ -36,6 +37,7 @@ enum cmd_flags {
     CMD_HISTORY_OPEN = 1 << 3, /* create, update: new members see what was before them */
     CMD_HAS_NAME = 1 << 4,     /* update: name is meant, even if empty */
     CMD_HAS_HISTORY = 1 << 5,  /* update: CMD_HISTORY_OPEN is meant */
+    CMD_HAS_JOIN_KEY = 1 << 6, /* update: `value` is the tag of the invite link that holds from now on, 0: none does */
 };
 
 /* CMD_FACT: what `value` means for the member `subject`. */
@@ -77,12 +79,12 @@ struct cmd {
     uint64_t expires_ms;         /* 0: never */
     uint64_t seq;                /* DELETE, CURSOR, READ, MAIL_ACK; of a group operation its group_seq */
     struct user_id subject;      /* MEMBER_*, FACT */
-    uint64_t value;              /* FACT; MEMBER_ADD: the new member's list_seq */
+    uint64_t value;              /* FACT; MEMBER_ADD: the new member's list_seq; MEMBER_ASK, CHAT_UPDATE: of a link */
     uint8_t role;                /* MEMBER_ADD, MEMBER_ROLE */
     uint8_t fact;                /* FACT */
     struct kith_slice name;      /* CHAT_CREATE, CHAT_UPDATE */
     struct kith_slice content_type;
-    struct kith_slice body;    /* SEND, MAIL_SEND; or a group's signed operation, opaque */
+    struct kith_slice body; /* SEND, MAIL_SEND; or, opaque, a group's signed operation, MEMBER_ASK: a signed request */
     struct kith_slice members; /* CHAT_CREATE: cmd_member records, ascending in user */
 };
 

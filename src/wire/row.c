@@ -66,7 +66,7 @@ static kith_err finish(const struct reader *r)
 
 kith_err row_chat_encode(const struct row_chat *row, struct kith_buf *out)
 {
-    size_t len = 8 + 3 + 4 * 3 + 8 * 5 + 16 + 16 + 16 + 2 + row->name.len;
+    size_t len = 8 + 3 + 4 * 3 + 8 * 6 + 16 + 16 + 16 + 2 + row->name.len;
     struct writer w = {0};
     kith_err err = kith_buf_reserve(out, len, &w.at);
 
@@ -83,6 +83,7 @@ kith_err row_chat_encode(const struct row_chat *row, struct kith_buf *out)
     put_u64(&w, row->time_ms);
     put_u64(&w, row->created_ms);
     put_u64(&w, row->group_seq);
+    put_u64(&w, row->join_tag);
     put(&w, row->create_hash, sizeof row->create_hash);
     put(&w, row->id_max.id.raw, 16);
     put(&w, row->creator.id.raw, 16);
@@ -111,6 +112,7 @@ kith_err row_chat_decode(struct kith_slice in, struct row_chat *out)
     eat_u64(&r, &row.time_ms);
     eat_u64(&r, &row.created_ms);
     eat_u64(&r, &row.group_seq);
+    eat_u64(&r, &row.join_tag);
     eat(&r, row.create_hash, sizeof row.create_hash);
     eat(&r, row.id_max.id.raw, 16);
     eat(&r, row.creator.id.raw, 16);

@@ -70,6 +70,7 @@ struct row_chat {
     uint32_t epoch, members_max, member_count;
     uint64_t last_seq, position, time_ms, created_ms;
     uint64_t group_seq;      /* of its newest signed operation; 0: it has none, and takes none */
+    uint64_t join_tag;       /* of the invite link that holds: how its key begins; 0: none does */
     uint8_t create_hash[16]; /* of the creating command, to know it again */
     struct msg_id id_max;    /* largest of all messages accepted here */
     struct user_id creator;

@@ -133,6 +133,8 @@ static inline void chats_equal(const struct chat *a, const struct chat *b)
     assert_int_equal(a->head.last_seq, b->head.last_seq);
     assert_int_equal(a->head.member_count, b->head.member_count);
     assert_int_equal(a->head.time_ms, b->head.time_ms);
+    assert_int_equal(a->head.group_seq, b->head.group_seq);
+    assert_int_equal(a->head.join_tag, b->head.join_tag);
     assert_true(kith_slice_eq(a->head.name, b->head.name));
     for (size_t i = 0; i < a->member_count; i++) {
         assert_memory_equal(&a->members[i].user, &b->members[i].user, sizeof a->members[i].user);

@@ -13,7 +13,7 @@ static struct cmd random_cmd(struct kith_prng *prng, uint8_t *room)
     struct cmd cmd = {.verb = (enum cmd_verb)kith_prng_between(prng, 1, CMD_VERBS - 1)};
     bool few = kith_prng_chance(prng, 1, 2);
 
-    cmd.flags = (uint32_t)kith_prng_below(prng, 64);
+    cmd.flags = (uint32_t)kith_prng_below(prng, 2 * CMD_HAS_JOIN_KEY);
     cmd.time_ms = kith_prng_next(prng) >> 20;
     cmd.origin = (struct cmd_origin){.boot = kith_prng_next(prng), .session = 1, .request = 7, .loop = 3};
     kith_prng_bytes(prng, cmd.stream.raw, 16);
@@ -30,6 +30,11 @@ static struct cmd random_cmd(struct kith_prng *prng, uint8_t *room)
     if (cmd.verb == CMD_MEMBER_ADD || cmd.verb == CMD_MEMBER_ROLE) {
         kith_prng_bytes(prng, cmd.subject.id.raw, 16);
         cmd.role = ROLE_ADMIN;
+    }
+    if (cmd.verb == CMD_CHAT_UPDATE || cmd.verb == CMD_MEMBER_ASK) {
+        cmd.value = few ? 0 : kith_prng_next(prng);
+        kith_prng_bytes(prng, room, 100);
+        cmd.body = kith_slice_of(room, kith_prng_below(prng, 100));
     }
     return cmd;
 }
@@ -83,6 +88,8 @@ static void test_cmd__refuses_fields_that_do_not_belong(void **state)
     assert_int_equal(cmd_decode(kith_slice_of(bytes, len), &back), KITH_E_MALFORMED);
     bytes[len - 1] = 9;
     bytes[1] = CMD_ACCEPT; /* takes no seq */
+    assert_int_equal(cmd_decode(kith_slice_of(bytes, len), &back), KITH_E_MALFORMED);
+    bytes[1] = CMD_MEMBER_ASK; /* names nobody's number either */
     assert_int_equal(cmd_decode(kith_slice_of(bytes, len), &back), KITH_E_MALFORMED);
     bytes[1] = CMD_VERBS;
     assert_int_equal(cmd_decode(kith_slice_of(bytes, len), &back), KITH_E_MALFORMED);
