@@ -1,82 +1,12 @@
-#include "e2e_group.h"
-#include "keys_fixture.h"
-#include "wire/json_text.h"
+#include "group_fixture.h"
 
 /*
  * A group's signed operations over REST: verified, made with the group and its changes, read by whoever is or was in it.
  */
 
-/* Somebody whose device signs: number 1 of the list that the server has. */
-struct author {
-    struct person who;
-    struct kith_uuid device;
-    uint8_t list_hash[32];
-};
-
-static struct author author_of_name(struct afx *fx, const char *name)
-{
-    struct author author = {.who = afx_person(fx, name)};
-
-    author.device = uuid_of(author.who.device);
-    expect(send_list(fx, &author.who, 1, NULL, 1, 1, author.list_hash), 200, NULL);
-    return author;
-}
-
-static struct e2e_group_op op_by(const struct author *author, enum e2e_group_kind kind, const struct person *subject,
-                                 uint8_t role)
-{
-    struct e2e_group_op op = {.kind = kind, .role = role, .author_device = 1, .list_seq = 1, .made_at_ms = 1000};
-
-    memcpy(op.author, uuid_of(author->who.user).raw, sizeof op.author);
-    memcpy(op.list_hash, author->list_hash, sizeof op.list_hash);
-    if (subject != NULL) memcpy(op.subject, uuid_of(subject->user).raw, sizeof op.subject);
-    return op;
-}
-
-/* Of two people. */
-static struct e2e_group_op create_by(const struct author *author, const struct person *other)
-{
-    static uint8_t founders[2 * E2E_FOUNDER_BYTES];
-    struct e2e_group_op op = op_by(author, E2E_GROUP_CREATE, NULL, 0);
-    struct kith_uuid self = uuid_of(author->who.user), them = uuid_of(other->user);
-    bool self_first = kith_uuid_cmp(self, them) < 0;
-
-    for (int i = 0; i < 2; i++) {
-        bool is_self = (i == 0) == self_first;
-        memcpy(founders + i * E2E_FOUNDER_BYTES, is_self ? self.raw : them.raw, E2E_ACCOUNT_ID_BYTES);
-        founders[i * E2E_FOUNDER_BYTES + E2E_ACCOUNT_ID_BYTES] = is_self ? E2E_ROLE_OWNER : E2E_ROLE_MEMBER;
-    }
-    op.founders = kith_slice_of(founders, sizeof founders);
-    op.suite = E2E_GROUP_SUITE;
-    memset(op.group_id, 0x77, sizeof op.group_id);
-    return op;
-}
-
-/* The next operation as this author's client makes it; what comes of it too, if it is taken. */
-struct made {
-    struct kith_buf bytes;
-    struct e2e_group *after;
-};
-
-static struct made make(const struct e2e_group *group, const struct author *author, struct e2e_group_op op)
-{
-    struct made made;
-    uint8_t secret[E2E_SIGN_SECRET_BYTES];
-
-    made_device_secret(author->device, secret);
-    kith_buf_init(&made.bytes, E2E_GROUP_SIGNED_BYTES_MAX);
-    assert_int_equal(e2e_group_make(group, &op, secret, &made.after, &made.bytes), KITH_OK);
-    return made;
-}
-
-static void made_free(struct made *made)
-{
-    kith_buf_deinit(&made->bytes);
-    e2e_group_free(made->after);
-}
-
 /* `good` with another value of one field, signed by this device. */
-static struct kith_buf changed(const struct made *good, uint16_t tag, struct kith_slice value, struct kith_uuid device)
+static struct kith_buf changed(const struct made_op *good, uint16_t tag, struct kith_slice value,
+                               struct kith_uuid device)
 {
     uint8_t secret[E2E_SIGN_SECRET_BYTES], signature[E2E_SIGNATURE_BYTES];
     struct e2e_group_op op;
@@ -94,111 +24,10 @@ static struct kith_buf changed(const struct made *good, uint16_t tag, struct kit
     return out;
 }
 
-/* ------------------------------------------------------------------------------------------------ requests */
-
-static struct reply *call(struct afx *fx, const char *method, const struct person *by, const char *chat,
-                          const char *tail, const char *body)
-{
-    char target[160];
-
-    (void)snprintf(target, sizeof target, "/chats/%s%s", chat, tail);
-    return body == NULL ? afx_ask(fx, method, target, by->access, NULL)
-                        : afx_ask(fx, method, target, by->access, "%s", body);
-}
-
-/* `more`: members of the body, each with a comma after it. */
-static char *body_of(const char *more, struct kith_slice signed_op, unsigned group_seq)
-{
-    struct kith_buf json;
-    char *body;
-
-    kith_buf_init(&json, 1u << 20);
-    assert_int_equal(kith_buf_printf(&json, "{%s\"group_seq\":%u,\"signed_op\":", more, group_seq), KITH_OK);
-    assert_int_equal(json_put_base64(&json, signed_op), KITH_OK);
-    assert_int_equal(kith_buf_append_str(&json, "}"), KITH_OK);
-    assert_int_equal(kith_buf_append_u8(&json, 0), KITH_OK);
-    body = strdup((const char *)kith_buf_peek(&json).ptr);
-    assert_non_null(body);
-    kith_buf_deinit(&json);
-    return body;
-}
-
-static struct reply *send_op(struct afx *fx, const char *method, const struct person *by, const char *chat,
-                             const char *tail, const char *more, struct kith_slice signed_op, unsigned group_seq)
-{
-    char *body = body_of(more, signed_op, group_seq);
-    struct reply *reply = call(fx, method, by, chat, tail, body);
-
-    free(body);
-    return reply;
-}
-
-static struct reply *send_create(struct afx *fx, const struct person *by, const struct person *other, const char *key,
-                                 const char *more, struct kith_slice signed_op)
-{
-    struct reply *reply;
-    char start[200], *body;
-
-    (void)snprintf(start, sizeof start, "\"type\":\"group\",\"members\":[\"%s\"],%s", other->user, more);
-    body = body_of(start, signed_op, 1);
-    fx->headers[0][0] = key == NULL ? NULL : "Idempotency-Key";
-    fx->headers[0][1] = key;
-    reply = afx_ask(fx, "POST", "/chats", by->access, "%s", body);
-    fx->headers[0][0] = NULL;
-    free(body);
-    return reply;
-}
-
-/* A group of two people, as the client of the one who made it knows it. */
-struct known {
-    char chat[40];
-    struct e2e_group *group;
-};
-
-static struct known created(struct afx *fx, const struct author *by, const struct person *other)
-{
-    struct made made = make(NULL, by, create_by(by, other));
-    struct known known = {.group = made.after};
-    struct reply *reply = expect_kept(send_create(fx, &by->who, other, NULL, "", kith_buf_peek(&made.bytes)), 201,
-                                      NULL);
-
-    (void)snprintf(known.chat, sizeof known.chat, "%s", reply_str(reply, "chat_id"));
-    reply_free(reply);
-    kith_buf_deinit(&made.bytes);
-    return known;
-}
-
-/* This next operation is taken. */
-static void must(struct afx *fx, struct known *known, const struct author *by, struct e2e_group_op op,
-                 const char *method, const char *tail, const char *more)
-{
-    struct made made = make(known->group, by, op);
-
-    expect(
-        send_op(fx, method, &by->who, known->chat, tail, more, kith_buf_peek(&made.bytes), (unsigned)made.after->seq),
-        200, NULL);
-    e2e_group_free(known->group);
-    known->group = made.after;
-    kith_buf_deinit(&made.bytes);
-}
-
-static const char *of_user(const char *format, const struct person *person)
-{
-    static char texts[8][100];
-    static unsigned next;
-    char *text = texts[next++ % 8];
-
-    (void)snprintf(text, sizeof texts[0], format, person->user);
-    return text;
-}
-
-#define USER_ID "\"user_id\":\"%s\","
-#define MEMBER  "/members/%s"
-
 /* Nothing has changed since. */
-static void expect_at(struct afx *fx, const struct person *by, const struct known *known, size_t members)
+static void expect_at(struct afx *fx, const struct person *by, const struct known_group *known, size_t members)
 {
-    struct reply *reply = expect_kept(call(fx, "GET", by, known->chat, "", NULL), 200, NULL);
+    struct reply *reply = expect_kept(chat_call(fx, "GET", by, known->chat, "", NULL), 200, NULL);
 
     assert_int_equal(reply_int(reply, "group_seq"), known->group->seq);
     assert_int_equal(reply_int(reply, "last_seq"), known->group->seq);
@@ -212,39 +41,39 @@ static void test_api_group_ops__are_made_with_the_group_and_read_in_order(void *
 {
     struct afx *fx = *state;
     struct author ann = author_of_name(fx, "ann"), bob = author_of_name(fx, "bob"), carl = author_of_name(fx, "carl");
-    struct known known = created(fx, &ann, &bob.who);
+    struct known_group known = group_created(fx, &ann, &bob.who);
     const char *chat = known.chat;
     struct reply *reply;
 
-    must(fx, &known, &ann, op_by(&ann, E2E_GROUP_ADD, &carl.who, E2E_ROLE_MEMBER), "POST", "/members",
-         of_user(USER_ID, &carl.who));
-    must(fx, &known, &ann, op_by(&ann, E2E_GROUP_INFO, NULL, 0), "PATCH", "", "");
-    reply = expect_kept(call(fx, "GET", &ann.who, chat, "", NULL), 200, NULL);
+    must_op(fx, &known, &ann, op_by(&ann, E2E_GROUP_ADD, &carl.who, E2E_ROLE_MEMBER), "POST", "/members",
+            of_user(USER_ID, &carl.who));
+    must_op(fx, &known, &ann, op_by(&ann, E2E_GROUP_INFO, NULL, 0), "PATCH", "", "");
+    reply = expect_kept(chat_call(fx, "GET", &ann.who, chat, "", NULL), 200, NULL);
     assert_int_equal(reply_int(reply, "group_seq"), 3);
     reply_free(reply);
-    must(fx, &known, &ann, op_by(&ann, E2E_GROUP_REMOVE, &bob.who, 0), "DELETE", of_user(MEMBER, &bob.who), "");
-    must(fx, &known, &ann, op_by(&ann, E2E_GROUP_ROLE, &carl.who, E2E_ROLE_ADMIN), "PATCH", of_user(MEMBER, &carl.who),
-         "\"role\":\"admin\",");
-    must(fx, &known, &carl, op_by(&carl, E2E_GROUP_LEAVE, NULL, 0), "POST", "/leave", "");
+    must_op(fx, &known, &ann, op_by(&ann, E2E_GROUP_REMOVE, &bob.who, 0), "DELETE", of_user(MEMBER, &bob.who), "");
+    must_op(fx, &known, &ann, op_by(&ann, E2E_GROUP_ROLE, &carl.who, E2E_ROLE_ADMIN), "PATCH",
+            of_user(MEMBER, &carl.who), "\"role\":\"admin\",");
+    must_op(fx, &known, &carl, op_by(&carl, E2E_GROUP_LEAVE, NULL, 0), "POST", "/leave", "");
 
     /* Who came later reads what was before, too; who was removed, nothing after. */
-    reply = expect_kept(call(fx, "GET", &carl.who, chat, "/operations", NULL), 200, NULL);
+    reply = expect_kept(chat_call(fx, "GET", &carl.who, chat, "/operations", NULL), 200, NULL);
     assert_int_equal(json_array_size(reply_at(reply, "operations")), 6);
     assert_int_equal(reply_int(reply, "operations/0/group_seq"), 1);
     assert_int_equal(reply_int(reply, "operations/0/seq"), 1);
     assert_int_equal(reply_int(reply, "operations/5/group_seq"), 6);
     assert_false(reply_bool(reply, "more"));
     reply_free(reply);
-    reply = expect_kept(call(fx, "GET", &bob.who, chat, "/operations?after=1", NULL), 200, NULL);
+    reply = expect_kept(chat_call(fx, "GET", &bob.who, chat, "/operations?after=1", NULL), 200, NULL);
     assert_int_equal(json_array_size(reply_at(reply, "operations")), 3);
     assert_int_equal(reply_int(reply, "operations/2/group_seq"), 4);
     assert_false(reply_bool(reply, "more"));
     reply_free(reply);
-    reply = expect_kept(call(fx, "GET", &ann.who, chat, "/operations?after=1&limit=2", NULL), 200, NULL);
+    reply = expect_kept(chat_call(fx, "GET", &ann.who, chat, "/operations?after=1&limit=2", NULL), 200, NULL);
     assert_int_equal(json_array_size(reply_at(reply, "operations")), 2);
     assert_true(reply_bool(reply, "more"));
     reply_free(reply);
-    reply = expect_kept(call(fx, "GET", &ann.who, chat, "/operations?after=6", NULL), 200, NULL);
+    reply = expect_kept(chat_call(fx, "GET", &ann.who, chat, "/operations?after=6", NULL), 200, NULL);
     assert_int_equal(json_array_size(reply_at(reply, "operations")), 0);
     reply_free(reply);
     e2e_group_free(known.group);
@@ -255,7 +84,7 @@ static void test_api_group_ops__the_same_request_again_is_the_same(void **state)
     struct afx *fx = *state;
     struct author ann = author_of_name(fx, "ann");
     struct person bob = afx_person(fx, "bob"), carl = afx_person(fx, "carl");
-    struct made made = make(NULL, &ann, create_by(&ann, &bob)), next;
+    struct made_op made = op_make(NULL, &ann, create_by(&ann, &bob)), next;
     struct e2e_group_op other = create_by(&ann, &bob);
     struct reply *reply = expect_kept(send_create(fx, &ann.who, &bob, "k", "", kith_buf_peek(&made.bytes)), 201, NULL);
     struct reply *again = expect_kept(send_create(fx, &ann.who, &bob, "k", "", kith_buf_peek(&made.bytes)), 200, NULL);
@@ -264,18 +93,18 @@ static void test_api_group_ops__the_same_request_again_is_the_same(void **state)
     assert_string_equal(chat, reply_str(again, "chat_id"));
     reply_free(again);
     other.made_at_ms++;
-    next = make(NULL, &ann, other); /* another operation is another request */
+    next = op_make(NULL, &ann, other); /* another operation is another request */
     expect(send_create(fx, &ann.who, &bob, "k", "", kith_buf_peek(&next.bytes)), 409, "CONFLICT");
-    made_free(&next);
-    next = make(made.after, &ann, op_by(&ann, E2E_GROUP_ADD, &carl, E2E_ROLE_MEMBER));
+    made_op_free(&next);
+    next = op_make(made.after, &ann, op_by(&ann, E2E_GROUP_ADD, &carl, E2E_ROLE_MEMBER));
     for (int i = 0; i < 3; i++) {
         fx->headers[0][0] = i < 2 ? "Idempotency-Key" : NULL;
         fx->headers[0][1] = "k2";
         expect(send_op(fx, "POST", &ann.who, chat, "/members", of_user(USER_ID, &carl), kith_buf_peek(&next.bytes), 2),
                i < 2 ? 200 : 409, i < 2 ? NULL : "STALE_GROUP");
     }
-    made_free(&next);
-    made_free(&made);
+    made_op_free(&next);
+    made_op_free(&made);
     reply_free(reply);
 }
 
@@ -284,7 +113,7 @@ static void test_api_group_ops__the_same_request_again_is_the_same(void **state)
 /* What is tried to be the operation 2: to add carl. */
 struct trial {
     struct afx *fx;
-    const struct known *known;
+    const struct known_group *known;
     const struct person *by, *subject;
 };
 
@@ -296,7 +125,7 @@ static void refused(const struct trial *trial, struct kith_slice signed_op, unsi
            status, code);
 }
 
-static void refused_changed(const struct trial *trial, const struct made *good, uint16_t tag, const void *value,
+static void refused_changed(const struct trial *trial, const struct made_op *good, uint16_t tag, const void *value,
                             size_t len, struct kith_uuid device, unsigned status, const char *code)
 {
     struct kith_buf bytes = changed(good, tag, kith_slice_of(value, len), device);
@@ -310,9 +139,9 @@ static void test_api_group_ops__that_are_none_are_refused(void **state)
     struct afx *fx = *state;
     struct author ann = author_of_name(fx, "ann");
     struct person bob = afx_person(fx, "bob"), carl = afx_person(fx, "carl");
-    struct known known = created(fx, &ann, &bob);
+    struct known_group known = group_created(fx, &ann, &bob);
     struct trial trial = {fx, &known, &ann.who, &carl};
-    struct made good = make(known.group, &ann, op_by(&ann, E2E_GROUP_ADD, &carl, E2E_ROLE_MEMBER));
+    struct made_op good = op_make(known.group, &ann, op_by(&ann, E2E_GROUP_ADD, &carl, E2E_ROLE_MEMBER));
     struct kith_slice bytes = kith_buf_peek(&good.bytes);
     struct kith_buf more;
 
@@ -326,7 +155,7 @@ static void test_api_group_ops__that_are_none_are_refused(void **state)
     kith_buf_deinit(&more);
     expect_at(fx, &ann.who, &known, 2);
     expect(send_op(fx, "POST", &ann.who, known.chat, "/members", of_user(USER_ID, &carl), bytes, 2), 200, NULL);
-    made_free(&good);
+    made_op_free(&good);
     e2e_group_free(known.group);
 }
 
@@ -337,9 +166,9 @@ static void test_api_group_ops__that_the_asking_device_did_not_sign_are_refused(
     struct afx *fx = *state;
     struct author ann = author_of_name(fx, "ann"), bob = author_of_name(fx, "bob");
     struct person carl = afx_person(fx, "carl"), thief = afx_login(fx, "ann", "a thief's");
-    struct known known = created(fx, &ann, &bob.who);
+    struct known_group known = group_created(fx, &ann, &bob.who);
     struct trial trial = {fx, &known, &ann.who, &carl}, of_thief = {fx, &known, &thief, &carl};
-    struct made good = make(known.group, &ann, op_by(&ann, E2E_GROUP_ADD, &carl, E2E_ROLE_MEMBER));
+    struct made_op good = op_make(known.group, &ann, op_by(&ann, E2E_GROUP_ADD, &carl, E2E_ROLE_MEMBER));
     struct kith_slice bytes = kith_buf_peek(&good.bytes);
     struct kith_uuid bob_id = uuid_of(bob.who.user);
 
@@ -354,7 +183,7 @@ static void test_api_group_ops__that_the_asking_device_did_not_sign_are_refused(
     good.bytes.ptr[bytes.len - 1] ^= 1;
     expect_at(fx, &ann.who, &known, 2);
     refused(&trial, bytes, 2, 200, NULL);
-    made_free(&good);
+    made_op_free(&good);
     e2e_group_free(known.group);
 }
 
@@ -363,12 +192,12 @@ static void test_api_group_ops__of_a_device_that_has_not_accepted_are_refused(vo
     struct afx *fx = *state;
     struct author ann = author_of_name(fx, "ann"), tablet = ann;
     struct person bob = afx_person(fx, "bob"), carl = afx_person(fx, "carl");
-    struct known known = created(fx, &ann, &bob);
+    struct known_group known = group_created(fx, &ann, &bob);
     struct trial of_phone = {fx, &known, &ann.who, &carl}, of_tablet = {fx, &known, &tablet.who, &carl};
     struct kith_uuid devices[2] = {ann.device};
     struct made_list list = {.account = uuid_of(ann.who.user), .seq = 2, .prev_hash = ann.list_hash};
     struct e2e_group_op op;
-    struct made good;
+    struct made_op good;
 
     tablet.who = afx_login(fx, "ann", "tablet");
     tablet.device = devices[1] = uuid_of(tablet.who.device);
@@ -380,7 +209,7 @@ static void test_api_group_ops__of_a_device_that_has_not_accepted_are_refused(vo
     op = op_by(&tablet, E2E_GROUP_ADD, &carl, E2E_ROLE_MEMBER);
     op.list_seq = 2;
     op.author_device = 2;
-    good = make(known.group, &tablet, op);
+    good = op_make(known.group, &tablet, op);
     refused(&of_tablet, kith_buf_peek(&good.bytes), 2, 403, "BAD_SIGNATURE");
     list.accept_count = 2;
     expect(send_made(fx, &tablet.who, &list, tablet.list_hash), 200, NULL);
@@ -391,7 +220,7 @@ static void test_api_group_ops__of_a_device_that_has_not_accepted_are_refused(vo
     known.group = good.after;
     kith_buf_deinit(&good.bytes);
     /* Made under a list that another has followed: it may have been on its way. */
-    must(fx, &known, &ann, op_by(&ann, E2E_GROUP_INFO, NULL, 0), "PATCH", "", "");
+    must_op(fx, &known, &ann, op_by(&ann, E2E_GROUP_INFO, NULL, 0), "PATCH", "", "");
     e2e_group_free(known.group);
 }
 
@@ -400,12 +229,12 @@ static void test_api_group_ops__of_nobody_with_a_list_are_refused(void **state)
     struct afx *fx = *state;
     struct author ann = {.who = afx_person(fx, "ann")};
     struct person bob = afx_person(fx, "bob");
-    struct made made;
+    struct made_op made;
 
     ann.device = uuid_of(ann.who.device);
-    made = make(NULL, &ann, create_by(&ann, &bob));
+    made = op_make(NULL, &ann, create_by(&ann, &bob));
     expect(send_create(fx, &ann.who, &bob, NULL, "", kith_buf_peek(&made.bytes)), 403, "BAD_SIGNATURE");
-    made_free(&made);
+    made_op_free(&made);
 }
 
 static void test_api_group_ops__that_do_not_follow_are_refused(void **state)
@@ -414,12 +243,12 @@ static void test_api_group_ops__that_do_not_follow_are_refused(void **state)
     struct afx *fx = *state;
     struct author ann = author_of_name(fx, "ann");
     struct person bob = afx_person(fx, "bob"), carl = afx_person(fx, "carl");
-    struct known known = created(fx, &ann, &bob);
+    struct known_group known = group_created(fx, &ann, &bob);
     struct trial trial = {fx, &known, &ann.who, &carl};
     struct e2e_group_op add = op_by(&ann, E2E_GROUP_ADD, &carl, E2E_ROLE_MEMBER);
-    struct made good = make(known.group, &ann, add),
-                info = make(known.group, &ann, op_by(&ann, E2E_GROUP_INFO, NULL, 0));
-    struct made third = make(info.after, &ann, add);
+    struct made_op good = op_make(known.group, &ann, add),
+                   info = op_make(known.group, &ann, op_by(&ann, E2E_GROUP_INFO, NULL, 0));
+    struct made_op third = op_make(info.after, &ann, add);
 
     refused(&trial, kith_buf_peek(&third.bytes), 3, 409, "STALE_GROUP"); /* the one before is not there */
     refused_changed(&trial, &good, 3, other, 32, ann.device, 409, "STALE_GROUP");
@@ -427,23 +256,23 @@ static void test_api_group_ops__that_do_not_follow_are_refused(void **state)
     expect_at(fx, &ann.who, &known, 2);
     refused(&trial, kith_buf_peek(&good.bytes), 2, 200, NULL);
     refused(&trial, kith_buf_peek(&third.bytes), 3, 409, "STALE_GROUP"); /* another one is there */
-    made_free(&third);
-    made_free(&info);
-    made_free(&good);
+    made_op_free(&third);
+    made_op_free(&info);
+    made_op_free(&good);
     e2e_group_free(known.group);
 }
 
 /* ------------------------------------------------------------------------------------------------ what they say */
 
-static void differs(struct afx *fx, const struct known *known, const struct author *by, struct e2e_group_op op,
+static void differs(struct afx *fx, const struct known_group *known, const struct author *by, struct e2e_group_op op,
                     const char *method, const char *tail, const char *more)
 {
-    struct made made = make(known->group, by, op);
+    struct made_op made = op_make(known->group, by, op);
 
     expect(
         send_op(fx, method, &by->who, known->chat, tail, more, kith_buf_peek(&made.bytes), (unsigned)made.after->seq),
         400, "BAD_REQUEST");
-    made_free(&made);
+    made_op_free(&made);
 }
 
 static void test_api_group_ops__say_what_the_call_does(void **state)
@@ -451,7 +280,7 @@ static void test_api_group_ops__say_what_the_call_does(void **state)
     struct afx *fx = *state;
     struct author ann = author_of_name(fx, "ann");
     struct person bob = afx_person(fx, "bob"), carl = afx_person(fx, "carl");
-    struct known known = created(fx, &ann, &bob);
+    struct known_group known = group_created(fx, &ann, &bob);
     struct e2e_group_op add = op_by(&ann, E2E_GROUP_ADD, &carl, E2E_ROLE_ADMIN), settings, info, role, drop, leave;
     const char *of_bob = of_user(MEMBER, &bob), *of_carl = of_user(MEMBER, &carl);
 
@@ -475,11 +304,11 @@ static void test_api_group_ops__say_what_the_call_does(void **state)
     differs(fx, &known, &ann, info, "PATCH", "", "\"history_open\":true,");
     differs(fx, &known, &ann, info, "PATCH", "", "\"name\":\"plain\",");
     expect_at(fx, &ann.who, &known, 2);
-    must(fx, &known, &ann, settings, "PATCH", "", "\"history_open\":true,");
+    must_op(fx, &known, &ann, settings, "PATCH", "", "\"history_open\":true,");
     settings.settings = 0;
-    must(fx, &known, &ann, settings, "PATCH", "", "\"history_open\":false,");
-    must(fx, &known, &ann, role, "PATCH", of_bob, "\"role\":\"admin\",");
-    must(fx, &known, &ann, add, "POST", "/members", of_user("\"role\":\"admin\"," USER_ID, &carl));
+    must_op(fx, &known, &ann, settings, "PATCH", "", "\"history_open\":false,");
+    must_op(fx, &known, &ann, role, "PATCH", of_bob, "\"role\":\"admin\",");
+    must_op(fx, &known, &ann, add, "POST", "/members", of_user("\"role\":\"admin\"," USER_ID, &carl));
     e2e_group_free(known.group);
 }
 
@@ -494,7 +323,7 @@ static void test_api_group_ops__a_create_names_the_members_of_the_chat(void **st
     struct afx *fx = *state;
     struct author people[] = {author_of_name(fx, "ann"), author_of_name(fx, "bob"), author_of_name(fx, "carl")}, ann;
     struct person bob, carl;
-    struct made made, of_carl, open;
+    struct made_op made, of_carl, open;
     struct e2e_group_op op;
     struct kith_buf of_newer;
     struct kith_slice bytes;
@@ -504,15 +333,15 @@ static void test_api_group_ops__a_create_names_the_members_of_the_chat(void **st
     ann = people[0];
     bob = people[1].who;
     carl = people[2].who;
-    made = make(NULL, &ann, create_by(&ann, &bob));
-    of_carl = make(NULL, &ann, create_by(&ann, &carl));
+    made = op_make(NULL, &ann, create_by(&ann, &bob));
+    of_carl = op_make(NULL, &ann, create_by(&ann, &carl));
     of_newer = changed(&made, 14, kith_slice_of(&newer, 1), ann.device);
     bytes = kith_buf_peek(&made.bytes);
     op = create_by(&ann, &bob);
     op.settings = E2E_GROUP_HISTORY_OPEN;
-    open = make(NULL, &ann, op);
+    open = op_make(NULL, &ann, op);
     (void)snprintf(both, sizeof both, "\"type\":\"group\",\"members\":[\"%s\",\"%s\"],", bob.user, carl.user);
-    body = body_of(both, bytes, 1);
+    body = op_body(both, bytes, 1);
     expect(afx_ask(fx, "POST", "/chats", ann.who.access, "%s", body), 400, "BAD_REQUEST"); /* one more */
     free(body);
     expect(send_create(fx, &ann.who, &carl, "k", "", bytes), 400, "BAD_REQUEST");
@@ -524,9 +353,9 @@ static void test_api_group_ops__a_create_names_the_members_of_the_chat(void **st
     expect(send_create(fx, &ann.who, &bob, "k", "", kith_buf_peek(&of_newer)), 201, NULL);
     expect(send_create(fx, &ann.who, &bob, "k2", "\"history_open\":true,", kith_buf_peek(&open.bytes)), 201, NULL);
     kith_buf_deinit(&of_newer);
-    made_free(&open);
-    made_free(&of_carl);
-    made_free(&made);
+    made_op_free(&open);
+    made_op_free(&of_carl);
+    made_op_free(&made);
 }
 
 /* What it says is for its readers; that a device of its author signed it as the next one is asked all the same. */
@@ -535,8 +364,8 @@ static void test_api_group_ops__of_newer_clients_are_taken(void **state)
     static const uint8_t kind = E2E_GROUP_JOIN_KEY + 1, other[32] = {1};
     struct afx *fx = *state;
     struct author ann = author_of_name(fx, "ann"), bob = author_of_name(fx, "bob");
-    struct known known = created(fx, &ann, &bob.who);
-    struct made good = make(known.group, &ann, op_by(&ann, E2E_GROUP_INFO, NULL, 0)), wrong = good, next;
+    struct known_group known = group_created(fx, &ann, &bob.who);
+    struct made_op good = op_make(known.group, &ann, op_by(&ann, E2E_GROUP_INFO, NULL, 0)), wrong = good, next;
     struct kith_buf newer = changed(&good, 4, kith_slice_of(&kind, 1), ann.device), bytes;
     struct e2e_group_op op;
 
@@ -552,13 +381,13 @@ static void test_api_group_ops__of_newer_clients_are_taken(void **state)
     expect(send_op(fx, "PATCH", &ann.who, known.chat, "", "", kith_buf_peek(&newer), 2), 200, NULL);
     /* And something may follow it. */
     assert_int_equal(e2e_group_op_skim(kith_buf_peek(&newer), &op), KITH_OK);
-    next = make(good.after, &ann, op_by(&ann, E2E_GROUP_LEAVE, NULL, 0));
+    next = op_make(good.after, &ann, op_by(&ann, E2E_GROUP_LEAVE, NULL, 0));
     bytes = changed(&next, 3, kith_slice_of(op.hash, 32), ann.device);
     expect(send_op(fx, "POST", &ann.who, known.chat, "/leave", "", kith_buf_peek(&bytes), 3), 200, NULL);
     kith_buf_deinit(&bytes);
     kith_buf_deinit(&newer);
-    made_free(&next);
-    made_free(&good);
+    made_op_free(&next);
+    made_op_free(&good);
     e2e_group_free(known.group);
 }
 
@@ -567,10 +396,10 @@ static void test_api_group_ops__bad_input(void **state)
     struct afx *fx = *state;
     struct author ann = author_of_name(fx, "ann");
     struct person bob = afx_person(fx, "bob"), carl = afx_person(fx, "carl");
-    struct known known = created(fx, &ann, &bob);
+    struct known_group known = group_created(fx, &ann, &bob);
     const char *chat = known.chat, *plain;
     char body[160], members[64];
-    struct made made;
+    struct made_op made;
     static const char *const creates[] = {
         "\"signed_op\":\"bzE=\"",
         "\"group_seq\":1",
@@ -584,23 +413,24 @@ static void test_api_group_ops__bad_input(void **state)
                        creates[i]),
                400, "BAD_REQUEST");
     (void)snprintf(body, sizeof body, "{\"user_id\":\"%s\"}", carl.user);
-    expect(call(fx, "POST", &ann.who, chat, "/members", body), 403, "FORBIDDEN"); /* no change without its operation */
+    expect(chat_call(fx, "POST", &ann.who, chat, "/members", body), 403,
+           "FORBIDDEN"); /* no change without its operation */
     (void)snprintf(body, sizeof body, "{\"user_id\":\"%s\",\"group_seq\":2}", carl.user);
-    expect(call(fx, "POST", &ann.who, chat, "/members", body), 400, "BAD_REQUEST");
+    expect(chat_call(fx, "POST", &ann.who, chat, "/members", body), 400, "BAD_REQUEST");
     (void)snprintf(body, sizeof body, "{\"user_id\":\"%s\",\"signed_op\":\"bzI=\",\"group_seq\":0}", carl.user);
-    expect(call(fx, "POST", &ann.who, chat, "/members", body), 400, "BAD_REQUEST");
-    expect(call(fx, "GET", &carl, chat, "/operations", NULL), 404, "NOT_FOUND");
-    expect(call(fx, "GET", &ann.who, chat, "/operations?limit=0", NULL), 400, "BAD_REQUEST");
-    expect(call(fx, "GET", &ann.who, chat, "/operations?limit=201", NULL), 400, "BAD_REQUEST");
-    expect(call(fx, "GET", &ann.who, chat, "/operations?after=x", NULL), 400, "BAD_REQUEST");
+    expect(chat_call(fx, "POST", &ann.who, chat, "/members", body), 400, "BAD_REQUEST");
+    expect(chat_call(fx, "GET", &carl, chat, "/operations", NULL), 404, "NOT_FOUND");
+    expect(chat_call(fx, "GET", &ann.who, chat, "/operations?limit=0", NULL), 400, "BAD_REQUEST");
+    expect(chat_call(fx, "GET", &ann.who, chat, "/operations?limit=201", NULL), 400, "BAD_REQUEST");
+    expect(chat_call(fx, "GET", &ann.who, chat, "/operations?after=x", NULL), 400, "BAD_REQUEST");
     (void)snprintf(members, sizeof members, "[\"%s\"]", bob.user);
     plain = afx_chat(fx, &ann.who, "group", false, members); /* has no operation that another could follow */
     (void)snprintf(body, sizeof body, "{\"user_id\":\"%s\",\"signed_op\":\"bzI=\",\"group_seq\":1}", carl.user);
-    expect(call(fx, "POST", &ann.who, plain, "/members", body), 400, "BAD_REQUEST");
+    expect(chat_call(fx, "POST", &ann.who, plain, "/members", body), 400, "BAD_REQUEST");
     plain = afx_chat(fx, &ann.who, "group", true, members);
-    made = make(known.group, &ann, op_by(&ann, E2E_GROUP_INFO, NULL, 0));
+    made = op_make(known.group, &ann, op_by(&ann, E2E_GROUP_INFO, NULL, 0));
     expect(send_op(fx, "PATCH", &ann.who, plain, "", "", kith_buf_peek(&made.bytes), 2), 409, "STALE_GROUP");
-    made_free(&made);
+    made_op_free(&made);
     e2e_group_free(known.group);
 }
 
