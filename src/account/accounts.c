@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "account/account_impl.h"
+#include "account/join.h"
 #include "account/keys.h"
 
 #define SECRET_KEY "server_secret"
@@ -37,6 +38,8 @@ static void limiters_init(struct accounts *accounts)
     }
     loop_random(accounts->config.loop, seed, sizeof seed);
     limiter_init_slow(&accounts->claims, ACCOUNT_CLAIMS, ACCOUNT_CLAIM_MS, ACCOUNT_CLAIM_ENTRIES, seed);
+    loop_random(accounts->config.loop, seed, sizeof seed);
+    limiter_init_slow(&accounts->joins, ACCOUNT_JOINS, ACCOUNT_JOIN_MS, ACCOUNT_LIMITER_ENTRIES, seed);
 }
 
 struct account_parcel *account_parcel_new(struct accounts *accounts, size_t bytes)
@@ -101,6 +104,7 @@ void accounts_crash(struct accounts *accounts)
     limiter_deinit(&accounts->key_lookups);
     limiter_deinit(&accounts->list_uploads);
     limiter_deinit(&accounts->claims);
+    limiter_deinit(&accounts->joins);
     pthread_mutex_destroy(&accounts->limits_lock);
     pthread_mutex_destroy(&accounts->parcels_lock);
     sodium_memzero(accounts->secret, sizeof accounts->secret);

@@ -1,6 +1,10 @@
 #include "account/group_op.h"
 
+#include <sodium.h>
+
 #include "account/account_impl.h"
+#include "account/join.h"
+#include "account/signer.h"
 
 _Static_assert((int)E2E_ROLE_MEMBER == (int)ROLE_MEMBER && (int)E2E_ROLE_OWNER == (int)ROLE_OWNER, "one number a role");
 
@@ -15,7 +19,9 @@ static unsigned kind_of(const struct cmd *cmd)
     case CMD_MEMBER_REMOVE: return E2E_GROUP_REMOVE;
     case CMD_MEMBER_LEAVE: return E2E_GROUP_LEAVE;
     case CMD_MEMBER_ROLE: return E2E_GROUP_ROLE;
-    case CMD_CHAT_UPDATE: return (cmd->flags & CMD_HAS_HISTORY) != 0 ? E2E_GROUP_SETTINGS : E2E_GROUP_INFO;
+    case CMD_CHAT_UPDATE:
+        if ((cmd->flags & CMD_HAS_JOIN_KEY) != 0) return E2E_GROUP_JOIN_KEY;
+        return (cmd->flags & CMD_HAS_HISTORY) != 0 ? E2E_GROUP_SETTINGS : E2E_GROUP_INFO;
     default: return 0;
     }
 }
@@ -34,6 +40,13 @@ static bool same_founders(struct kith_slice founders, struct kith_slice members)
     return founders.len == 0;
 }
 
+/* The command has of a link's key how it begins. A key that begins as none does would be one that the server does not know of. */
+static bool same_link(const struct e2e_group_op *op, const struct cmd *cmd)
+{
+    if (account_join_tag(op->join_key) != cmd->value) return false;
+    return cmd->value != 0 || sodium_is_zero(op->join_key, sizeof op->join_key) == 1;
+}
+
 static bool says(const struct e2e_group_op *op, const struct cmd *cmd)
 {
     bool is_open = (op->settings & E2E_GROUP_HISTORY_OPEN) != 0, opens = (cmd->flags & CMD_HISTORY_OPEN) != 0;
@@ -47,8 +60,8 @@ static bool says(const struct e2e_group_op *op, const struct cmd *cmd)
     case E2E_GROUP_REMOVE: return is_subject;
     case E2E_GROUP_SETTINGS: return is_open == opens;
     case E2E_GROUP_LEAVE:
-    case E2E_GROUP_INFO:
-    case E2E_GROUP_JOIN_KEY: break;
+    case E2E_GROUP_INFO: break;
+    case E2E_GROUP_JOIN_KEY: return same_link(op, cmd);
     }
     return true;
 }
@@ -79,34 +92,17 @@ static enum kith_code read_op(const struct cmd *cmd, struct kith_slice before, s
 
 /* ------------------------------------------------------------------------------------------------ who signed it */
 
-/* As a reader does who has the stored list pinned. */
-static bool is_author(const struct e2e_device_list *list, const struct e2e_device *device,
-                      const struct e2e_group_op *op, const struct cmd *cmd)
-{
-    if (device == NULL || !device->is_accepted) return false;
-    if (memcmp(device->server_device, cmd->device.id.raw, sizeof device->server_device) != 0) return false;
-    if (op->list_seq > list->seq) return false; /* nobody could fetch it */
-    return op->list_seq < list->seq || memcmp(op->list_hash, list->hash, sizeof list->hash) == 0;
-}
-
 static kith_err author_run(struct account_call *call, struct directory_tx *tx)
 {
     struct account_group_op *op = (struct account_group_op *)call;
-    struct signed_list_record stored = {.user_id = op->cmd->actor.id};
-    kith_err err = directory_get(tx, &table_signed_lists, SIGNED_LISTS_BY_USER, &stored);
-    const struct e2e_device *device;
-    struct e2e_device_list list;
+    const struct account_signer author = {.user = op->cmd->actor,
+                                          .device = op->cmd->device,
+                                          .number = op->op.author_device,
+                                          .list_seq = op->op.list_seq,
+                                          .list_hash = op->op.list_hash};
+    kith_err err = account_signer_get(tx, &author, op->dsk_pub);
 
-    if (err == KITH_E_NOTFOUND) return account_deny(call, CODE_BAD_SIGNATURE);
-    if (err != KITH_OK) return err;
-    /* It was verified when it came. */
-    if (e2e_device_list_parse(kith_slice_of(stored.list.bytes, stored.list.len), &list) != KITH_OK)
-        return account_deny(call, CODE_INTERNAL);
-    device = e2e_device_find(&list, op->op.author_device);
-    if (!is_author(&list, device, &op->op, op->cmd)) return account_deny(call, CODE_BAD_SIGNATURE);
-    memcpy(op->dsk_pub, device->dsk_pub, sizeof op->dsk_pub);
-    call->code = CODE_OK;
-    return KITH_OK;
+    return err == KITH_E_DENIED ? account_deny(call, CODE_BAD_SIGNATURE) : err;
 }
 
 static void verify(struct hash_job *job)

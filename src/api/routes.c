@@ -31,6 +31,7 @@ const struct api_route api_routes[] = {
     {HTTP1_GET, "/chats/{chat_id}", 0, route_chat_show},
     {HTTP1_PATCH, "/chats/{chat_id}", ROUTE_BODY, route_chat_update},
     {HTTP1_POST, "/chats/{chat_id}/accept", ROUTE_BODY_OPTIONAL, route_chat_accept},
+    {HTTP1_POST, "/chats/{chat_id}/join", ROUTE_BODY, route_chat_join},
     {HTTP1_POST, "/chats/{chat_id}/leave", ROUTE_BODY_OPTIONAL, route_chat_leave},
     {HTTP1_GET, "/chats/{chat_id}/operations", 0, route_group_ops},
     {HTTP1_POST, "/chats/{chat_id}/members", ROUTE_BODY, route_member_add},

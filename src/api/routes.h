@@ -41,6 +41,8 @@ void route_chat_show(struct api_request *request);
 void route_chat_update(struct api_request *request);
 void route_chat_accept(struct api_request *request);
 void route_chat_leave(struct api_request *request);
+/* route_join.c */
+void route_chat_join(struct api_request *request);
 /* route_members.c */
 void route_member_add(struct api_request *request);
 void route_member_role(struct api_request *request);
