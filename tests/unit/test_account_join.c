@@ -1,5 +1,4 @@
-#include "account/join.h"
-#include "group_fixture.h"
+#include "join_fixture.h"
 
 /* What a join request is held to before a group is asked. What the calls over REST answer is test_api_join.c's. */
 
@@ -33,16 +32,10 @@ static enum kith_code try(struct afx *fx, const struct author *by, struct kith_s
 
 static struct kith_buf made(const struct author *by, const struct e2e_join_link *link, uint64_t known_seq)
 {
-    struct e2e_join_request request = {.device_id = 1, .list_seq = 1, .made_at_ms = 1000, .known_seq = known_seq};
-    uint8_t secret[E2E_SIGN_SECRET_BYTES];
-    struct kith_buf out;
+    struct e2e_join_request request = request_by(by);
 
-    memcpy(request.account_id, uuid_of(by->who.user).raw, sizeof request.account_id);
-    memcpy(request.list_hash, by->list_hash, sizeof request.list_hash);
-    made_device_secret(by->device, secret);
-    kith_buf_init(&out, E2E_JOIN_SIGNED_BYTES_MAX);
-    assert_int_equal(e2e_join_sign(link, &request, secret, &out), KITH_OK);
-    return out;
+    request.known_seq = known_seq;
+    return request_sign(link, request, by->device);
 }
 
 static void test_account_join__says_which_link_it_is_for(void **state)
@@ -51,8 +44,8 @@ static void test_account_join__says_which_link_it_is_for(void **state)
     struct author ann = author_of_name(fx, "ann");
     struct account_join op;
 
-    for (uint32_t n = 1; n <= 3; n++) {
-        struct e2e_join_link link = link_of(n);
+    for (uint8_t n = 1; n <= 3; n++) {
+        struct e2e_join_link link = link_to(NO_CHAT, n);
         struct kith_buf request = made(&ann, &link, n - 1);
         uint8_t key[E2E_SIGN_PUBLIC_BYTES];
 
@@ -69,7 +62,7 @@ static void test_account_join__takes_no_part_of_a_request_and_no_other_byte(void
 {
     struct afx *fx = *state;
     struct author ann = author_of_name(fx, "ann");
-    struct e2e_join_link link = link_of(1);
+    struct e2e_join_link link = link_to(NO_CHAT, 1);
     struct kith_buf request = made(&ann, &link, 7);
     struct kith_slice bytes = kith_buf_peek(&request);
     enum kith_code code;
@@ -94,7 +87,7 @@ static void test_account_join__has_its_limit_and_says_when(void **state)
 {
     struct afx *fx = *state;
     struct author ann = author_of_name(fx, "ann"), bob = author_of_name(fx, "bob");
-    struct e2e_join_link link = link_of(1);
+    struct e2e_join_link link = link_to(NO_CHAT, 1);
     struct kith_buf request = made(&ann, &link, 0), of_bob = made(&bob, &link, 0);
     struct account_join op;
 
