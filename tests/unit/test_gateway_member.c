@@ -102,6 +102,92 @@ static void test_gateway_member__i_c4_a_removal_overtakes_a_stream_that_is_behin
     }
 }
 
+/* Users 1 to 3 in an encrypted group with operations, and an invite link to it. */
+static void group_with_link(struct fx *fx, uint64_t tag)
+{
+    uint8_t raw[3 * CMD_MEMBER_BYTES];
+    struct cmd create = {.verb = CMD_CHAT_CREATE,
+                         .flags = CMD_GROUP | CMD_ENCRYPTED,
+                         .stream = CHAT(1).id,
+                         .actor = USER(1),
+                         .device = DEVICE(1),
+                         .seq = 1,
+                         .body = kith_slice_str("op"),
+                         .members = kith_slice_of(raw, sizeof raw)};
+    struct cmd link = {.verb = CMD_CHAT_UPDATE,
+                       .flags = CMD_HAS_JOIN_KEY,
+                       .stream = CHAT(1).id,
+                       .actor = USER(1),
+                       .device = DEVICE(1),
+                       .seq = 2,
+                       .value = tag,
+                       .body = kith_slice_str("op")};
+
+    for (uint32_t i = 0; i < 3; i++) {
+        struct cmd_member member = {
+            .user = USER(i + 1), .role = i == 0 ? ROLE_OWNER : ROLE_MEMBER, .accepted = 1, .receipts = 1};
+        cmd_member_encode(&member, raw + i * (size_t)CMD_MEMBER_BYTES);
+    }
+    assert_int_equal(fx_ask(fx, &create).code, CODE_CREATED);
+    assert_int_equal(fx_ask(fx, &link).code, CODE_CREATED);
+}
+
+/* Who asks to be let in is shown to the members, live and later; who asks is told nothing, a former member neither. */
+static void test_gateway_member__who_asks_is_shown_to_members_alone(void **state)
+{
+    struct fx fx = {0};
+    struct fx_peer *ann, *asker, *former;
+    struct fx_frame *frame;
+    struct cmd leave = {.verb = CMD_MEMBER_LEAVE,
+                        .stream = CHAT(1).id,
+                        .actor = USER(3),
+                        .device = DEVICE(3),
+                        .seq = 3,
+                        .body = kith_slice_str("op")},
+               ask = {.verb = CMD_MEMBER_ASK,
+                      .stream = CHAT(1).id,
+                      .actor = USER(4),
+                      .device = DEVICE(4),
+                      .value = 77,
+                      .body = kith_slice_str("asks")};
+
+    (void)state;
+    fx_open(&fx, 2, 1);
+    group_with_link(&fx, 77);
+    ann = fx_connect(&fx, 0, 1, 1);
+    former = fx_connect(&fx, 1, 3, 3);
+    asker = fx_connect(&fx, 1, 4, 4);
+    fx_inbox(ann, CLIENT);
+    fx_inbox(former, CLIENT);
+    fx_inbox(asker, CLIENT);
+    assert_int_equal(fx_ask(&fx, &leave).code, CODE_CREATED);
+    assert_int_equal(fx_ask(&fx, &ask).seq, 4);
+    ask.actor = USER(3);
+    ask.device = DEVICE(3);
+    assert_int_equal(fx_ask(&fx, &ask).seq, 5);
+    fx_run(&fx, 50);
+    for (unsigned i = 0; i < 2; i++) {
+        for (uint64_t seq = 1; seq <= 3; seq++) fx_expect_seq(ann, 1, seq);
+        frame = fx_expect_seq(ann, 1, 4);
+        assert_string_equal(fx_header(frame, "type"), "member");
+        assert_string_equal(fx_header(frame, "sender"), fx_id(USER(4).id));
+        assert_non_null(strstr(frame->body, "\"op\":\"ask\""));
+        assert_non_null(strstr(frame->body, "\"request\":\"YXNrcw==\""));
+        fx_expect_seq(ann, 1, 5);
+        for (uint64_t seq = 1; seq <= 3; seq++) fx_expect_seq(former, 1, seq);
+        fx_expect_nothing(former);
+        fx_expect_nothing(asker);
+        ann = fx_connect(&fx, 0, 1, 11); /* the same again, of what is stored */
+        former = fx_connect(&fx, 1, 3, 33);
+        asker = fx_connect(&fx, 1, 4, 44);
+        fx_inbox(ann, CLIENT);
+        fx_inbox(former, CLIENT);
+        fx_inbox(asker, CLIENT);
+        fx_run(&fx, 50);
+    }
+    fx_close(&fx);
+}
+
 /* ------------------------------------------------------------------------------------------------ a body a device */
 
 static void send_bodies(struct fx_peer *peer, uint32_t chat, struct msg_id id, const uint32_t *devices, unsigned count,
@@ -278,6 +364,7 @@ int main(void)
         cmocka_unit_test(test_gateway_member__i_a1_the_own_removal_is_the_last_event),
         cmocka_unit_test(test_gateway_member__i_a1_what_was_said_in_between_is_a_gap),
         cmocka_unit_test(test_gateway_member__i_c4_a_removal_overtakes_a_stream_that_is_behind),
+        cmocka_unit_test(test_gateway_member__who_asks_is_shown_to_members_alone),
         cmocka_unit_test(test_gateway_member__each_device_gets_its_own_body_only),
         cmocka_unit_test(test_gateway_member__bodies_for_an_old_device_list_are_stale),
         cmocka_unit_test(test_gateway_member__a_deleted_message_has_no_body),
