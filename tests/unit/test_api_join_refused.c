@@ -66,6 +66,9 @@ static void test_api_join_refused__of_another_person_or_device_is_refused(void *
 
     refused_signed(fx, &scene, request, &scene.bob.who, 400, "BAD_REQUEST");
     refused_signed(fx, &scene, request, &thief, 400, "BAD_REQUEST");
+    memcpy(request.account_id, uuid_of(scene.bob.who.user).raw, sizeof request.account_id);
+    refused_signed(fx, &scene, request, carl, 400, "BAD_REQUEST"); /* carl's device signs that bob asks */
+    request = request_by(&scene.carl);
     request.device_id = 2; /* no device of carl's */
     refused_signed(fx, &scene, request, carl, 400, "BAD_REQUEST");
     request = request_by(&scene.carl);
