@@ -1,5 +1,6 @@
 #include "libkith/e2ee/account_group.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "libkith/crypto/secret.h"
@@ -96,6 +97,26 @@ static bool is_vouched(const struct e2e_account *account, const struct group_pla
     return (place == NULL || !place->was_in) && !is_in(account, after);
 }
 
+/*
+ * Who asked by a link knows one operation of the group for sure, and by that who was in it then. All that comes behind it is
+ * verified: else the server could go on from there as it likes, and let this account into that. Before it nobody is let in.
+ */
+static kith_err check_author(struct e2e_account *account, const uint8_t *chat_id, const struct e2e_group_op *op,
+                             const struct e2e_group *after, bool is_fresh, struct e2e_wants *wants)
+{
+    struct group_place *place = account_group_find(account, chat_id);
+
+    switch (account_join_pin(account, chat_id, op)) {
+    case ACCOUNT_PIN_MET: break;
+    case ACCOUNT_PIN_AWAITED:
+        if (is_in(account, after)) return KITH_E_DENIED;
+        return KITH_OK;
+    case ACCOUNT_PIN_NONE:
+        if (is_vouched(account, place, after)) return KITH_OK;
+    }
+    return check_signature(account, place, op, is_fresh, wants);
+}
+
 static struct group_place *place_put(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES])
 {
     struct group_place **place = NULL;
@@ -123,6 +144,19 @@ struct group_place *account_group_put(struct e2e_account *account, const uint8_t
     place->is_forked = is_forked;
     place->was_in |= is_in(account, group);
     return place;
+}
+
+void account_group_discard(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES])
+{
+    struct group_place *place = account_group_find(account, chat_id);
+
+    if (place == NULL) return;
+    assert(!place->was_in);
+    account_info_key_forget(account, place->group);
+    account_drop_group(account, chat_id);
+    e2e_group_free(place->group);
+    free(place);
+    (void)kith_map_remove(&account->groups, chat_id);
 }
 
 static bool same_info(const struct e2e_group *a, const struct e2e_group *b)
@@ -173,8 +207,7 @@ static kith_err take_next(struct e2e_account *account, const uint8_t *chat_id, c
     struct e2e_group *after = NULL;
     kith_err err = e2e_group_apply(before, op, &after);
 
-    if (err == KITH_OK && !is_vouched(account, place, after))
-        err = check_signature(account, place, op, is_fresh, wants);
+    if (err == KITH_OK) err = check_author(account, chat_id, op, after, is_fresh, wants);
     if (err == KITH_OK && place == NULL && account->groups.count == E2E_GROUPS_MAX) err = KITH_E_FULL;
     if (err != KITH_OK) {
         e2e_group_free(after);
@@ -189,6 +222,7 @@ static kith_err take_next(struct e2e_account *account, const uint8_t *chat_id, c
     note_former(place, op, event_seq);
     note_author(place, op);
     account_keep_group(account, place);
+    account_join_step(account, place, op);
     return KITH_OK;
 }
 
@@ -270,6 +304,11 @@ static kith_err put_founders(const struct e2e_account *account, const struct e2e
     return KITH_OK;
 }
 
+static bool draws_link(const struct e2e_group_change *change)
+{
+    return change->kind == E2E_GROUP_JOIN_KEY && !change->ends;
+}
+
 static bool has_info(const struct e2e_group_change *change)
 {
     return (change->kind == E2E_GROUP_CREATE || change->kind == E2E_GROUP_INFO) &&
@@ -290,7 +329,7 @@ static void op_begin(const struct e2e_account *account, uint64_t now_ms, const s
     else
         memcpy(op->group_id, before->group_id, sizeof op->group_id);
     switch (change->kind) {
-    case E2E_GROUP_ADD: op->request = change->request; /* fall through */
+    case E2E_GROUP_ADD:
     case E2E_GROUP_ROLE:
         op->role = change->role;
         op->request = change->kind == E2E_GROUP_ADD ? change->request : (struct kith_slice){0};
@@ -316,6 +355,7 @@ kith_err e2e_account_group_make(struct e2e_account *account, uint64_t now_ms, co
     struct e2e_group *after = NULL;
     struct e2e_group_info_key key;
     struct kith_buf founders, info;
+    struct own_link link;
     struct e2e_group_op op;
     const size_t out_len = kith_buf_len(signed_op);
     kith_err err = KITH_OK;
@@ -326,23 +366,27 @@ kith_err e2e_account_group_make(struct e2e_account *account, uint64_t now_ms, co
     if (place != NULL && place->is_forked) return KITH_E_DENIED;
     /* Whoever got it would look us up in a list that does not say that we are there. */
     if (account->self.list_unsent) return KITH_E_AGAIN;
-    if (change->kind == E2E_GROUP_JOIN_KEY && !change->ends)
-        return KITH_E_UNSUPPORTED; /* next commit: account_join.c */
     kith_buf_init(&founders, E2E_GROUP_OP_BYTES_MAX);
     kith_buf_init(&info, E2E_GROUP_INFO_BYTES_MAX);
     op_begin(account, now_ms, before, change, &op);
     if (change->kind == E2E_GROUP_CREATE) err = put_founders(account, change, &founders);
     if (err == KITH_OK && has_info(change))
         err = e2e_group_info_seal(&account->config.random, op.group_id, &change->info, &key, &info);
+    if (draws_link(change)) {
+        account_link_draw(account, chat_id, before->seq + 1, &link);
+        memcpy(op.join_key, link.join_key, sizeof op.join_key);
+    }
     op.founders = kith_buf_peek(&founders);
     op.info = kith_buf_peek(&info);
     if (err == KITH_OK) err = e2e_group_make(before, &op, account->self.dsk_secret, &after, signed_op);
-    /* The key is kept before the operation goes out: when it comes back its name must be readable here. */
+    /* Both are kept before the operation goes out: when it comes back its name must be readable here, and its link be shown. */
     if (err == KITH_OK && has_info(change)) err = account_info_key_put(account, &key);
+    if (err == KITH_OK && draws_link(change)) err = account_link_put(account, chat_id, &link);
     if (err == KITH_OK) *group_seq = op.seq;
     if (err != KITH_OK) signed_op->tail = signed_op->head + out_len;
     e2e_group_free(after);
     e2e_wipe(&key, sizeof key);
+    e2e_wipe(&link, sizeof link);
     kith_buf_deinit(&founders);
     kith_buf_deinit(&info);
     return err;

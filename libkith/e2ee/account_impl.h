@@ -3,6 +3,7 @@
 
 #include "base/map.h"
 #include "libkith/e2ee/account_group.h"
+#include "libkith/e2ee/account_join.h"
 #include "libkith/e2ee/sender_chain.h"
 
 /*
@@ -19,6 +20,8 @@
  *   'C' chat 16                                the chain that this device sends with in a group
  *   'D' chat 16                                the devices that have that chain, and those that may
  *   'R' chat 16, account 16, device u32, chain id 8    a chain of another device
+ *   'J' chat 16                                the secrets of invite links that this device made
+ *   'A' chat 16                                which operation a link named that this device asked with
  */
 #define E2E_RECORD_BYTES_MAX (768u * 1024) /* of a record's value */
 
@@ -143,6 +146,21 @@ struct group_place {
     uint32_t author_count;
 };
 
+/* An invite link that this device made. */
+struct own_link {
+    uint8_t secret[E2E_JOIN_SECRET_BYTES], join_key[E2E_SIGN_PUBLIC_BYTES]; /* the key is of the secret, and not kept */
+    uint8_t op_hash[E2E_JOIN_HASH_BYTES]; /* when it holds: of the operation that made it known */
+    uint64_t seq;                         /* that operation's; 0: there is no link */
+};
+struct own_links {
+    struct own_link held, next; /* next: its operation is on its way */
+};
+/* Which group it must be that lets this account in. While there is one, this account is not in the group. */
+struct join_pin {
+    uint8_t op_hash[E2E_JOIN_HASH_BYTES];
+    bool is_met; /* that operation was taken: from it on all signatures are verified */
+};
+
 #define CHAIN_READER_KEY_BYTES 8 /* of its dsk_pub: a device of another identity is another */
 #define CHAIN_READER_BYTES     (E2E_ACCOUNT_ID_BYTES + 4 + CHAIN_READER_KEY_BYTES)
 /* A device that has a chain; as it is in the record, so that they sort by their bytes. */
@@ -199,6 +217,8 @@ struct e2e_account {
     struct kith_map info_keys;        /* key id: E2E_KEY_BYTES              */
     struct kith_map own_chains;       /* chat_id: struct own_chain *        */
     struct kith_map received;         /* struct received_key: struct received * */
+    struct kith_map links;            /* chat_id: struct own_links *        */
+    struct kith_map pins;             /* chat_id: struct join_pin           */
     uint64_t rank_next;
     struct past_walk *walk;      /* NULL: none. One at a time, since lists are fetched so */
     struct kith_buf upload_list; /* lent by e2e_account_upload(): what the server has when that is over */
@@ -217,6 +237,7 @@ void account_keep_thread(struct e2e_account *account, const uint8_t thread_id[st
                          const struct thread_place *place);
 void account_keep_heard(struct e2e_account *account, const struct heard_key *key, uint64_t sseq);
 void account_keep_group(struct e2e_account *account, const struct group_place *place);
+void account_drop_group(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES]);
 void account_keep_info_key(struct e2e_account *account, const uint8_t id[static E2E_GROUP_KEY_ID_BYTES],
                            const uint8_t key[static E2E_KEY_BYTES]);
 void account_drop_info_key(struct e2e_account *account, const uint8_t id[static E2E_GROUP_KEY_ID_BYTES]);
@@ -229,6 +250,13 @@ void account_keep_received(struct e2e_account *account, const struct received_ke
                            const struct received_chain *one);
 void account_drop_received(struct e2e_account *account, const struct received_key *key,
                            const struct received_chain *one);
+
+void account_keep_links(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
+                        const struct own_links *links);
+void account_drop_links(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES]);
+void account_keep_pin(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
+                      const struct join_pin *pin);
+void account_drop_pin(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES]);
 
 /* account_self.c */
 /** This device in the own pinned list; NULL: not there. */
@@ -320,6 +348,8 @@ struct group_place *account_group_put(struct e2e_account *account, const uint8_t
 /** In it now; or taken out by an operation behind the head that a message names, whose event is behind the message. */
 bool account_group_had(const struct group_place *place, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
                        uint64_t epoch, uint64_t event_seq);
+/** All that is known of it goes, if anything is. This account was never in it. */
+void account_group_discard(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES]);
 /** Two operations of one number were shown, or are claimed. Gives KITH_E_CONFLICT. */
 kith_err account_group_forked(struct e2e_account *account, struct group_place *place);
 /* account_chain.c: one ciphertext for a whole group */
@@ -354,6 +384,26 @@ void account_received_drop(struct e2e_account *account, const struct person *per
 /** As it was kept: takes the chain over. KITH_E_FULL, KITH_E_NOMEM. */
 KITH_MUST_USE kith_err account_received_load(struct e2e_account *account, const struct received_key *key,
                                              const struct received_chain *one);
+
+/* account_join.c */
+/** Its join_key, of its secret. */
+void account_link_fill(struct own_link *link, const uint8_t chat_id[static E2E_ID_BYTES]);
+/** A link for the operation `seq`: the one that was drawn for it before, or a new one. Secret; not kept yet. */
+void account_link_draw(const struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES], uint64_t seq,
+                       struct own_link *out);
+/** Keeps it, until an operation of its number is taken. KITH_E_FULL: E2E_GROUPS_MAX. KITH_E_NOMEM. */
+KITH_MUST_USE kith_err account_link_put(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
+                                        const struct own_link *next);
+/** Found or made. KITH_E_FULL, KITH_E_NOMEM. */
+KITH_MUST_USE kith_err account_links_put(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
+                                         struct own_links **out);
+enum account_pin { ACCOUNT_PIN_NONE, ACCOUNT_PIN_AWAITED, ACCOUNT_PIN_MET };
+/** Whether a link that this device asked with names `op`, or one that was taken before it. */
+enum account_pin account_join_pin(const struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
+                                  const struct e2e_group_op *op);
+/** `op` was taken, and has led to what the place has now: links that hold no more go, and the pin when this account is in. */
+void account_join_step(struct e2e_account *account, const struct group_place *place, const struct e2e_group_op *op);
+void account_joins_free(struct e2e_account *account);
 
 /* account_group_keys.c */
 /** Kept; one of a known id is ignored. KITH_E_FULL: E2E_INFO_KEYS_MAX. KITH_E_NOMEM. */

@@ -12,13 +12,18 @@
 #define E2E_JOIN_LIFE_MS  (30ull * 86400 * 1000)
 #define E2E_JOIN_AHEAD_MS (86400ull * 1000)
 
-/** The group's link. KITH_E_NOTFOUND: none holds. KITH_E_DENIED: one that this device did not make. */
+/**
+ * The group's link. KITH_E_NOTFOUND: none holds, this account is not in the group, or it is forked. KITH_E_DENIED: one that this
+ * device did not make.
+ */
 KITH_MUST_USE kith_err e2e_account_join_link(const struct e2e_account *account,
                                              const uint8_t chat_id[static E2E_ID_BYTES], struct e2e_join_link *out);
 /**
  * On the asking device: appends a signed join request, and keeps which group that chat must turn out to be.
  * KITH_E_CONFLICT  this account is in it            KITH_E_CLOSED  this device is not READY
- * KITH_E_AGAIN     the own list is to be uploaded first        KITH_E_FULL  E2E_JOINS_MAX      KITH_E_NOMEM
+ * KITH_E_AGAIN     the own list is to be uploaded first        KITH_E_DENIED  the group is forked
+ * KITH_E_FULL      E2E_JOINS_MAX                    KITH_E_NOMEM
+ * Unless this account was in it before, what was read of the group is forgotten: it is read anew, from its first operation on.
  */
 KITH_MUST_USE kith_err e2e_account_join_ask(struct e2e_account *account, uint64_t now_ms,
                                             const struct e2e_join_link *link, struct kith_buf *out);

@@ -356,6 +356,61 @@ static kith_err load_info_key(struct e2e_account *account, struct kith_slice key
     return KITH_OK;
 }
 
+/* secret, seq; a seq of 0 is none's. */
+static kith_err load_link(struct own_link *link, const uint8_t chat_id[static E2E_ID_BYTES], struct kith_slice secret,
+                          struct kith_slice seq)
+{
+    if ((secret.len == 0) != (seq.len == 0)) return KITH_E_MALFORMED;
+    *link = (struct own_link){.seq = seq.len == 0 ? 0 : e2e_tlv_u64(seq)};
+    if (secret.len == 0) return KITH_OK;
+    if (link->seq == 0) return KITH_E_MALFORMED;
+    copy(link->secret, secret);
+    account_link_fill(link, chat_id);
+    return KITH_OK;
+}
+
+static kith_err load_links(struct e2e_account *account, struct kith_slice key, struct kith_slice in)
+{
+    static const struct e2e_tlv_field fields[] = {
+        {1, E2E_JOIN_SECRET_BYTES, E2E_JOIN_SECRET_BYTES, true},
+        {2, 8, 8, true},
+        {3, E2E_JOIN_HASH_BYTES, E2E_JOIN_HASH_BYTES, true},
+        {4, E2E_JOIN_SECRET_BYTES, E2E_JOIN_SECRET_BYTES, true},
+        {5, 8, 8, true},
+    };
+    struct own_links read = {0}, *links = NULL;
+    struct kith_slice v[5];
+    kith_err err = e2e_tlv_decode(in, fields, 5, v);
+
+    if (err != KITH_OK) return err;
+    if (key.len != E2E_ID_BYTES || (v[0].len == 0) != (v[2].len == 0)) return KITH_E_MALFORMED;
+    if (v[0].len + v[3].len == 0) return KITH_E_MALFORMED; /* of no link there is no record */
+    err = load_link(&read.held, key.ptr, v[0], v[1]);
+    copy(read.held.op_hash, v[2]);
+    if (err == KITH_OK) err = load_link(&read.next, key.ptr, v[3], v[4]);
+    if (err == KITH_OK) err = account_links_put(account, key.ptr, &links);
+    if (err == KITH_OK) *links = read;
+    e2e_wipe(&read, sizeof read);
+    return err;
+}
+
+static kith_err load_pin(struct e2e_account *account, struct kith_slice key, struct kith_slice in)
+{
+    static const struct e2e_tlv_field fields[] = {{1, E2E_JOIN_HASH_BYTES, E2E_JOIN_HASH_BYTES, false},
+                                                  {2, 1, 1, false}};
+    struct join_pin *pin = NULL;
+    struct kith_slice v[2];
+    kith_err err = e2e_tlv_decode(in, fields, 2, v);
+
+    if (err != KITH_OK) return err;
+    if (key.len != E2E_ID_BYTES) return KITH_E_MALFORMED;
+    err = kith_map_add(&account->pins, key.ptr, (void **)&pin);
+    if (err != KITH_OK && err != KITH_E_CONFLICT) return err;
+    copy(pin->op_hash, v[0]);
+    pin->is_met = flag(v[1]);
+    return KITH_OK;
+}
+
 kith_err e2e_account_load(struct e2e_account *account, struct kith_slice key, struct kith_slice value)
 {
     struct kith_slice rest;
@@ -375,6 +430,8 @@ kith_err e2e_account_load(struct e2e_account *account, struct kith_slice key, st
     case 'C': return load_own_chain(account, rest, value);
     case 'D': return load_readers(account, rest, value);
     case 'R': return load_received(account, rest, value);
+    case 'J': return load_links(account, rest, value);
+    case 'A': return load_pin(account, rest, value);
     default: return KITH_E_UNSUPPORTED;
     }
 }

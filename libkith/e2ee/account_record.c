@@ -255,6 +255,15 @@ void account_keep_group(struct e2e_account *account, const struct group_place *p
     kith_buf_deinit(&saved);
 }
 
+void account_drop_group(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES])
+{
+    struct record record;
+
+    begin(&record, 'G', 0);
+    key_bytes(&record, chat_id, E2E_ID_BYTES);
+    drop(account, &record);
+}
+
 void account_keep_info_key(struct e2e_account *account, const uint8_t id[static E2E_GROUP_KEY_ID_BYTES],
                            const uint8_t key[static E2E_KEY_BYTES])
 {
@@ -339,5 +348,55 @@ void account_drop_received(struct e2e_account *account, const struct received_ke
     struct record record;
 
     received_key(&record, key, one, 0);
+    drop(account, &record);
+}
+
+void account_keep_links(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
+                        const struct own_links *links)
+{
+    const struct own_link *held = &links->held, *next = &links->next;
+    struct record record;
+
+    begin(&record, 'J', 0);
+    key_bytes(&record, chat_id, E2E_ID_BYTES);
+    if (held->seq != 0) {
+        put(&record, 1, held->secret, sizeof held->secret);
+        e2e_tlv_put_u64(&record.writer, 2, held->seq);
+        put(&record, 3, held->op_hash, sizeof held->op_hash);
+    }
+    if (next->seq != 0) {
+        put(&record, 4, next->secret, sizeof next->secret);
+        e2e_tlv_put_u64(&record.writer, 5, next->seq);
+    }
+    keep(account, &record);
+}
+
+void account_drop_links(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES])
+{
+    struct record record;
+
+    begin(&record, 'J', 0);
+    key_bytes(&record, chat_id, E2E_ID_BYTES);
+    drop(account, &record);
+}
+
+void account_keep_pin(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
+                      const struct join_pin *pin)
+{
+    struct record record;
+
+    begin(&record, 'A', 0);
+    key_bytes(&record, chat_id, E2E_ID_BYTES);
+    put(&record, 1, pin->op_hash, sizeof pin->op_hash);
+    e2e_tlv_put_u8(&record.writer, 2, pin->is_met);
+    keep(account, &record);
+}
+
+void account_drop_pin(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES])
+{
+    struct record record;
+
+    begin(&record, 'A', 0);
+    key_bytes(&record, chat_id, E2E_ID_BYTES);
     drop(account, &record);
 }

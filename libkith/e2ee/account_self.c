@@ -29,6 +29,8 @@ struct e2e_account *e2e_account_new(const struct e2e_account_config *config)
     kith_map_init(&account->info_keys, E2E_GROUP_KEY_ID_BYTES, E2E_KEY_BYTES, E2E_INFO_KEYS_MAX, seed);
     kith_map_init(&account->own_chains, E2E_ID_BYTES, sizeof(struct own_chain *), E2E_GROUPS_MAX, seed);
     kith_map_init(&account->received, sizeof(struct received_key), sizeof(struct received *), E2E_RECEIVED_MAX, seed);
+    kith_map_init(&account->links, E2E_ID_BYTES, sizeof(struct own_links *), E2E_GROUPS_MAX, seed);
+    kith_map_init(&account->pins, E2E_ID_BYTES, sizeof(struct join_pin), E2E_JOINS_MAX, seed);
     kith_buf_init(&account->self.link_request, E2E_LINK_BYTES_MAX);
     kith_buf_init(&account->upload_list, E2E_SIGNED_LIST_BYTES_MAX);
     return account;
@@ -49,6 +51,7 @@ void e2e_account_free(struct e2e_account *account)
     account_people_free(account);
     account_groups_free(account);
     account_chains_free(account);
+    account_joins_free(account);
     kith_map_deinit(&account->threads);
     kith_map_deinit(&account->heard);
     kith_map_deinit(&account->last_resort);

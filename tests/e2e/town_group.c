@@ -132,6 +132,66 @@ struct town_group *town_group_create(struct town_device *by, struct town_device 
     return group;
 }
 
+/* ------------------------------------------------------------------------------------------------ invite links */
+struct e2e_join_link town_group_link(struct town_group *group, struct town_device *by)
+{
+    struct e2e_join_link link;
+
+    town_group_must(group, by, town_change(E2E_GROUP_JOIN_KEY, NULL, 0));
+    town_need(e2e_account_join_link(by->account, group->chat_id, &link) == KITH_OK);
+    return link;
+}
+
+struct kith_buf town_join_ask(struct town_device *asker, const struct e2e_join_link *link)
+{
+    struct kith_buf out;
+    kith_err err = KITH_E_AGAIN;
+
+    kith_buf_init(&out, E2E_JOIN_SIGNED_BYTES_MAX);
+    for (int round = 0; round < TOWN_ROUNDS_MAX && err == KITH_E_AGAIN; round++) {
+        struct kith_map before = town_records_copy(asker);
+        kith_buf_reset(&out);
+        err = e2e_account_join_ask(asker->account, asker->town->now_ms, link, &out);
+        if (town_call(asker, &before))
+            err = KITH_E_AGAIN;
+        else if (err == KITH_E_AGAIN)
+            town_upload(asker);
+        town_records_free(&before);
+    }
+    town_need(err == KITH_OK);
+    town_need(kith_buf_append(&asker->town->wire, kith_buf_peek(&out)) == KITH_OK);
+    return out;
+}
+
+kith_err town_join_check(struct town_device *by, const struct town_group *group, struct kith_slice request)
+{
+    struct e2e_wants *wants = calloc(1, sizeof *wants);
+    bool is_fresh = false;
+    kith_err err = KITH_E_AGAIN;
+
+    town_need(wants != NULL);
+    for (int round = 0; round < TOWN_ROUNDS_MAX && err == KITH_E_AGAIN; round++) {
+        err = e2e_account_join_check(by->account, by->town->now_ms, group->chat_id, request, is_fresh, wants);
+        if (err != KITH_E_AGAIN) break;
+        town_fetch(by, wants);
+        is_fresh = true;
+    }
+    free(wants);
+    return err;
+}
+
+kith_err town_join_let_in(struct town_group *group, struct town_device *by, struct kith_slice request)
+{
+    struct e2e_group_change change = {.kind = E2E_GROUP_ADD, .role = E2E_ROLE_MEMBER, .request = request};
+    struct e2e_join_request asked;
+    kith_err err = town_join_check(by, group, request);
+
+    if (err == KITH_OK) err = e2e_join_decode(request, &asked);
+    if (err != KITH_OK) return err;
+    memcpy(change.subject, asked.account_id, sizeof change.subject);
+    return town_group_try(group, by, &change);
+}
+
 /* ------------------------------------------------------------------------------------------------ taking */
 /* One that the server never ordered comes now. */
 static uint64_t seq_of(const struct town_group *group, struct kith_slice op)

@@ -1,7 +1,7 @@
 #ifndef KITH_TESTS_E2E_TOWN_GROUP_H
 #define KITH_TESTS_E2E_TOWN_GROUP_H
 
-#include "libkith/e2ee/account_group.h"
+#include "libkith/e2ee/account_join.h"
 #include "town.h"
 
 /*
@@ -35,6 +35,16 @@ struct town_group *town_group_create(struct town_device *by, struct town_device 
                                      const char *name);
 /** As the next one of the server's, whatever it is. */
 void town_group_put(struct town_group *group, struct kith_slice op);
+
+/* ---- invite links */
+/** The link that the device made, once the server and it have it. */
+struct e2e_join_link town_group_link(struct town_group *group, struct town_device *by);
+/** Asks with it, and goes on asking until it has: the signed request. The caller's to deinit. */
+struct kith_buf town_join_ask(struct town_device *asker, const struct e2e_join_link *link);
+/** Whether that device would let them in, with all the fetching that it takes. */
+kith_err town_join_check(struct town_device *by, const struct town_group *group, struct kith_slice request);
+/** Looks, and does. */
+kith_err town_join_let_in(struct town_group *group, struct town_device *by, struct kith_slice request);
 
 /* ---- what others see of it */
 /** Hands one operation to a device, with all the fetching that it takes. */
