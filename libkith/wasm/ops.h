@@ -82,7 +82,7 @@
     X(payload_decode, 1, "payload -> its fields but the padding, encoded")                                            \
     X(padded_length, 1, "count -> count")                                                                             \
     X(group_make, 3,                                                                                                  \
-      "dsk_seed group, the fields 1, 4 to 9 and 11 to 16 of an operation, encoded -> count group signed_operation")   \
+      "dsk_seed group, the fields 1, 4 to 9 and 11 to 18 of an operation, encoded -> count group signed_operation")   \
     X(group_apply, 3, "group signed_operation dsk_pub -> step u8; of the next one the group after it")                \
     X(group_info_seal, 3, "group_id name about -> key_id key sealed, of the host's random")                           \
     X(group_info_open, 4, "key_id key group_id sealed -> fields 1 and 2, encoded")                                    \
@@ -100,11 +100,24 @@
     X(receiver_decrypt, 3, "state message now -> count state plain")                       \
     X(receiver_encode, 1, "state -> state, as it is written again")
 
+/** Invite links (ops_join.c). A link is its 65 bytes. */
+/* X(name, count of arguments, what) */
+#define KITH_JOIN_OPS(X)                                                                                         \
+    X(join_link_encode, 3, "chat_id secret op_hash -> link")                                                     \
+    X(join_link_decode, 1, "link -> chat_id secret op_hash")                                                     \
+    X(join_key, 1, "link -> public")                                                                             \
+    X(join_sign, 8, "dsk_seed link account_id device_id list_seq list_hash made_at known_seq -> signed request") \
+    X(join_decode, 1,                                                                                            \
+      "signed request -> join_key account_id device_id list_seq list_hash made_at known_seq; the last 0: none")  \
+    X(join_prove, 1, "signed request -> nothing")                                                                \
+    X(join_verify, 2, "signed request dsk_pub -> nothing")
+
 #define X(name, count, what)                                                                                \
     KITH_MUST_USE kith_err kith_e2ee_##name(const struct e2e_random *random, const struct kith_slice *args, \
                                             struct kith_buf *out);
 KITH_E2EE_OPS(X)
 KITH_CHAIN_OPS(X)
+KITH_JOIN_OPS(X)
 #undef X
 
 #define KITH_OP_ARGS_MAX 10

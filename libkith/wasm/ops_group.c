@@ -21,6 +21,8 @@ enum {
     AT_SUITE,
     AT_INFO,
     AT_SETTINGS,
+    AT_JOIN_KEY,
+    AT_REQUEST,
     FIELDS
 };
 static const struct e2e_tlv_field fields[FIELDS] = {
@@ -37,6 +39,8 @@ static const struct e2e_tlv_field fields[FIELDS] = {
     MAYBE(14, 1),
     {.tag = 15, .bytes_min = 1, .bytes_max = E2E_GROUP_OP_BYTES_MAX, .optional = true},
     MAYBE(16, 1),
+    MAYBE(17, E2E_SIGN_PUBLIC_BYTES),
+    {.tag = 18, .bytes_min = 1, .bytes_max = E2E_GROUP_OP_BYTES_MAX, .optional = true},
 };
 
 /* ---------------------------------------------------------------------------------------------- operations */
@@ -61,11 +65,13 @@ static kith_err read_op(struct kith_slice in, struct e2e_group_op *op)
         .settings = number(values[AT_SETTINGS]),
         .founders = values[AT_FOUNDERS],
         .info = values[AT_INFO],
+        .request = values[AT_REQUEST],
     };
     memcpy(op->group_id, values[AT_GROUP].ptr, sizeof op->group_id);
     memcpy(op->author, values[AT_AUTHOR].ptr, sizeof op->author);
     memcpy(op->list_hash, values[AT_LIST_HASH].ptr, sizeof op->list_hash);
     if (values[AT_SUBJECT].ptr != NULL) memcpy(op->subject, values[AT_SUBJECT].ptr, sizeof op->subject);
+    if (values[AT_JOIN_KEY].ptr != NULL) memcpy(op->join_key, values[AT_JOIN_KEY].ptr, sizeof op->join_key);
     return KITH_OK;
 }
 

@@ -4,9 +4,10 @@ from typing import Any
 
 from . import group, tlv
 from .cases import Case
+from .cases_group_join import join_cases
 from .cases_group_reader import reader_cases
 from .fixtures import NOW, Account, broken, coin, with_field
-from .group import ADD, ADMIN, CREATE, INFO, LEAVE, MEMBER, OWNER, REMOVE, ROLE, SETTINGS, Person, State
+from .group import ADD, ADMIN, CREATE, INFO, JOIN_KEY, LEAVE, MEMBER, OWNER, REMOVE, ROLE, SETTINGS, Person, State
 from .group_steps import (
     ALICE,
     BOB,
@@ -15,6 +16,7 @@ from .group_steps import (
     EVE,
     GROUP_ID,
     add,
+    asks,
     create,
     does,
     forged,
@@ -22,6 +24,7 @@ from .group_steps import (
     founders,
     group_of,
     leave,
+    link_of,
     make,
     remove,
     set_role,
@@ -30,8 +33,10 @@ from .group_steps import (
     usual,
 )
 
-SOURCE = "docs/wire/e2ee-groups.md, 'Operations' and 'Name and description'"
+SOURCE = "docs/wire/e2ee-groups.md, 'Operations', 'Name and description' and 'Invite links'"
 INFO_BYTES = coin("sealed info", 60)
+LINK = link_of("one")
+LINK_KEY = LINK.join_key
 RAW = 1  # field 1 of a signed operation
 
 
@@ -157,6 +162,9 @@ NOT_ALLOWED: list[tuple[str, Account, int, dict[str, Any]]] = [
     ("a setting that there is not", ALICE, SETTINGS, {"settings": 2}),
     ("one that there is and one that there is not", ALICE, SETTINGS, {"settings": 3}),
     ("the highest bit of settings", ALICE, SETTINGS, {"settings": 0x80}),
+    ("a stranger makes a link", EVE, JOIN_KEY, {"join_key": LINK_KEY}),
+    ("a member makes a link", CAROL, JOIN_KEY, {"join_key": LINK_KEY}),
+    ("a member ends the link", CAROL, JOIN_KEY, {}),
 ]
 
 
@@ -193,6 +201,7 @@ WHOLE: dict[int, dict[str, Any]] = {
     ROLE: subject(CAROL, ADMIN),
     INFO: {"info": INFO_BYTES},
     SETTINGS: {"settings": 1},
+    JOIN_KEY: {"join_key": LINK_KEY},
 }
 MORE: dict[str, Any] = {
     "subject": EVE.account_id,
@@ -201,6 +210,8 @@ MORE: dict[str, Any] = {
     "suite": 1,
     "info": INFO_BYTES,
     "settings": 1,
+    "join_key": LINK_KEY,
+    "request": asks(LINK, EVE),
 }
 
 
@@ -366,30 +377,30 @@ def newer_clients() -> list[Case]:
         take(case, CAROL, signed, "UNSUPPORTED", note)
         case.do("compare_op", "UNSUPPORTED", group="g", signed=signed)
 
-    for kind in (8, 255):
+    for kind in (9, 255):
         too_old(later_kind(known, CAROL, kind), f"kind {kind}, of a member")
     more = {"members": bytes(18), "suite": 9, "settings": 255, "role": 77}
-    too_old(later_kind(known, BOB, 8, **more), "values that a known kind cannot have")
-    too_old(later_kind(known, BOB, 8, author_device=0, list_seq=0), "numbers that are 0")
-    too_old(later_kind(known, EVE, 8), "of somebody who is not in it")
-    too_old(later_kind(known, BOB, 8, made_at=NOW + 1), "signed by another device than the one asked")
-    too_old(with_field(later_kind(known, BOB, 8), 2, bytes(64)), "by nobody")
-    too_old(later_kind(known, BOB, 8, seq=9), "not the next")
-    too_old(later_kind(known, BOB, 8, prev_hash=bytes(32)), "after another than the head")
-    too_old(later_kind(known, BOB, 8, seq=2), "another than the one that was taken")
-    too_old(later_kind(known, BOB, 8, group_id=bytes(16)), "of another group")
+    too_old(later_kind(known, BOB, 9, **more), "values that a known kind cannot have")
+    too_old(later_kind(known, BOB, 9, author_device=0, list_seq=0), "numbers that are 0")
+    too_old(later_kind(known, EVE, 9), "of somebody who is not in it")
+    too_old(later_kind(known, BOB, 9, made_at=NOW + 1), "signed by another device than the one asked")
+    too_old(with_field(later_kind(known, BOB, 9), 2, bytes(64)), "by nobody")
+    too_old(later_kind(known, BOB, 9, seq=9), "not the next")
+    too_old(later_kind(known, BOB, 9, prev_hash=bytes(32)), "after another than the head")
+    too_old(later_kind(known, BOB, 9, seq=2), "another than the one that was taken")
+    too_old(later_kind(known, BOB, 9, group_id=bytes(16)), "of another group")
     founded = {"members": MORE["members"]}
     too_old(later_kind(known, BOB, CREATE, suite=2, **founded), "a create of another suite, late")
-    for note, raw in not_an_operation(dict(tlv.fields(later_kind(known, CAROL, 8)))[RAW]):
-        take(case, CAROL, signed_by(CAROL, raw), "REFUSED", f"kind 8: {note}")
+    for note, raw in not_an_operation(dict(tlv.fields(later_kind(known, CAROL, 9)))[RAW]):
+        take(case, CAROL, signed_by(CAROL, raw), "REFUSED", f"kind 9: {note}")
     take(case, CAROL, later_kind(known, CAROL, 0), "REFUSED", "kind 0")
-    beside = with_field(later_kind(known, CAROL, 8), 0x8000, b"new")
-    take(case, CAROL, beside, "REFUSED", "kind 8 with a field beside the signature")
+    beside = with_field(later_kind(known, CAROL, 9), 0x8000, b"new")
+    take(case, CAROL, beside, "REFUSED", "kind 9 with a field beside the signature")
     take(case, BOB, later_kind(known, BOB, LEAVE, suite=2), "REFUSED", "a suite beside another kind")
     add(case, BOB, EVE, note="nothing of all that was kept")
 
     first = Case("of a newer client, in seq 1")
-    take(first, ALICE, later_kind(None, ALICE, 8), "UNSUPPORTED")
+    take(first, ALICE, later_kind(None, ALICE, 9), "UNSUPPORTED")
     for suite in (0, 2, 255):
         take(first, ALICE, later_kind(None, ALICE, CREATE, suite=suite, **founded), "UNSUPPORTED", f"suite {suite}")
     other = {"suite": 2, "members": bytes(17), "settings": 9, "subject": BOB.account_id}
@@ -403,7 +414,7 @@ def newer_clients() -> list[Case]:
 def not_an_operation(raw: bytes) -> list[tuple[str, bytes]]:
     """What has not the form of one, whatever its kind is."""
     common = [row for row in group.OPERATION if not row.optional]
-    return [(note, bad) for note, bad in broken(common, raw) if bad] + [("field 17", with_field(raw, 17, b"new"))]
+    return [(note, bad) for note, bad in broken(common, raw) if bad] + [("field 19", with_field(raw, 19, b"new"))]
 
 
 def later_kind(known: group.Group | None, author: Account, kind: int, **changed: Any) -> bytes:
@@ -412,4 +423,4 @@ def later_kind(known: group.Group | None, author: Account, kind: int, **changed:
 
 def cases() -> list[Case]:
     parts = (course, heirs, not_allowed, gone, fields_of_kinds, creates, encodings, most_people, not_signed, newer_clients)
-    return [case for part in parts for case in part()] + reader_cases()
+    return [case for part in parts for case in part()] + reader_cases() + join_cases()

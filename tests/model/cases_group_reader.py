@@ -260,7 +260,7 @@ def comes_later() -> list[Case]:
     join(rules, CAROL, [*first, (BOB, bad)], "REFUSED", "a member adds")
     wrong = forged(known, ALICE, ADD, subject=CAROL.account_id, role=MEMBER, state_hash=bytes(32))
     join(rules, CAROL, [*first, (ALICE, wrong)], "REFUSED", "another state")
-    later = forged(known, BOB, 8, state_hash=bytes(32))
+    later = forged(known, BOB, 9, state_hash=bytes(32))
     join(rules, CAROL, [*first, (BOB, later)], "UNSUPPORTED", "a kind that there is not")
     into = forged(known, ALICE, ADD, subject=CAROL.account_id, role=MEMBER)
     join(rules, CAROL, [*first, (BOB, bad), (BOB, later)], "REFUSED", "one by one: what is refused comes first")

@@ -3,16 +3,18 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from . import payload, primitives, tlv
+from . import join as invites, payload, primitives, tlv
 from .device_list import Pin, ascending
 from .group_info import SEALED_MAX, SEALED_MIN
 from .refused import TOO_OLD, Refused, require
 
-CREATE, ADD, REMOVE, LEAVE, ROLE, INFO, SETTINGS = range(1, 8)
+CREATE, ADD, REMOVE, LEAVE, ROLE, INFO, SETTINGS, JOIN_KEY = range(1, 9)
 MEMBER, ADMIN, OWNER = 1, 2, 3
 SUITE = 1
 PEOPLE_MAX = 4096
 FOUNDERS_MAX = 768
+REQUEST_MAX = 512
+NO_KEY = bytes(32)
 REMEMBERED = 64
 SETTINGS_ALL = 0x01
 NEXT, SAME, AHEAD, FORKED, OTHER = "next", "same", "gap", "fork", "other"
@@ -34,6 +36,8 @@ OPERATION = [
     tlv.number(14, "suite", tlv.U8, optional=True),
     tlv.string(15, "info", SEALED_MIN, SEALED_MAX, optional=True),
     tlv.number(16, "settings", tlv.U8, optional=True),
+    tlv.fixed(17, "join_key", 32, optional=True),
+    tlv.string(18, "request", 1, REQUEST_MAX, optional=True),
 ]
 SIGNED = [tlv.string(1, "operation", 1, 16_000), tlv.fixed(2, "signature", 64)]
 STATE = [
@@ -43,6 +47,7 @@ STATE = [
     tlv.string(4, "members", 25, 25 * PEOPLE_MAX, optional=True),
     tlv.string(5, "info", 1, SEALED_MAX, optional=True),
     tlv.number(6, "settings", tlv.U8, optional=True),
+    tlv.fixed(7, "join_key", 32, optional=True),
 ]
 
 # Of each kind the fields that must be there, those that may, and the lowest role that may do it.
@@ -54,10 +59,11 @@ MUST: dict[int, set[str]] = {
     ROLE: {"subject", "role"},
     INFO: set(),
     SETTINGS: {"settings"},
+    JOIN_KEY: set(),
 }
-MAY: dict[int, set[str]] = {CREATE: {"info", "settings"}, INFO: {"info"}}
-LEAST_ROLE = {ADD: ADMIN, REMOVE: ADMIN, LEAVE: MEMBER, ROLE: OWNER, INFO: ADMIN, SETTINGS: ADMIN}
-KIND_FIELDS = ("subject", "role", "members", "suite", "info", "settings")
+MAY: dict[int, set[str]] = {CREATE: {"info", "settings"}, ADD: {"request"}, INFO: {"info"}, JOIN_KEY: {"join_key"}}
+LEAST_ROLE = {ADD: ADMIN, REMOVE: ADMIN, LEAVE: MEMBER, ROLE: OWNER, INFO: ADMIN, SETTINGS: ADMIN, JOIN_KEY: ADMIN}
+KIND_FIELDS = ("subject", "role", "members", "suite", "info", "settings", "join_key", "request")
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,7 @@ class State:
     people: tuple[Person, ...]  # ascending in account
     info: bytes | None = None
     settings: int = 0
+    join_key: bytes | None = None  # of the one invite link that holds
 
     def encode(self) -> bytes:
         values = {
@@ -105,6 +112,7 @@ def state_decode(data: bytes) -> State:
     require(len(packed) % 25 == 0, "members are not 25 bytes each")
     rows = [packed[at : at + 25] for at in range(0, len(packed), 25)]
     people = tuple(Person(row[:16], row[16], int.from_bytes(row[17:], "big")) for row in rows)
+    require(values["join_key"] != NO_KEY, "zeros, where none is missing")
     require(ascending(tuple(person.account for person in people)), "members do not ascend")
     require(all(MEMBER <= person.role <= OWNER for person in people), "a role that there is not")
     require(all(1 <= person.since <= values["seq"] for person in people), "since is no seq of this group")
@@ -134,6 +142,8 @@ class Operation:
     suite: int | None = None
     info: bytes | None = None
     settings: int | None = None
+    join_key: bytes | None = None
+    request: bytes | None = None
 
     @property
     def hash(self) -> bytes:
@@ -165,7 +175,7 @@ class Group:
 # ---------------------------------------------------------------------------------------------- decoding
 def operation_decode(raw: bytes) -> Operation:
     found = Operation(raw, **tlv.decode(OPERATION, raw))
-    newer = found.kind > SETTINGS or (found.kind == CREATE and found.suite not in (None, SUITE))
+    newer = found.kind > JOIN_KEY or (found.kind == CREATE and found.suite not in (None, SUITE))
     require(not newer, "of a newer client, whatever else it says", TOO_OLD)
     require(found.seq >= 1 and found.list_seq >= 1, "a seq is from 1")
     require(found.author_device != 0, "a device id is not 0")
@@ -183,6 +193,10 @@ def form_check(found: Operation) -> None:
     require(there <= MUST[found.kind] | MAY.get(found.kind, set()), "a field that is not of its kind")
     require(found.role is None or MEMBER <= found.role <= OWNER, "a role that there is not")
     require(found.settings is None or found.settings & ~SETTINGS_ALL == 0, "a setting that there is not")
+    require(found.join_key != NO_KEY, "zeros, where none is missing")
+    if found.request is not None:
+        require(found.role == MEMBER, "who asks comes as a member")
+        require(invites.decode(found.request).account_id == found.subject, "somebody else asked")
     if found.kind == CREATE:
         require(found.settings != 0, "settings that say nothing are left out")
         founders_check(found)
@@ -231,6 +245,8 @@ def apply(state: State | None, op: Operation) -> State:
     if op.kind == SETTINGS:
         assert op.settings is not None
         return replace(state, settings=op.settings)
+    if op.kind == JOIN_KEY:
+        return replace(state, join_key=op.join_key)
     if op.kind == LEAVE:
         return without_owner(state, author)
     return of_subject(state, op, author)
@@ -245,17 +261,26 @@ def of_subject(state: State, op: Operation, author: Person) -> State:
         assert op.role is not None
         require(op.role <= author.role, "a role above the author's", "DENIED")
         require(len(state.people) < PEOPLE_MAX, "more than 4,096 people", "DENIED")
+        if op.request is not None:
+            request_check(state, op.request)
         return with_person(state, Person(op.subject, op.role, op.seq))
     if subject is None:
         raise Refused("DENIED", "the subject is not in it")
     if op.kind == REMOVE:
         require(subject != author, "the author leaves, and does not remove itself", "DENIED")
         require(author.role == OWNER or subject.role == MEMBER, "an admin removes only members", "DENIED")
-        return without(state, subject)
+        return replace(without(state, subject), join_key=None)
     assert op.role is not None
     require(op.role != subject.role, "the role it has", "DENIED")
     require(subject.role != OWNER or len(state.owners) > 1, "the only owner stays one", "DENIED")
     return with_person(without(state, subject), replace(subject, role=op.role))
+
+
+def request_check(state: State, data: bytes) -> None:
+    """The request that an add answers. Of its two signatures one is looked at: the author could have added anybody."""
+    found = invites.decode(data)
+    require(found.join_key == state.join_key, "not by the link that holds", "DENIED")
+    invites.prove(found)
 
 
 def with_person(state: State, person: Person) -> State:
@@ -353,19 +378,36 @@ def brings_in(data: bytes, account: bytes) -> bool:
     return (op.kind == ADD and op.subject == account) or (op.kind == CREATE and account in dict(op.founders))
 
 
-def brought_in(ops: list[bytes], account: bytes) -> int:
-    """The seq of the first operation that brought the account in. Nobody did: nobody vouches, and all are looked at."""
-    return min((signed_split(data)[0].seq for data in ops if brings_in(data, account)), default=1)
+def is_of(data: bytes, op_hash: bytes | None) -> bool:
+    """Whether it is the operation that a link says that it is of."""
+    try:
+        return signed_split(data)[0].hash[: invites.OP_HASH] == op_hash
+    except Refused:
+        return False
 
 
-def join(account: bytes, given: list[tuple[bytes, bytes | None]]) -> tuple[int, Group]:
-    """All operations from seq 1 on, with the keys of those who made them: from which one on they were looked at, and the group."""
-    first = brought_in([data for data, _ in given], account)
+def looked_at(ops: list[bytes], account: bytes, asked: bytes | None) -> int:
+    """The seq from which on signatures count: of the first operation that brought the account in, or that its link is of.
+
+    There is none: nobody vouches, and all are looked at.
+    """
+    return min((signed_split(data)[0].seq for data in ops if brings_in(data, account) or is_of(data, asked)), default=1)
+
+
+def join(account: bytes, given: list[tuple[bytes, bytes | None]], asked: bytes | None = None) -> tuple[int, Group]:
+    """All operations from seq 1 on, with the keys of those who made them: from which one on they were looked at, and the group.
+
+    `asked`: what the link that was asked with says of the operation that made it.
+    """
+    first = looked_at([data for data, _ in given], account, asked)
     group: Group | None = None
+    known = asked is None
     for data, dsk_pub in given:
         op, _ = signed_split(data)
         require(op.seq < first or dsk_pub is not None, "an operation of somebody unknown", "DENIED")
         _, group = take(group, data, None if op.seq < first else dsk_pub)
+        require(known or not brings_in(data, account), "into another group than the link is of", "DENIED")
+        known = known or is_of(data, asked)
     if group is None:
         raise Refused("GAP", "no operation at all")
     return first, group

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-from . import group, primitives, tlv
+from . import group, join, primitives, tlv
 from .cases import Case
 from .fixtures import NOW, Account, coin
-from .group import ADD, ADMIN, CREATE, INFO, LEAVE, MEMBER, OWNER, REMOVE, ROLE, Group, Person, State
+from .group import ADD, ADMIN, CREATE, INFO, JOIN_KEY, LEAVE, MEMBER, OWNER, REMOVE, ROLE, Group, Person, State
 
 DEVICE = 7
 GROUP_ID = coin("group id", 16)
@@ -70,6 +70,44 @@ def leave(case: Case, author: Account, **more: Any) -> bytes:
     return does(case, author, LEAVE, **more)
 
 
+# ---------------------------------------------------------------------------------------------- who asks to be let in
+def link_of(name: str) -> join.Link:
+    """A link of the group's chat. What it says of an operation is in no key and no request."""
+    return join.Link(coin("group chat", 16), coin(f"link {name}", 32), coin(f"link {name} operation", 16))
+
+
+def set_link(case: Case, author: Account, link: join.Link | None, **more: Any) -> bytes:
+    return does(case, author, JOIN_KEY, join_key=link and link.join_key, **more)
+
+
+def request_raw(link: join.Link, asker: Account, **changed: Any) -> bytes:
+    """A join request's bytes, whatever the rules say of it."""
+    fields = {
+        "join_key": link.join_key,
+        "account_id": asker.account_id,
+        "device_id": DEVICE,
+        "list_seq": 1,
+        "list_hash": coin(f"{asker.name} list", 32),
+        "made_at": NOW,
+        **changed,
+    }
+    return tlv.encode(join.REQUEST, fields)
+
+
+def asked(link: join.Link, asker: Account, raw: bytes) -> bytes:
+    """Signed by the link and by the asker's device, whatever it is."""
+    return join.signed_encode(raw, link.seed, asker.dsk_seed(DEVICE))
+
+
+def asks(link: join.Link, asker: Account, **changed: Any) -> bytes:
+    return asked(link, asker, request_raw(link, asker, **changed))
+
+
+def let_in(case: Case, author: Account, asker: Account, request: bytes, **more: Any) -> bytes:
+    return add(case, author, asker, request=request, **more)
+
+
+# ---------------------------------------------------------------------------------------------- a group, and what is known of it
 def usual(name: str) -> Case:
     """A group of an owner, an admin and two members: alice, bob, carol and dave. Eve is not in it."""
     case = Case(name)
@@ -95,9 +133,11 @@ def without_rules(state: State | None, op: group.Operation) -> State:
         since = subject.since if subject and op.kind == ROLE else op.seq
         return group.with_person(rest, Person(op.subject or bytes(16), op.role or 0, since))
     if op.kind == REMOVE:
-        return group.without(state, subject) if subject else state
+        return replace(group.without(state, subject) if subject else state, join_key=None)
     if op.kind == LEAVE:
         return group.without_owner(state, author) if author else state
+    if op.kind == JOIN_KEY:
+        return replace(state, join_key=op.join_key)
     return replace(state, info=op.info) if op.kind == INFO else replace(state, settings=op.settings or 0)
 
 

@@ -18,6 +18,7 @@ USES: dict[str, set[str]] = {
     "sk-chain": {DERIVES},
     "sk-msg": {SIGNS},
     "gop": {SIGNS},
+    "join": {SIGNS, DERIVES},
     "media": {DERIVES},
     "thumb": {DERIVES},
     "hist": {DERIVES},

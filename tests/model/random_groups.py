@@ -3,7 +3,7 @@
     cd tests && python -m model.random_groups SEED [COUNT]
 
 Of four seeds three are of groups: people do what they may and what they may not, two at once; a reader gets it late, twice, damaged
-and in another order; others come later and read all. One is of chains: messages are lost, repeated, late and damaged, days go by, and
+and in another order; others come later and read all; links are made and end, and people ask with them. One is of chains: messages are lost, repeated, late and damaged, days go by, and
 the chain is given to who comes later. The same seed is the same case.
 """
 
@@ -12,7 +12,7 @@ import sys
 from dataclasses import replace
 from typing import Any
 
-from . import group, make_vectors, payload, primitives, sender_chain, tlv
+from . import group, join as invites, make_vectors, payload, primitives, sender_chain, tlv
 from .cases import Case
 from .cases_payload import FULL, rehashed, without
 from .cases_sender_chain import forged as forged_message
@@ -20,6 +20,7 @@ from .cases_sender_chain import owner_args, receiving, sending
 from .fixtures import DAY_MS, NOW, Account, with_field
 from .group_info import SEALED_MIN
 from .group_steps import DEVICE, GROUP_ID, author_args, dsk_pub, forged_op, founders, signed_by
+from .random_links import Links
 from .random_parts import damage
 from .refused import Refused
 
@@ -28,7 +29,8 @@ CHAIN_STEPS = 80
 PEOPLE = [Account(f"person {number}") for number in range(9)]
 BY_ID = {account.account_id: account for account in PEOPLE}
 HOW = (*("none",) * 10, "bit", "cut", "unsigned", "signer", "label")
-KINDS = (*(group.ADD,) * 6, *(group.REMOVE,) * 3, group.LEAVE, *(group.ROLE,) * 4, group.INFO, group.SETTINGS)
+OFTEN = {group.ADD: 9, group.REMOVE: 3, group.LEAVE: 2, group.ROLE: 4, group.INFO: 1, group.SETTINGS: 1, group.JOIN_KEY: 4}
+KINDS = [kind for kind, times in OFTEN.items() for _ in range(times)]
 
 
 def text(value: Any) -> Any:
@@ -41,6 +43,7 @@ class History:
 
     def __init__(self, case: Case, rng: random.Random) -> None:
         self.case, self.rng = case, rng
+        self.links = Links(case, rng)
         self.ops: list[tuple[Account, bytes]] = []
         self.sent: list[tuple[Account, bytes]] = []  # everything that anybody signed, in no order
 
@@ -70,9 +73,22 @@ class History:
             return {"info": rng.randbytes(rng.randrange(SEALED_MIN, 200))} if rng.random() < 0.6 else {}
         if kind == group.SETTINGS:
             return {"settings": rng.choice((0, 1, 0, 1, 0, 1, 2))}
+        if kind == group.JOIN_KEY:
+            key = self.links.next_key()
+            return {} if key is None else {"join_key": key}
+        if kind == group.ADD and rng.random() < (0.75 if self.known.state.join_key else 0.2):
+            return self.who_asks(subject, role)
         return {group.ADD: {"subject": subject, "role": role}, group.ROLE: {"subject": subject, "role": role}}.get(
             kind, {"subject": subject} if kind == group.REMOVE else {}
         )
+
+    def who_asks(self, subject: bytes, role: int) -> dict[str, Any]:
+        asker = BY_ID[subject] if self.rng.random() < 0.93 else self.rng.choice(PEOPLE)
+        state = self.known.state
+        request = self.links.request(asker, state.join_key, state.seq)
+        if request is None:
+            return {"subject": subject, "role": role}
+        return {"subject": subject, "role": group.MEMBER if self.rng.random() < 0.93 else role, "request": request}
 
     def author(self) -> Account:
         """Mostly somebody with a role."""
@@ -97,9 +113,11 @@ class History:
         """What only a client that has been changed would send."""
         rng = self.rng
         place = rng.choice(({}, {}, {}, {"seq": self.known.state.seq + 2}, {"prev_hash": bytes(32)}, {"state_hash": bytes(32)}))
+        if kind == group.JOIN_KEY and rng.random() < 0.2:
+            fields = {"join_key": group.NO_KEY}
         raw = forged_op(self.known, author, kind, **{**fields, **place})
         if rng.random() < 0.3:
-            raw = with_field(raw, rng.choice((*range(11, 17), 0x7FFF, 0x8000)), rng.randbytes(rng.choice((1, 1, 16, 17))))
+            raw = with_field(raw, rng.choice((*range(11, 19), 0x7FFF, 0x8000)), rng.randbytes(rng.choice((1, 1, 16, 17, 32))))
         signed = signed_by(author, raw)
         if rng.random() < 0.03:
             signed = with_field(signed, rng.choice((3, 0x7FFF, 0x8000, 0xFFFF)), b"new")
@@ -109,9 +127,10 @@ class History:
         """Something is signed, or two things at once; the first that holds is the next."""
         made = len(self.sent)
         for _ in range(self.rng.choice((1, 1, 1, 2))):
-            kind = self.rng.choice(KINDS) if self.rng.random() < 0.98 else self.rng.choice((0, 1, 8, 200))
+            kind = self.rng.choice(KINDS) if self.rng.random() < 0.98 else self.rng.choice((0, 1, 9, 200))
             author, fields = self.author(), self.fields(kind)
-            if self.rng.random() < 0.2 or kind not in KINDS:
+            # What is wrong with a request its author's own device does not sign, so that none would be read.
+            if self.rng.random() < (0.5 if "request" in fields else 0.2) or kind not in KINDS:
                 self.forge(author, kind, fields)
             else:
                 self.make(author, kind, fields)
@@ -154,7 +173,11 @@ class History:
             ops.append({"signed": signed.hex(), "dsk_pub": dsk_pub(author).hex()})
         if self.rng.random() < 0.1:
             ops.pop(self.rng.randrange(len(ops)))
-        self.case.take("join_group", {"group": "j", "account_id": self.rng.choice(PEOPLE).account_id.hex(), "ops": ops})
+        args: dict[str, Any] = {"group": "j", "account_id": self.rng.choice(PEOPLE).account_id.hex(), "ops": ops}
+        if self.rng.random() < 0.5:  # it asked with a link, mostly of an operation that is there
+            of = primitives.sha256(dict(tlv.fields(self.rng.choice(self.ops)[1]))[1])
+            args |= {"op_hash": (of if self.rng.random() < 0.9 else bytes(32))[: invites.OP_HASH].hex()}
+        self.case.take("join_group", args)
 
     def message(self) -> None:
         """What somebody says in the group, as the reader sees it."""

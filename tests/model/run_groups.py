@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import group, group_info, payload, sender_chain
+from . import group, group_info, join, payload, sender_chain, tlv
 
 if TYPE_CHECKING:
     from .run import Run
@@ -40,7 +40,8 @@ def op_read_op(run: Run, args: Args) -> Args:
 
 def op_join_group(run: Run, args: Args) -> Args:
     """All operations at once, of who has no state yet. `first`: the signatures from this seq on were looked at."""
-    first, after = group.join(args["account_id"], [(one["signed"], one.get("dsk_pub")) for one in args["ops"]])
+    given = [(one["signed"], one.get("dsk_pub")) for one in args["ops"]]
+    first, after = group.join(args["account_id"], given, args.get("op_hash"))
     run.groups[args["group"]] = after
     return {"first": first, "seq": after.state.seq, "head": after.head}
 
@@ -56,6 +57,38 @@ def op_signer(run: Run, args: Args) -> Args:
     op, _ = group.signed_split(args["signed"])
     found = group.signer(run.pins[op.author], op)
     return {"ask_list": found} if isinstance(found, int) else {"dsk_pub": found}
+
+
+# ---------------------------------------------------------------------------------------------- invite links
+def op_make_link(_run: Run, args: Args) -> Args:
+    link = join.Link(args["chat_id"], args["secret"], args["op_hash"])
+    return {"link": link.encode(), "text": link.text, "join_key": link.join_key}
+
+
+def op_read_link(_run: Run, args: Args) -> Args:
+    """Of its bytes, or of what stands behind the `#`."""
+    link = join.text_decode(args["text"]) if "text" in args else join.link_decode(args["link"])
+    return {**vars(link), "join_key": link.join_key}
+
+
+def op_sign_join(_run: Run, args: Args) -> Args:
+    made = join.sign(join.link_decode(args["link"]), args, args["dsk_seed"])
+    return {"request": made.raw, "signed": join.encode(made)}
+
+
+def op_read_join(_run: Run, args: Args) -> Args:
+    """What it says. Whether it is true, the next two ask."""
+    return there(tlv.decode(join.REQUEST, join.decode(args["signed"]).raw))
+
+
+def op_prove_join(_run: Run, args: Args) -> Args:
+    join.prove(join.decode(args["signed"]))
+    return {}
+
+
+def op_verify_join(_run: Run, args: Args) -> Args:
+    join.verify(join.decode(args["signed"]), args["dsk_pub"])
+    return {}
 
 
 # ---------------------------------------------------------------------------------------------- messages

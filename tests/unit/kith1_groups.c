@@ -1,6 +1,7 @@
 #include "libkith/crypto/secret.h"
 #include "libkith/e2ee/group_keys.h"
 #include "libkith/e2ee/group_parts.h"
+#include "libkith/e2ee/join.h"
 #include "tests/unit/kith1_run.h"
 
 /*
@@ -60,6 +61,7 @@ static void take_op(struct kith1_run *run, const json_t *args, struct e2e_group_
         .suite = (uint8_t)kith1_number(args, "suite"),
         .settings = (uint8_t)kith1_number(args, "settings"),
         .info = kith1_bytes(run, args, "info"),
+        .request = kith1_bytes(run, args, "request"),
     };
     memcpy(op->author, kith1_fixed(run, args, "author", sizeof op->author), sizeof op->author);
     memcpy(op->list_hash, kith1_fixed(run, args, "list_hash", E2E_HASH_BYTES), E2E_HASH_BYTES);
@@ -67,6 +69,8 @@ static void take_op(struct kith1_run *run, const json_t *args, struct e2e_group_
         memcpy(op->group_id, kith1_fixed(run, args, "group_id", E2E_GROUP_ID_BYTES), E2E_GROUP_ID_BYTES);
     if (json_object_get(args, "subject") != NULL)
         memcpy(op->subject, kith1_fixed(run, args, "subject", sizeof op->subject), sizeof op->subject);
+    if (json_object_get(args, "join_key") != NULL)
+        memcpy(op->join_key, kith1_fixed(run, args, "join_key", sizeof op->join_key), sizeof op->join_key);
     if (json_object_get(args, "members") != NULL) op->founders = founders_of(run, json_object_get(args, "members"));
 }
 
@@ -187,19 +191,35 @@ static bool brings_in(const struct e2e_group_op *op, const uint8_t *account_id)
     return false;
 }
 
-/* The seq from which on signatures are looked at. */
-static uint64_t first_of(struct kith1_run *run, const json_t *ops, const uint8_t *account_id)
+/* Whether it is the one that the link is of, which was asked with. */
+static bool is_of_link(const struct e2e_group_op *op, struct kith_slice asked)
 {
+    return kith_slice_eq(asked, kith_slice_of(op->hash, E2E_JOIN_HASH_BYTES));
+}
+
+/* The seq from which on signatures are looked at: that of the link's operation, where one was asked with. */
+static uint64_t first_of(struct kith1_run *run, const json_t *args)
+{
+    const uint8_t *account_id = kith1_fixed(run, args, "account_id", E2E_ACCOUNT_ID_BYTES);
+    const struct kith_slice asked = kith1_bytes(run, args, "op_hash");
+    const json_t *ops = json_object_get(args, "ops");
+
     for (size_t i = 0; i < json_array_size(ops); i++) {
         struct e2e_group_op op;
-        if (decode_op(kith1_bytes(run, json_array_get(ops, i), "signed"), &op) == NULL && brings_in(&op, account_id))
-            return op.seq;
+        if (decode_op(kith1_bytes(run, json_array_get(ops, i), "signed"), &op) != NULL) continue;
+        if (brings_in(&op, account_id) || is_of_link(&op, asked)) return op.seq;
     }
     return 1;
 }
 
-static kith1_refusal take_all(struct kith1_run *run, const json_t *ops, uint64_t first, struct e2e_group **group)
+/* What comes to somebody who asked with a link brings them in only behind the operation that the link is of. */
+static kith1_refusal take_all(struct kith1_run *run, const json_t *args, uint64_t first, struct e2e_group **group)
 {
+    const uint8_t *account_id = kith1_fixed(run, args, "account_id", E2E_ACCOUNT_ID_BYTES);
+    const struct kith_slice asked = kith1_bytes(run, args, "op_hash");
+    const json_t *ops = json_object_get(args, "ops");
+    bool is_known = asked.ptr == NULL;
+
     for (size_t i = 0; i < json_array_size(ops); i++) {
         const json_t *one = json_array_get(ops, i);
         const struct kith_slice dsk_pub = kith1_bytes(run, one, "dsk_pub");
@@ -207,17 +227,18 @@ static kith1_refusal take_all(struct kith1_run *run, const json_t *ops, uint64_t
         kith1_refusal refusal = decode_op(kith1_bytes(run, one, "signed"), &op);
         if (refusal == NULL && op.seq >= first && dsk_pub.len != E2E_SIGN_PUBLIC_BYTES) refusal = KITH1_REFUSED;
         if (refusal == NULL) refusal = take(group, &op, op.seq < first ? NULL : dsk_pub.ptr);
+        if (refusal == NULL && !is_known && brings_in(&op, account_id)) refusal = KITH1_REFUSED;
         if (refusal != NULL) return refusal;
+        is_known = is_known || is_of_link(&op, asked);
     }
     return *group == NULL ? "GAP" : NULL;
 }
 
 OP(join_group)
 {
-    const json_t *ops = json_object_get(args, "ops");
-    const uint64_t first = first_of(run, ops, kith1_fixed(run, args, "account_id", E2E_ACCOUNT_ID_BYTES));
+    const uint64_t first = first_of(run, args);
     struct e2e_group *made = NULL;
-    const kith1_refusal refusal = take_all(run, ops, first, &made);
+    const kith1_refusal refusal = take_all(run, args, first, &made);
 
     if (refusal != NULL) {
         e2e_group_free(made);

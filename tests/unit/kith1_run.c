@@ -160,6 +160,7 @@ static kith1_op *op_of(const char *name)
     if (op == NULL) op = kith1_payload_op(name);
     if (op == NULL) op = kith1_session_op(name);
     if (op == NULL) op = kith1_group_op(name);
+    if (op == NULL) op = kith1_join_op(name);
     if (op == NULL) op = kith1_chain_op(name);
     kith1_need(op != NULL, name);
     return op;

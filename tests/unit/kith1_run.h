@@ -115,6 +115,7 @@ kith1_op *kith1_list_op(const char *name);
 kith1_op *kith1_payload_op(const char *name);
 kith1_op *kith1_session_op(const char *name);
 kith1_op *kith1_group_op(const char *name);
+kith1_op *kith1_join_op(const char *name);
 kith1_op *kith1_chain_op(const char *name);
 
 /* ---- for the test */

@@ -24,6 +24,7 @@ static void run_known(const char *name)
     X(ratchet, "kith1_ratchet.json")         \
     X(payload, "kith1_payload.json")         \
     X(group, "kith1_group.json")             \
+    X(join, "kith1_join.json")               \
     X(sender_chain, "kith1_sender_chain.json")
 
 #define X(name, file)                                              \

@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { createHash } from 'node:crypto';
 import { hex, item, none, payloadFields, readFields, Reader, REFUSED, Refused, text, tlv, u64, u8 } from './kith1_bytes.mjs';
 import { groupOps, stateOf } from './kith1_groups.mjs';
+import { joinOps } from './kith1_joins.mjs';
 import { Core, u32 } from './module.mjs';
 
 const STATE_SHOWN_MAX = 8192;
@@ -111,6 +112,7 @@ function usesUp(secrets, setup) {
 
 const ops = {
     ...groupOps,
+    ...joinOps,
     certify: (run, a) => ({
         signature: text(run.call('certify', hex(a.ark_seed), hex(a.account_id), hex(a.aik_pub), u32(a.aik_counter)).take()),
     }),

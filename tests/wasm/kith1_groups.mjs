@@ -6,7 +6,8 @@ import { u32 } from './module.mjs';
 const [NEXT, SAME, GAP, FORK] = [0, 1, 2, 3]; // enum e2e_group_step
 const stepNames = ['next', 'same', 'gap', 'fork', 'other'];
 const [CREATE, ADD] = [1, 2];
-const [SKIPPED, UNKNOWN_AFTER] = [0x8000, 16];
+const [SKIPPED, UNKNOWN_AFTER] = [0x8000, 18];
+const OP_HASH = 16; // of an operation's hash, what a link says of it
 const [MESSAGES_MAX, LIFE_MS] = [500, 7 * 24 * 3600 * 1000];
 const somebody = Buffer.alloc(32, 7); // a seed
 
@@ -99,7 +100,7 @@ function encodeOp(run, a) {
         [1, groupId], [4, u8(a.kind)], [5, hex(a.author)], [6, u32(a.author_device)], [7, u64(a.list_seq)], [8, hex(a.list_hash)],
         [9, u64(a.made_at)], [11, a.subject && hex(a.subject)], [12, a.role === undefined ? undefined : u8(a.role)],
         [13, members && Buffer.concat(members)], [14, a.suite === undefined ? undefined : u8(a.suite)], [15, a.info && hex(a.info)],
-        [16, a.settings === undefined ? undefined : u8(a.settings)],
+        [16, a.settings === undefined ? undefined : u8(a.settings)], [17, a.join_key && hex(a.join_key)], [18, a.request && hex(a.request)],
     ];
     return tlv(fields.filter(([, value]) => value !== undefined));
 }
@@ -192,13 +193,16 @@ export const groupOps = {
     join_group(run, a) {
         const ops = a.ops.map((one) => ({ signed: hex(one.signed), dskPub: one.dsk_pub && hex(one.dsk_pub) }));
         const formed = ops.map(({ signed }) => wellFormed(run, signed));
-        const first = formed.find((op) => op !== undefined && bringsIn(op, hex(a.account_id)))?.seq ?? 1;
-        let group = none;
+        const isOfLink = (op) => a.op_hash === text(run.call('sha256', op.bytes).take(OP_HASH));
+        const first = formed.find((op) => op !== undefined && (bringsIn(op, hex(a.account_id)) || isOfLink(op)))?.seq ?? 1;
+        let [group, isKnown] = [none, a.op_hash === undefined]; // what comes to who asked with a link, only behind its operation
         for (const [at, { signed, dskPub }] of ops.entries()) {
             if (formed[at] === undefined) apply(run, group, signed, somebody); // says why
             const isVouched = formed[at].seq < first;
             if (!isVouched && dskPub === undefined) throw new Refused(REFUSED);
             group = take(run, group, signed, isVouched ? undefined : dskPub);
+            if (!isKnown && bringsIn(formed[at], hex(a.account_id))) throw new Refused(REFUSED);
+            isKnown ||= isOfLink(formed[at]);
         }
         if (group === none) throw new Refused('GAP');
         run.groups.set(a.group, group);

@@ -19,4 +19,5 @@ static int call(const char *name, const uint8_t *in, size_t in_len)
 KITH_OPS(X)
 KITH_E2EE_OPS(X)
 KITH_CHAIN_OPS(X)
+KITH_JOIN_OPS(X)
 #undef X
