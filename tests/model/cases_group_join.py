@@ -1,5 +1,7 @@
 """Known answers of groups with an invite link: which one holds, who comes by it, and which requests let nobody in."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from . import group, join, primitives, tlv
@@ -298,8 +300,10 @@ def later() -> list[Case]:
     ops += [(BOB, let_in(case, BOB, DAVE, asks(ONE, DAVE))), (BOB, remove(case, BOB, CAROL)), (ALICE, add(case, ALICE, CAROL))]
     hashes = [primitives.sha256(dict(tlv.fields(signed))[1])[: join.OP_HASH] for _, signed in ops]
 
-    def comes(one: Account, expect: str | None = None, note: str = "", op_hash: bytes | None = None, but: dict[int, bytes] | None = None) -> None:
-        given = [{"signed": (but or {}).get(at, signed), "dsk_pub": dsk_pub(author)} for at, (author, signed) in enumerate(ops)]
+    def comes(
+        one: Account, expect: str | None = None, note: str = "", op_hash: bytes | None = None, but: Mapping[int, bytes] = MappingProxyType({})
+    ) -> None:
+        given = [{"signed": but.get(at, signed), "dsk_pub": dsk_pub(author)} for at, (author, signed) in enumerate(ops)]
         case.do("join_group", expect, note, group=f"j{len(case.steps)}", account_id=one.account_id, op_hash=op_hash, ops=given)
 
     for one in (CAROL, DAVE):

@@ -7,6 +7,7 @@ from . import group, join, primitives, tlv
 from .cases import Case
 from .fixtures import NOW, Account, coin
 from .group import ADD, ADMIN, CREATE, INFO, JOIN_KEY, LEAVE, MEMBER, OWNER, REMOVE, ROLE, Group, Person, State
+from .refused import Refused
 
 DEVICE = 7
 GROUP_ID = coin("group id", 16)
@@ -162,3 +163,12 @@ def forged(known: Group | None, author: Account, kind: int, **changed: Any) -> b
 def signed_by(author: Account, raw: bytes, label: str = "gop") -> bytes:
     signature = primitives.sign(author.dsk_seed(DEVICE), label, raw)
     return tlv.encode(group.SIGNED, {"operation": raw, "signature": signature})
+
+
+def takes(known: Group, author: Account, kind: int, **fields: Any) -> bool:
+    """Whether a reader takes what is right in all but perhaps what it does."""
+    try:
+        group.take(known, forged(known, author, kind, **fields), dsk_pub(author))
+    except Refused:
+        return False
+    return True

@@ -3,8 +3,8 @@
     cd tests && python -m model.random_groups SEED [COUNT]
 
 Of four seeds three are of groups: people do what they may and what they may not, two at once; a reader gets it late, twice, damaged
-and in another order; others come later and read all; links are made and end, and people ask with them. One is of chains: messages are lost, repeated, late and damaged, days go by, and
-the chain is given to who comes later. The same seed is the same case.
+and in another order; others come later and read all; links are made and end, and people ask with them. One is of chains: messages are
+lost, repeated, late and damaged, days go by, and the chain is given to who comes later. The same seed is the same case.
 """
 
 import random
