@@ -27,7 +27,7 @@ struct cli_options {
     bool json, color, interactive;
     const char *server, *state, *invite, *password_file, *passphrase_file, *new_passphrase_file, *device_name, *name,
         *role, *after, *before, *limit, *uses, *expires, *timeout, *code;
-    bool group, unencrypted, admin, man, all, confirm, numbers, remove;
+    bool group, unencrypted, admin, man, all, confirm, numbers, remove, fresh, end;
 };
 
 struct cli;

@@ -117,25 +117,6 @@ int cmd_chat_create(struct cli *cli)
     return code == EXIT_DONE ? say_created(cli, &answer) : code;
 }
 
-/* One of an encrypted group is signed, whatever the server says that the chat is: what was encrypted once is pinned. */
-static bool is_signed_group(struct cli *cli, struct chat_id chat)
-{
-    json_t *chats = cli_chats(cli), *one;
-    char id[KITH_UUID_TEXT_LEN + 1];
-    bool is = false;
-    size_t i;
-
-    kith_uuid_format(chat.id, id);
-    json_array_foreach(chats, i, one)
-    {
-        if (strcmp(json_string_value(json_object_get(one, "chat_id")), id) != 0) continue;
-        is = json_is_true(json_object_get(one, "encrypted")) &&
-             strcmp(json_string_value(json_object_get(one, "type")), "group") == 0;
-    }
-    json_decref(chats);
-    return is;
-}
-
 static int chat_call(struct cli *cli, const char *method, const char *rest, json_t *body,
                      const struct e2e_group_change *change, const char *done)
 {
@@ -150,7 +131,7 @@ static int chat_call(struct cli *cli, const char *method, const char *rest, json
     }
     kith_uuid_format(chat.id, id);
     (void)snprintf(path, sizeof path, "/chats/%s%s", id, rest);
-    if (is_signed_group(cli, chat)) {
+    if (group_is_signed(cli, chat)) {
         struct group_call call = {.change = *change, .chat = &chat, .method = method, .path = path, .body = body};
         if (change->kind == E2E_GROUP_INFO) call.body = NULL; /* the name is in the operation, sealed */
         code = group_ask(cli, &call, &answer);

@@ -57,6 +57,8 @@ int cmd_chat_list(struct cli *cli);
 int cmd_chat_create(struct cli *cli);
 int cmd_chat_show(struct cli *cli);
 int cmd_chat_add(struct cli *cli);
+int cmd_chat_link(struct cli *cli);
+int cmd_chat_join(struct cli *cli);
 int cmd_chat_remove(struct cli *cli);
 int cmd_chat_leave(struct cli *cli);
 int cmd_chat_role(struct cli *cli);

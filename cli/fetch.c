@@ -183,20 +183,35 @@ static void take(struct fetcher *fetcher, const json_t *body)
     case KITH_FETCH_BUNDLES: take_bundles(fetcher, body); return;
     case KITH_FETCH_MEMBERS: take_members(fetcher, body); return;
     case KITH_FETCH_OPS: take_ops(fetcher, body); return;
+    case KITH_FETCH_ADMIT: kith_client_admitted(fetcher->client, CODE_OK); return;
     }
+}
+
+/* Somebody was not let in. True: that is an answer, too. */
+static bool take_refusal(struct fetcher *fetcher, const json_t *body)
+{
+    const char *name = json_string_value(json_object_get(body, "code"));
+    enum kith_code code;
+
+    if (fetcher->fetch.kind != KITH_FETCH_ADMIT || name == NULL) return false;
+    if (kith_code_parse(kith_slice_str(name), &code) != KITH_OK || kith_code_retryable(code)) return false;
+    kith_client_admitted(fetcher->client, code);
+    return code == CODE_STALE_GROUP || code == CODE_CHAT_FULL || code == CODE_FORBIDDEN || code == CODE_NOT_FOUND;
 }
 
 static void call_done(void *arg, const struct http_call_result *result)
 {
     struct fetcher *fetcher = arg;
     json_t *body = NULL;
-    bool ok = result->err == KITH_OK && result->response->status == 200;
+    const unsigned status = result->err == KITH_OK ? (unsigned)result->response->status : 0;
+    bool ok = status == 200 || status == 201;
 
     fetcher->call = NULL;
-    if (ok) body = json_loadb((const char *)result->response->body.ptr, result->response->body.len, 0, NULL);
+    if (status > 0) body = json_loadb((const char *)result->response->body.ptr, result->response->body.len, 0, NULL);
     if (ok && body != NULL) take(fetcher, body);
-    /* Nobody by that id, or no such chat: an answer too. */
-    if (result->err == KITH_OK && result->response->status == 404) {
+    if (!ok && take_refusal(fetcher, body)) {
+        ok = true;
+    } else if (status == 404) { /* nobody by that id, or no such chat: an answer too */
         ok = true;
         if (fetcher->fetch.kind == KITH_FETCH_MEMBERS)
             kith_client_members(fetcher->client, fetcher->fetch.chat, NULL, 0);
@@ -206,7 +221,7 @@ static void call_done(void *arg, const struct http_call_result *result)
     }
     json_decref(body);
     /* With a fresh token it is asked again; without one, in a while. */
-    if (result->err == KITH_OK && result->response->status == 401 && !cli_refresh(fetcher->cli)) ok = false;
+    if (status == 401 && !cli_refresh(fetcher->cli)) ok = false;
     kith_client_fetched(fetcher->client, cli_time_now(), ok);
     fetcher->changed(fetcher->arg);
 }
@@ -277,6 +292,24 @@ static void ask(struct fetcher *fetcher, enum http1_method method, const char *p
     free(text);
 }
 
+/* Who asked by an invite link, and may come in. */
+static void admit(struct fetcher *fetcher)
+{
+    char chat[KITH_UUID_TEXT_LEN + 1], user[KITH_UUID_TEXT_LEN + 1], path[64];
+    struct kith_admit who;
+
+    if (!kith_client_admit(fetcher->client, &who)) {
+        kith_client_fetched(fetcher->client, cli_time_now(), true);
+        return;
+    }
+    kith_uuid_format(who.chat.id, chat);
+    kith_uuid_format(who.user.id, user);
+    (void)snprintf(path, sizeof path, "/chats/%s/members", chat);
+    ask(fetcher, HTTP1_POST, path,
+        json_pack("{s:s, s:I, s:o}", "user_id", user, "group_seq", (json_int_t)who.group_seq, "signed_op",
+                  base64_of(who.signed_op)));
+}
+
 void fetcher_start(struct fetcher *fetcher, const struct kith_fetch *fetch)
 {
     char id[KITH_UUID_TEXT_LEN + 1], path[160];
@@ -313,5 +346,6 @@ void fetcher_start(struct fetcher *fetcher, const struct kith_fetch *fetch)
                        (unsigned long long)fetch->after);
         ask(fetcher, HTTP1_GET, path, NULL);
         return;
+    case KITH_FETCH_ADMIT: admit(fetcher); return;
     }
 }

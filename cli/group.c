@@ -7,7 +7,6 @@
 #include "libkith/content.h"
 
 /* Encrypted groups: every change is an operation that this device signs; the server puts them in order (docs/wire/e2ee-groups.md). */
-#define SETTLE_MS 15000
 #define NAMES_MS  3000
 #define TRIES_MAX 5 /* of an operation that others were ahead of */
 
@@ -114,7 +113,7 @@ static const char *why_refused(kith_err err, const char **hint)
     }
 }
 
-static int say_refused(struct cli *cli, kith_err err)
+int group_say_refused(struct cli *cli, kith_err err)
 {
     const char *hint, *what = why_refused(err, &hint);
 
@@ -129,17 +128,28 @@ static bool is_stale(const struct cli_answer *answer)
     return answer->status == 409 && code != NULL && strcmp(code, "STALE_GROUP") == 0;
 }
 
-/* Up to the newest event of the chat, which may be an operation. */
-static void catch_up(struct cli *cli, struct online *online, const char *chat_id, const struct chat_id *chat)
+void group_catch_up(struct cli *cli, struct online *online, struct chat_id chat)
 {
     struct cli_answer answer;
-    char path[64];
+    char id[KITH_UUID_TEXT_LEN + 1], path[64];
 
-    (void)snprintf(path, sizeof path, "/chats/%s", chat_id);
+    kith_uuid_format(chat.id, id);
+    (void)snprintf(path, sizeof path, "/chats/%s", id);
     cli_rest(cli, "GET", path, NULL, &answer);
     if (answer.status == 200)
-        online_settle(online, chat, (uint64_t)json_integer_value(json_object_get(answer.body, "last_seq")), SETTLE_MS);
+        online_settle(online, &chat, (uint64_t)json_integer_value(json_object_get(answer.body, "last_seq")),
+                      GROUP_SETTLE_MS);
     cli_answer_free(&answer);
+}
+
+/* The key that the operation names, for the server; null: none holds any more. */
+static json_t *join_key_of(const struct kith_buf *signed_op)
+{
+    struct e2e_group_op op;
+
+    if (e2e_group_op_decode(kith_buf_peek(signed_op), &op) != KITH_OK) return json_null();
+    return sodium_is_zero(op.join_key, sizeof op.join_key) ? json_null()
+                                                           : base64_of(kith_slice_of(op.join_key, sizeof op.join_key));
 }
 
 /* One attempt: signed for what this device knows, and asked of the server. */
@@ -164,6 +174,7 @@ static kith_err ask_once(struct cli *cli, struct online *online, const struct gr
         kith_client_acted(client, now());
         online_run_effects(online); /* the key of a name is kept before anybody else can see the name */
         body = call->body == NULL ? json_object() : json_deep_copy(call->body);
+        if (change.kind == E2E_GROUP_JOIN_KEY) (void)json_object_set_new(body, "join_key", join_key_of(&op));
         (void)json_object_set_new(body, "signed_op", base64_of(kith_buf_peek(&op)));
         (void)json_object_set_new(body, "group_seq", json_integer((json_int_t)group_seq));
         cli_rest(cli, call->method, call->path, body, answer);
@@ -178,8 +189,8 @@ static void see_through(struct online *online, const struct chat_id *chat, uint6
 {
     uint64_t end;
 
-    online_settle(online, chat, seq, SETTLE_MS);
-    end = cli_now_ms() + SETTLE_MS;
+    online_settle(online, chat, seq, GROUP_SETTLE_MS);
+    end = cli_now_ms() + GROUP_SETTLE_MS;
     while (kith_client_outbox_count(online_client(online)) > 0 && cli_now_ms() < end) online_turn(online, 20);
 }
 
@@ -197,20 +208,18 @@ static uint64_t event_of(const struct group_call *call, const struct cli_answer 
 /* KITH_OK: the server answered. */
 static kith_err ask(struct cli *cli, struct online *online, const struct group_call *call, struct cli_answer *answer)
 {
-    char id[KITH_UUID_TEXT_LEN + 1] = "";
     struct chat_id chat = {0};
     uint64_t seq;
     kith_err err = KITH_E_AGAIN;
 
     *answer = (struct cli_answer){0};
-    if (call->chat != NULL) kith_uuid_format(call->chat->id, id);
     for (unsigned i = 0; i < TRIES_MAX && (err == KITH_E_AGAIN || is_stale(answer)); i++) {
         cli_answer_free(answer);
         *answer = (struct cli_answer){0};
         if (call->chat != NULL)
-            catch_up(cli, online, id, call->chat);
+            group_catch_up(cli, online, *call->chat);
         else
-            online_settle(online, NULL, 0, SETTLE_MS);
+            online_settle(online, NULL, 0, GROUP_SETTLE_MS);
         err = ask_once(cli, online, call, answer);
     }
     seq = err == KITH_OK ? event_of(call, answer, &chat) : 0;
@@ -231,7 +240,44 @@ int group_ask(struct cli *cli, const struct group_call *call, struct cli_answer 
     }
     err = ask(cli, online, call, answer);
     online_close(online);
-    return err == KITH_OK ? EXIT_DONE : say_refused(cli, err);
+    return err == KITH_OK ? EXIT_DONE : group_say_refused(cli, err);
+}
+
+bool group_is_signed(struct cli *cli, struct chat_id chat)
+{
+    json_t *chats = cli_chats(cli), *one;
+    char id[KITH_UUID_TEXT_LEN + 1];
+    bool is = false;
+    size_t i;
+
+    kith_uuid_format(chat.id, id);
+    json_array_foreach(chats, i, one)
+    {
+        if (strcmp(json_string_value(json_object_get(one, "chat_id")), id) != 0) continue;
+        is = json_is_true(json_object_get(one, "encrypted")) &&
+             strcmp(json_string_value(json_object_get(one, "type")), "group") == 0;
+    }
+    json_decref(chats);
+    return is;
+}
+
+kith_err group_link(struct cli *cli, struct chat_id chat, struct e2e_join_link *out)
+{
+    struct online_view view = {0};
+    struct online *online = online_open(cli, &view);
+    struct kith_client *client;
+    kith_err err = KITH_E_NOMEM;
+
+    if (online != NULL) {
+        group_catch_up(cli, online, chat);
+        err = e2e_account_join_link(kith_client_account(online_client(online)), chat.id.raw, out);
+        online_close(online);
+        return err;
+    }
+    client = online_peek(cli); /* another kith is connected: it knows */
+    if (client != NULL) err = e2e_account_join_link(kith_client_account(client), chat.id.raw, out);
+    kith_client_free(client);
+    return err;
 }
 
 /* ---- all groups: a device was removed */
@@ -304,7 +350,7 @@ void group_close_all(struct cli *cli)
             say_closed(cli, chat, "another kith is connected as this device");
             continue;
         }
-        catch_up(cli, online, chat_id, &id);
+        group_catch_up(cli, online, id);
         if (may_sign(cli, online, id)) close_one(cli, online, chat, chat_id, &id);
     }
     online_close(online);

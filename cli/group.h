@@ -2,7 +2,7 @@
 #define CLI_GROUP_H
 
 #include "cli/cli.h"
-#include "libkith/e2ee/account_group.h"
+#include "libkith/e2ee/account_join.h"
 
 /* Encrypted groups at the command line (group.c). */
 
@@ -16,6 +16,16 @@ struct group_call {
 };
 /** EXIT_DONE: the server answered, whatever it said; it is seen through then: applied here, keys given to the others. */
 int group_ask(struct cli *cli, const struct group_call *call, struct cli_answer *answer);
+
+#define GROUP_SETTLE_MS 15000 /* for what a change stands on, and what it brings about */
+/** Says why an account made no operation, or no request. */
+int group_say_refused(struct cli *cli, kith_err err);
+/** Whether its changes are operations, whatever the server says that the chat is: what was encrypted once is pinned. */
+bool group_is_signed(struct cli *cli, struct chat_id chat);
+/** Up to the newest event of the chat, which may be an operation. Of a chat that this account is not in nothing comes. */
+void group_catch_up(struct cli *cli, struct online *online, struct chat_id chat);
+/** The invite link, for the newest that can be known of the group. Errors: e2e_account_join_link(). Wipe it. */
+kith_err group_link(struct cli *cli, struct chat_id chat, struct e2e_join_link *out);
 
 /**
  * A device of this account was removed, and the server has the list without it: in each group where this account is admin or owner

@@ -36,6 +36,8 @@ static bool set_option(struct cli_options *to, const char *name, const char *val
         {"unencrypted", NULL, &to->unencrypted},
         {"confirm", NULL, &to->confirm},
         {"numbers", NULL, &to->numbers},
+        {"new", NULL, &to->fresh},
+        {"end", NULL, &to->end},
         {"role", &to->role, NULL},
         {"after", &to->after, NULL},
         {"before", &to->before, NULL},

@@ -206,6 +206,10 @@ void cli_describe(struct cli *cli, const char *type, const char *sender, struct 
         (void)snprintf(out, 512, "%s removed %s", who, person(cli, event, "user_id"));
     else if (strcmp(op, "leave") == 0)
         (void)snprintf(out, 512, "%s left", who);
+    else if (strcmp(op, "ask") == 0)
+        (void)snprintf(out, 512, "%s asks to join by the invite link", who);
+    else if (strcmp(op, "join-key") == 0)
+        (void)snprintf(out, 512, "%s made or ended the invite link", who);
     else if (strcmp(op, "role") == 0)
         (void)snprintf(out, 512, "%s is %s now", person(cli, event, "user_id"),
                        json_string_value(json_object_get(event, "role")));

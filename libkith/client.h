@@ -3,6 +3,7 @@
 
 #include "base/map.h"
 #include "libkith/e2ee/account.h"
+#include "libkith/e2ee/group.h"
 #include "libkith/kith.h"
 #include "wire/stomp.h"
 
@@ -78,11 +79,22 @@ struct chat_members {
     uint8_t users[E2E_MEMBERS_MAX][E2E_ACCOUNT_ID_BYTES]; /* ascending */
 };
 
+/* Who asks to be let into a group that this device lets people into. The record 'A'. */
+struct ask {
+    struct ask *next; /* in the order in which they came */
+    struct chat_id chat;
+    struct user_id user;
+    uint64_t fetches; /* that had been started when it came */
+    bool is_fresh;    /* the list of who asks was fetched since then */
+    size_t len;
+    uint8_t request[E2E_JOIN_SIGNED_BYTES_MAX];
+};
+
 /* One thing that is missing, or was fetched. */
 struct secure_want {
     enum kith_fetch_kind kind;
-    uint8_t id[E2E_ACCOUNT_ID_BYTES];        /* LISTS, BUNDLES: the user; MEMBERS: the chat */
-    uint8_t device[E2E_SERVER_DEVICE_BYTES]; /* BUNDLES */
+    uint8_t id[E2E_ACCOUNT_ID_BYTES];        /* LISTS, BUNDLES: the user; MEMBERS, OPS, ADMIT: the chat */
+    uint8_t device[E2E_SERVER_DEVICE_BYTES]; /* BUNDLES; ADMIT: the user */
 };
 
 /* What is not to be fetched now. Of failures it is known how many there were until it is needed for another one. */
@@ -128,6 +140,9 @@ struct secure {
     struct kith_map members; /* chat_id: struct chat_members * */
     struct pending *pending_first;
     struct outbox_entry *echoes; /* accepted, and not seen in the stream yet: the record 'W' */
+    struct ask *asks;
+    uint32_t ask_count;
+    struct kith_buf admit_op; /* what the last of them was let in with */
 };
 
 enum link_state { LINK_DOWN, LINK_OPENING, LINK_CONNECT_SENT, LINK_UP };
@@ -202,13 +217,17 @@ void record_delete_pending(struct kith_client *client, const struct kith_message
 void record_put_members(struct kith_client *client, struct chat_id chat, const struct chat_members *members);
 void record_put_echo(struct kith_client *client, const struct outbox_entry *entry);
 void record_delete_echo(struct kith_client *client, const struct outbox_entry *entry);
+void record_put_ask(struct kith_client *client, const struct ask *ask);
+void record_delete_ask(struct kith_client *client, const struct ask *ask);
 
 /* outbox.c */
 struct chat_sync *chat_sync_of(struct kith_client *client, struct chat_id chat); /* found or made; NULL: no memory */
 void outbox_pump(struct kith_client *client);
 void outbox_reset_wire(struct kith_client *client); /* the connection is gone: nothing is on the wire */
 void outbox_accepted(struct kith_client *client, struct msg_id id, uint64_t seq);
-void outbox_refused(struct kith_client *client, struct msg_id id, enum kith_code code, uint64_t retry_after_ms);
+/** problem: the body of the refusal, lent. */
+void outbox_refused(struct kith_client *client, struct msg_id id, enum kith_code code, uint64_t retry_after_ms,
+                    struct kith_slice problem);
 uint64_t outbox_next_ms(const struct kith_client *client);
 struct outbox_entry *outbox_add(struct kith_client *client, const struct outbox_entry *head,
                                 struct kith_slice content_type, struct kith_slice body);
@@ -237,7 +256,7 @@ void link_down(struct kith_client *client, enum kith_code code, uint64_t retry_a
 void link_timers(struct kith_client *client);
 
 /* group.c */
-/** An event with an operation that was not looked at yet. */
+/** An event with an operation, or a request to join, that was not looked at yet. */
 bool group_waits(const struct kith_message *message);
 /** Takes its operation: is_open, or unreadable. KITH_E_AGAIN, KITH_E_NOMEM: not now, *wants says what is missing. */
 KITH_MUST_USE kith_err group_event(struct kith_client *client, struct kith_message *message, bool is_fresh,
@@ -250,6 +269,18 @@ bool group_is_keys(struct kith_slice content_type);
 void group_opened(struct kith_client *client, struct chat_id chat, const struct e2e_opened *opened);
 /** One that gives a chain to others becomes one that says nothing. */
 void group_gift(const struct kith_client *client, struct kith_message *message);
+
+/* admit.c: who asks to be let into a group */
+/** An event says that `asker` (text) asks, with `base64`: KITH_OK when that is to be believed; this device sees to it then. */
+KITH_MUST_USE kith_err admit_asked(struct kith_client *client, const struct kith_message *message,
+                                   struct kith_slice asker, struct kith_slice base64);
+/** Also of records being loaded. NULL: not kept, for there are too many, or it is too long, or there is no memory. */
+struct ask *admit_add(struct kith_client *client, struct chat_id chat, struct user_id user, struct kith_slice request);
+/** Wants what is missing, or that somebody is let in; forgets whom that is no longer about. */
+void admit_work(struct kith_client *client);
+/** That person's list was fetched. */
+void admit_fresh(struct kith_client *client, struct user_id user);
+void admit_deinit(struct kith_client *client);
 
 /* inbox.c */
 void inbox_message(struct kith_client *client, const struct stomp_frame *frame);
@@ -275,8 +306,8 @@ enum chat_kind secure_chat_kind(struct kith_client *client, struct chat_id chat)
 const struct chat_members *secure_members_of(const struct kith_client *client, struct chat_id chat);
 /** Whether it may go out: its `sealed` is there, or none is needed. Else what is missing is wanted, or it has failed. */
 bool secure_seal(struct kith_client *client, struct outbox_entry *entry);
-/** STALE_DEVICES: it is sealed anew, for what the server says then. */
-void secure_stale(struct kith_client *client, struct outbox_entry *entry);
+/** STALE_DEVICES: it is sealed anew, for what the server says then. problem: which lists it has, if it says so. */
+void secure_stale(struct kith_client *client, struct outbox_entry *entry, struct kith_slice problem);
 /** The server has numbered it, and it goes out of the outbox. True: the entry was taken, to be seen in the stream. */
 bool secure_accepted(struct kith_client *client, struct outbox_entry *entry, uint64_t seq);
 /** The connection is there (again), or gone. */
@@ -305,6 +336,7 @@ void secure_doubt_list(struct kith_client *client, const uint8_t account_id[stat
 void secure_want_members(struct kith_client *client, struct chat_id chat);
 /** The operations of that chat's group, behind those that are known. */
 void secure_want_ops(struct kith_client *client, struct chat_id chat);
+void secure_want_admit(struct kith_client *client, struct chat_id chat, struct user_id user);
 /** They were fetched just now, and there were no more. */
 bool secure_knows_ops(const struct kith_client *client, struct chat_id chat);
 /** What failed may be tried again at once. */

@@ -36,11 +36,16 @@ static bool find_op(const struct kith_message *message, struct kith_slice *text)
     return text->len > 0;
 }
 
+static bool is_ask(const struct kith_message *message)
+{
+    return has_op(message) && kith_slice_is(message->type, "member") && kith_slice_is(text_of(message, "op"), "ask");
+}
+
 bool group_waits(const struct kith_message *message)
 {
     struct kith_slice text = {0};
 
-    return !message->is_open && message->unreadable == KITH_OK && find_op(message, &text);
+    return !message->is_open && message->unreadable == KITH_OK && (find_op(message, &text) || is_ask(message));
 }
 
 /* Keys for the others, in a message of nobody's. */
@@ -69,6 +74,30 @@ static kith_err take(struct kith_client *client, struct kith_message *message, b
     return err;
 }
 
+/* Of which group it is must be known, as it is now: a device that came just now has read nothing of it, or not all. */
+static kith_err ask_event(struct kith_client *client, struct kith_message *message, bool is_ops_fresh)
+{
+    kith_err err = KITH_E_DENIED;
+
+    if (e2e_account_state(client->secure.account) != E2E_ACCOUNT_READY) {
+        err = KITH_E_CLOSED;
+    } else {
+        switch (secure_chat_kind(client, message->chat)) {
+        case CHAT_KIND_UNKNOWN: return KITH_E_AGAIN;
+        case CHAT_KIND_GROUP:
+            err = admit_asked(client, message, text_of(message, "user_id"), text_of(message, "request"));
+            if (err != KITH_E_DENIED || is_ops_fresh || secure_knows_ops(client, message->chat)) break;
+            secure_want_ops(client, message->chat);
+            return KITH_E_AGAIN;
+        case CHAT_KIND_PAIR:
+        case CHAT_KIND_NONE: break;
+        }
+    }
+    message->is_open = err == KITH_OK;
+    message->unreadable = err;
+    return KITH_OK;
+}
+
 kith_err group_event(struct kith_client *client, struct kith_message *message, bool is_fresh, bool is_ops_fresh,
                      struct e2e_wants *wants)
 {
@@ -77,6 +106,7 @@ kith_err group_event(struct kith_client *client, struct kith_message *message, b
     size_t len = 0;
     kith_err err = KITH_E_MALFORMED;
 
+    if (is_ask(message)) return ask_event(client, message, is_ops_fresh);
     if (!find_op(message, &text)) return KITH_OK;
     if (sodium_base642bin(op, sizeof op, (const char *)text.ptr, text.len, NULL, &len, NULL,
                           sodium_base64_VARIANT_ORIGINAL) == 0)
@@ -84,6 +114,7 @@ kith_err group_event(struct kith_client *client, struct kith_message *message, b
     if (err == KITH_E_AGAIN || err == KITH_E_NOMEM) return err;
     message->is_open = err == KITH_OK;
     message->unreadable = err;
+    client->secure.changed |= client->secure.asks != NULL; /* who asked may be in it now */
     if (err == KITH_OK && e2e_account_group_gives(client->secure.account, kith_slice_of(op, len)))
         give_keys(client, message->chat);
     return KITH_OK;

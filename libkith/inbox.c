@@ -275,7 +275,8 @@ static void refusal(struct kith_client *client, const struct stomp_frame *frame)
     enum kith_code code = CODE_INTERNAL;
 
     kith_ignore(kith_code_parse(header(frame, "code"), &code)); /* a code of a newer server: may be tried again */
-    outbox_refused(client, (struct msg_id){header_uuid(frame, "client-id")}, code, header_u64(frame, "retry-after-ms"));
+    outbox_refused(client, (struct msg_id){header_uuid(frame, "client-id")}, code, header_u64(frame, "retry-after-ms"),
+                   frame->body);
 }
 
 void inbox_message(struct kith_client *client, const struct stomp_frame *frame)

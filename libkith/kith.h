@@ -27,6 +27,7 @@ struct kith_time {
 
 #define KITH_TOKEN_BYTES_MAX    256
 #define KITH_OUTBOX_ENTRIES_MAX 10000
+#define KITH_ASKS_MAX           1024   /* to be let into groups, that are kept; who asks beyond may ask again */
 #define KITH_CHATS_MAX          100000 /* what comes in one more is not taken: the client is offline with DEVICE_FULL */
 
 struct kith_client_config {
@@ -114,13 +115,14 @@ enum kith_fetch_kind {
     KITH_FETCH_BUNDLES, /* POST /keys/claim of `devices`: kith_client_bundle(), or kith_client_no_bundle(), for each */
     KITH_FETCH_MEMBERS, /* GET /chats/{chat}: kith_client_members()                                               */
     KITH_FETCH_OPS,     /* GET /chats/{chat}/operations?after={after}: kith_client_group_op() for each            */
+    KITH_FETCH_ADMIT,   /* POST /chats/{chat}/members of kith_client_admit(): kith_client_admitted()                */
 };
 #define KITH_FETCH_DEVICES_MAX 64
 struct kith_fetch {
     enum kith_fetch_kind kind;
-    struct user_id user; /* LISTS, PAST_LISTS */
+    struct user_id user; /* LISTS, PAST_LISTS, ADMIT */
     uint64_t after; /* LISTS: the newest list that is known, 0: none and only the newest is wanted; PAST_LISTS; OPS */
-    struct chat_id chat;   /* MEMBERS, OPS */
+    struct chat_id chat;   /* MEMBERS, OPS, ADMIT */
     uint32_t device_count; /* BUNDLES */
     struct {
         struct user_id user;
@@ -159,7 +161,18 @@ bool kith_client_pair(const struct kith_client *client, struct chat_id chat, str
 /** event_seq: `seq` of the answer. */
 void kith_client_group_op(struct kith_client *client, struct chat_id chat, uint64_t event_seq,
                           struct kith_slice signed_op);
-/** Its keys are with the server, and nothing that came waits to be opened. True of one that does not encrypt. */
+/** Somebody who asked by an invite link, and the operation that lets them in. */
+struct kith_admit {
+    struct chat_id chat;
+    struct user_id user;
+    uint64_t group_seq;
+    struct kith_slice signed_op; /* lent until the next call */
+};
+/** False: there is nobody to be let in any more. */
+bool kith_client_admit(struct kith_client *client, struct kith_admit *out);
+/** CODE_OK, or the code of the problem; of one that may pass the fetch has failed. */
+void kith_client_admitted(struct kith_client *client, enum kith_code code);
+/** Its keys are with the server, and nothing that came waits to be opened, nor anybody to be let in. True of one that does not encrypt. */
 bool kith_client_is_settled(const struct kith_client *client);
 /** Everything numbered up to here has come and been stored; 0: nothing. */
 uint64_t kith_client_applied(const struct kith_client *client, struct chat_id chat);

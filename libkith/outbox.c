@@ -322,7 +322,8 @@ static bool is_first_of_chat(const struct outbox_entry *entry)
     return true;
 }
 
-void outbox_refused(struct kith_client *client, struct msg_id id, enum kith_code code, uint64_t retry_after_ms)
+void outbox_refused(struct kith_client *client, struct msg_id id, enum kith_code code, uint64_t retry_after_ms,
+                    struct kith_slice problem)
 {
     struct outbox_entry *entry = outbox_find(client, id);
     struct chat_sync *sync;
@@ -344,7 +345,7 @@ void outbox_refused(struct kith_client *client, struct msg_id id, enum kith_code
         } else if (sync->held_until_ms <= client->now.mono_ms)
             sync->held_until_ms = client->now.mono_ms + 1;
     } else if (code == CODE_STALE_DEVICES && secure_on(client)) {
-        secure_stale(client, entry);
+        secure_stale(client, entry, problem);
         if (sync->refusals++ > 3) hold(client, sync, retry_after_ms); /* the server does not know what it wants */
     } else if (kith_code_retryable(code))
         hold(client, sync, retry_after_ms);

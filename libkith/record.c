@@ -13,6 +13,7 @@
  *   'S'                    the device's id stamp and order
  *   'Q' chat (16) seq      a message that cannot be opened yet, or is shown behind one
  *   'W' id (16)            a message that the server has numbered, and the stream has not brought yet
+ *   'A' chat (16) user     who asks to be let into a group
  *   'D' chat (16)          the two people of a direct chat, as the server named them first
  *   'E' …                  the device's keys, sessions and what it has pinned (libkith/e2ee/account_impl.h)
  */
@@ -141,14 +142,21 @@ void record_put_chat(struct kith_client *client, const struct chat_sync *sync)
     put_value(client, key_of('C', &sync->chat.id, NULL), &value);
 }
 
-void record_put_marks(struct kith_client *client, struct chat_id chat, struct user_id user,
-                      const struct receipt_marks *marks)
+static struct key key_of_user(char kind, struct chat_id chat, struct user_id user)
 {
-    struct key key = key_of('R', &chat.id, NULL);
-    struct kith_buf value;
+    struct key key = key_of(kind, &chat.id, NULL);
 
     memcpy(key.bytes + key.len, user.id.raw, 16);
     key.len += 16;
+    return key;
+}
+
+void record_put_marks(struct kith_client *client, struct chat_id chat, struct user_id user,
+                      const struct receipt_marks *marks)
+{
+    struct key key = key_of_user('R', chat, user);
+    struct kith_buf value;
+
     begin(&value);
     must(kith_buf_append_u64_be(&value, marks->delivered_up_to));
     must(kith_buf_append_u64_be(&value, marks->read_up_to));
@@ -240,6 +248,22 @@ void record_put_echo(struct kith_client *client, const struct outbox_entry *entr
 void record_delete_echo(struct kith_client *client, const struct outbox_entry *entry)
 {
     struct key key = key_of('W', &entry->id.id, NULL);
+
+    record_delete(client, kith_slice_of(key.bytes, key.len));
+}
+
+void record_put_ask(struct kith_client *client, const struct ask *ask)
+{
+    struct kith_buf value;
+
+    begin(&value);
+    put_slice(&value, kith_slice_of(ask->request, ask->len));
+    put_value(client, key_of_user('A', ask->chat, ask->user), &value);
+}
+
+void record_delete_ask(struct kith_client *client, const struct ask *ask)
+{
+    struct key key = key_of_user('A', ask->chat, ask->user);
 
     record_delete(client, kith_slice_of(key.bytes, key.len));
 }

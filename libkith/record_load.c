@@ -152,6 +152,20 @@ static kith_err load_echo(struct kith_client *client, struct kith_slice key, str
     return secure_echo_add(client, &head, content_type, body);
 }
 
+static kith_err load_ask(struct kith_client *client, struct kith_slice key, struct kith_slice value)
+{
+    struct eater e = eater_of(value);
+    struct kith_slice request = {0};
+    struct chat_id chat;
+    struct user_id user;
+
+    memcpy(chat.id.raw, key.ptr + 1, 16);
+    memcpy(user.id.raw, key.ptr + 17, 16);
+    eat_slice(&e, &request);
+    if (finish(&e) != KITH_OK || request.len == 0 || request.len > E2E_JOIN_SIGNED_BYTES_MAX) return KITH_E_MALFORMED;
+    return admit_add(client, chat, user, request) == NULL ? KITH_E_NOMEM : KITH_OK;
+}
+
 static kith_err load_members(struct kith_client *client, struct kith_slice key, struct kith_slice value)
 {
     struct eater e = eater_of(value);
@@ -182,6 +196,7 @@ kith_err kith_client_load(struct kith_client *client, struct kith_slice key, str
         if (key.len == 25 && key.ptr[0] == 'Q') return load_pending(client, key, value);
         if (key.len == 17 && key.ptr[0] == 'W') return load_echo(client, key, value);
         if (key.len == 17 && key.ptr[0] == 'D') return load_members(client, key, value);
+        if (key.len == 33 && key.ptr[0] == 'A') return load_ask(client, key, value);
         if (key.len > 1 && key.ptr[0] == E2E_RECORD_KEY) return e2e_account_load(client->secure.account, key, value);
     }
     /* The host's to show, nothing to remember. */

@@ -2,6 +2,7 @@
 
 #include "libkith/client.h"
 #include "libkith/e2ee/account_group.h"
+#include "wire/json_flat.h"
 
 /*
  * The encrypting part of a client. Out, here: an entry of the outbox is sealed when its turn comes, and waits while lists or
@@ -16,6 +17,7 @@ kith_err secure_init(struct kith_client *client)
 
     if (!client->config.encrypts) return KITH_OK;
     client->config.random(client->config.random_arg, seed, sizeof seed);
+    kith_buf_init(&secure->admit_op, E2E_GROUP_SIGNED_BYTES_MAX);
     kith_map_init(&secure->members, sizeof(struct chat_id), sizeof(struct chat_members *), KITH_CHATS_MAX, seed);
     secure->account = secure_account_new(client);
     return secure->account == NULL ? KITH_E_NOMEM : KITH_OK;
@@ -28,6 +30,8 @@ void secure_deinit(struct kith_client *client)
     uint32_t at = 0;
 
     e2e_account_free(secure->account);
+    admit_deinit(client);
+    kith_buf_deinit(&secure->admit_op);
     while (secure->account != NULL && kith_map_next(&secure->members, &at, NULL, (void **)&members)) free(*members);
     if (secure->account != NULL) kith_map_deinit(&secure->members);
     while (secure->pending_first != NULL) {
@@ -145,20 +149,90 @@ static void list_is_stale(struct kith_client *client, const uint8_t account_id[s
     secure_doubt_list(client, account_id, client->secure.fetches);
 }
 
-void secure_stale(struct kith_client *client, struct outbox_entry *entry)
+/* The list that the server has of somebody, by its number for it. */
+struct named_list {
+    struct user_id user;
+    uint64_t list_seq;
+};
+
+static int by_user(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct user_id));
+}
+
+static bool read_named(struct kith_slice object, struct named_list *out)
+{
+    struct json_flat reader;
+    struct json_flat_member member;
+    bool has_user = false, has_seq = false;
+
+    json_flat_init(&reader, object);
+    while (json_flat_next(&reader, &member) == KITH_OK) {
+        if (kith_slice_is(member.name, "user_id")) has_user = kith_uuid_parse(member.value, &out->user.id) == KITH_OK;
+        if (kith_slice_is(member.name, "list_seq"))
+            has_seq = kith_slice_to_u64(member.value, &out->list_seq) == KITH_OK;
+    }
+    return has_user && has_seq;
+}
+
+/* `device_lists` of the problem (docs/wire/errors.md), ascending, to be freed. NULL: it has none that can be read. */
+static struct named_list *named_lists(struct kith_slice problem, size_t *count)
+{
+    struct named_list *lists = NULL;
+    struct json_flat reader, items;
+    struct json_flat_member member, item;
+    bool is_whole = false;
+    kith_err err = KITH_E_NOTFOUND;
+
+    *count = 0;
+    json_flat_init(&reader, problem);
+    while (json_flat_next(&reader, &member) == KITH_OK) {
+        if (!kith_slice_is(member.name, "device_lists") || lists != NULL) continue;
+        lists = calloc(E2E_GROUP_MEMBERS_MAX, sizeof *lists);
+        if (lists == NULL) return NULL;
+        json_flat_init(&items, member.value);
+        while (*count < E2E_GROUP_MEMBERS_MAX && (err = json_flat_item(&items, &item)) == KITH_OK &&
+               read_named(item.value, &lists[*count]))
+            ++*count;
+        is_whole = err == KITH_E_NOTFOUND;
+    }
+    if (is_whole) {
+        qsort(lists, *count, sizeof *lists, by_user);
+        return lists;
+    }
+    free(lists);
+    return NULL;
+}
+
+/* Not what the server has, as far as it says; of whom it says nothing, anything may be. */
+static bool is_other(const struct kith_client *client, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
+                     const struct named_list *lists, size_t count)
+{
+    const struct named_list *named = lists == NULL ? NULL : bsearch(account_id, lists, count, sizeof *lists, by_user);
+
+    return named == NULL || named->list_seq != e2e_account_person(client->secure.account, account_id).list_seq;
+}
+
+/* A server that names the wrong ones makes itself say STALE_DEVICES again, and nothing else. */
+void secure_stale(struct kith_client *client, struct outbox_entry *entry, struct kith_slice problem)
 {
     const struct chat_members *members = secure_members_of(client, entry->chat);
     struct e2e_group_view view;
+    size_t count = 0;
+    struct named_list *lists = named_lists(problem, &count);
 
     kith_buf_deinit(&entry->sealed);
     record_put_outbox(client, entry);
     if (e2e_account_group(client->secure.account, entry->chat.id.raw, &view)) {
         client->secure.ops_behind = entry->chat; /* it may be the members that have changed */
         for (uint32_t i = 0; i < view.group->member_count; i++)
-            list_is_stale(client, view.group->members[i].account_id);
+            if (is_other(client, view.group->members[i].account_id, lists, count))
+                list_is_stale(client, view.group->members[i].account_id);
     }
-    for (uint32_t i = 0; members != NULL && i < members->count; i++) list_is_stale(client, members->users[i]);
+    for (uint32_t i = 0; members != NULL && i < members->count; i++)
+        if (is_other(client, members->users[i], lists, count)) list_is_stale(client, members->users[i]);
     client->secure.changed = true;
+    free(lists);
 }
 
 /* ------------------------------------------------------------------------------------------------ own messages */

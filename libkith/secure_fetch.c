@@ -119,6 +119,11 @@ void secure_want_ops(struct kith_client *client, struct chat_id chat)
     want_add(client, want_of(KITH_FETCH_OPS, chat.id.raw, NULL));
 }
 
+void secure_want_admit(struct kith_client *client, struct chat_id chat, struct user_id user)
+{
+    want_add(client, want_of(KITH_FETCH_ADMIT, chat.id.raw, user.id.raw));
+}
+
 bool secure_knows_ops(const struct kith_client *client, struct chat_id chat)
 {
     return kith_uuid_eq(client->secure.ops_all.id, chat.id) && client->secure.ops_all_until_ms > client->now.mono_ms;
@@ -243,6 +248,11 @@ static bool choose_want(struct kith_client *client, struct kith_fetch *fetch)
         return true;
     case KITH_FETCH_PAST_LISTS: fetch_past_lists(client, best, fetch); return true;
     case KITH_FETCH_OPS: fetch_ops(client, best, fetch); return true;
+    case KITH_FETCH_ADMIT:
+        memcpy(fetch->user.id.raw, best->device, sizeof best->device);
+        fetch->kind = KITH_FETCH_ADMIT;
+        memcpy(fetch->chat.id.raw, best->id, sizeof best->id);
+        return true;
     case KITH_FETCH_MEMBERS:
         fetch->kind = KITH_FETCH_MEMBERS;
         memcpy(fetch->chat.id.raw, best->id, sizeof best->id);
@@ -327,6 +337,7 @@ void secure_work(struct kith_client *client)
         secure_want(client, &secure->ops_wants);
         if (!kith_uuid_is_nil(secure->ops_behind.id)) secure_want_ops(client, secure->ops_behind);
         secure_open_pending(client);
+        admit_work(client);
         outbox_pump(client);
     }
     start_fetch(client);
@@ -363,6 +374,7 @@ static uint32_t wants_of(const struct kith_fetch *fetch, struct secure_want out[
     case KITH_FETCH_PAST_LISTS: out[0] = want_of(fetch->kind, fetch->user.id.raw, NULL); return 1;
     case KITH_FETCH_OPS:
     case KITH_FETCH_MEMBERS: out[0] = want_of(fetch->kind, fetch->chat.id.raw, NULL); return 1;
+    case KITH_FETCH_ADMIT: out[0] = want_of(fetch->kind, fetch->chat.id.raw, fetch->user.id.raw); return 1;
     case KITH_FETCH_BUNDLES: break;
     }
     for (uint32_t i = 0; i < fetch->device_count; i++)
@@ -402,6 +414,7 @@ static void note_fresh(struct kith_client *client, struct user_id user)
         one->is_fresh |= kith_uuid_eq(one->message.sender.id, user.id);
         one->is_own_fresh |= kith_uuid_eq(client->config.user.id, user.id);
     }
+    admit_fresh(client, user);
 }
 
 /* Whether it told all that there is: what could not be taken yet may be all that a message waits for. For how long it is not asked again. */
@@ -464,6 +477,7 @@ static void fetch_done(struct kith_client *client)
     if (fetch->kind == KITH_FETCH_PAST_LISTS) ms = past_fetched(client, fetch);
     if (fetch->kind == KITH_FETCH_OPS) ms = ops_fetched(client, fetch->chat);
     if (fetch->kind == KITH_FETCH_BUNDLES) ms = COOL_LONG_MS;
+    if (fetch->kind == KITH_FETCH_ADMIT) ms = COOL_MS; /* the operations are fetched meanwhile */
     if (fetch->kind == KITH_FETCH_MEMBERS && secure_members_of(client, fetch->chat) == NULL) ms = COOL_LONG_MS;
     for (uint32_t i = 0; i < count; i++)
         if (ms > 0 || cooling_of(client, &wants[i]) != NULL) (void)cool(client, &wants[i], ms, 0);
@@ -487,5 +501,5 @@ bool kith_client_is_settled(const struct kith_client *client)
 
     if (!secure_on(client)) return true;
     return secure->keys_known && !secure->own_due && !secure->upload_due && !secure->busy &&
-           secure->pending_first == NULL && kith_uuid_is_nil(secure->looks_up.id);
+           secure->pending_first == NULL && secure->asks == NULL && kith_uuid_is_nil(secure->looks_up.id);
 }

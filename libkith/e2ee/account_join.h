@@ -19,7 +19,8 @@
 KITH_MUST_USE kith_err e2e_account_join_link(const struct e2e_account *account,
                                              const uint8_t chat_id[static E2E_ID_BYTES], struct e2e_join_link *out);
 /**
- * On the asking device: appends a signed join request, and keeps which group that chat must turn out to be.
+ * On the asking device: appends a signed join request, and keeps which group that chat must turn out to be. Ask the server first
+ * whether this account is in that chat: who is, by an older operation than the link's, would take it for another group.
  * KITH_E_CONFLICT  this account is in it            KITH_E_CLOSED  this device is not READY
  * KITH_E_AGAIN     the own list is to be uploaded first        KITH_E_DENIED  the group is forked
  * KITH_E_FULL      E2E_JOINS_MAX                    KITH_E_NOMEM

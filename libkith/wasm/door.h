@@ -6,7 +6,7 @@
 
 /**
  * The door to a client for a host that is not written in C: every function of kith.h, of what a person does to an account
- * (e2ee/account.h, account_group.h) and of the vault, as a call, bytes in and bytes out. The WebAssembly module exports each as
+ * (e2ee/account.h, account_group.h, account_join.h) and of the vault, as a call, bytes in and bytes out. The WebAssembly module exports each as
  * kith_door_NAME; natively they are the same code, and give the same bytes for the same coins (tests/door).
  *
  * A call takes a handle, the time, and its arguments as an encoding (crypto/tlv.h) of the tags 1, 2, 3, ..., all there, each
@@ -70,6 +70,8 @@ enum door_kind { DOOR_NONE, DOOR_CLIENT, DOOR_VAULT };
     X(client_no_bundle, CLIENT, 2, "user device -> nothing")                                       \
     X(client_members, CLIENT, 2, "chat users, one behind the other -> nothing")                    \
     X(client_group_op, CLIENT, 3, "chat event_seq u64, signed_op -> nothing")                      \
+    X(client_admit, CLIENT, 0, "-> admission; NOTFOUND: there is nobody to be let in any more")    \
+    X(client_admitted, CLIENT, 1, "code, its name -> nothing")                                     \
     X(client_fetched, CLIENT, 1, "ok -> nothing")
 
 /* What a person does. What changed is in effects, as after any other call. */
@@ -86,7 +88,11 @@ enum door_kind { DOOR_NONE, DOOR_CLIENT, DOOR_VAULT };
     X(group, CLIENT, 1, "chat -> group; NOTFOUND: none is known")                                                   \
     X(group_make, CLIENT, 8,                                                                                        \
       "chat (of a create: empty) kind subject role settings others, one behind the other, name about -> operation;" \
-      " what its kind has not is empty, a role or settings 0")
+      " what its kind has not is empty, a role or settings 0")                                                      \
+    X(join_key_make, CLIENT, 2, "chat ends -> operation; with JOIN_KEY, if it is of a new invite link")             \
+    X(join_link, CLIENT, 1, "chat -> invite link; NOTFOUND: none holds, DENIED: another device made it")            \
+    X(join_ask, CLIENT, 1, "invite link -> join request; CONFLICT: this account is in the group")                   \
+    X(join_forget, CLIENT, 1, "chat -> nothing")
 
 /* Records at rest (vault.h). */
 #define KITH_DOOR_VAULT_CALLS(X)                                                                         \
@@ -117,8 +123,9 @@ enum door_kind { DOOR_NONE, DOOR_CLIENT, DOOR_VAULT };
  *   record     KEY VALUE IS_PUT; of a vault without IS_PUT
  *   upload     LIST SPK KEM_LR OPKS KEM_OTS
  *   person     TRUST WAS_RESET, and with a pinned list LIST_SEQ ISSUED_AT_MS LISTED, whose items each have DEVICE IS_MANAGER IS_ACCEPTED ADDED_AT_MS
- *   group      GROUP_SEQ IS_FORKED IS_MEMBER SETTINGS MEMBERS INFO NAME ABOUT
- *   operation  GROUP_SEQ SIGNED_OP
+ *   group      GROUP_SEQ IS_FORKED IS_MEMBER SETTINGS MEMBERS INFO NAME ABOUT JOIN_KEY
+ *   operation  GROUP_SEQ SIGNED_OP JOIN_KEY
+ *   admission  CHAT USER GROUP_SEQ SIGNED_OP
  */
 /* X(NAME, tag, what) */
 #define KITH_DOOR_FIELDS(X)                                                               \
@@ -178,7 +185,8 @@ enum door_kind { DOOR_NONE, DOOR_CLIENT, DOOR_VAULT };
     X(INFO, 54, "u32, a kith_err: OK, or why there is neither NAME nor ABOUT to be read") \
     X(NAME, 55, "text")                                                                   \
     X(ABOUT, 56, "text")                                                                  \
-    X(SIGNED_OP, 57, "bytes")
+    X(SIGNED_OP, 57, "bytes")                                                             \
+    X(JOIN_KEY, 58, "bytes: of the invite link that holds")
 
 #define X(name, tag, what) DOOR_##name = (tag),
 enum door_field { KITH_DOOR_FIELDS(X) };

@@ -5,7 +5,16 @@
 
 /* The answers to a FETCH. One that was not asked for is refused: the client would believe it. */
 
-enum answer { ANSWER_KEYS, ANSWER_UPLOAD, ANSWER_LISTS, ANSWER_BUNDLES, ANSWER_MEMBERS, ANSWER_OPS, ANSWER_NONE };
+enum answer {
+    ANSWER_KEYS,
+    ANSWER_UPLOAD,
+    ANSWER_LISTS,
+    ANSWER_BUNDLES,
+    ANSWER_MEMBERS,
+    ANSWER_OPS,
+    ANSWER_ADMIT,
+    ANSWER_NONE
+};
 
 static enum answer answer_of(enum kith_fetch_kind kind)
 {
@@ -17,6 +26,7 @@ static enum answer answer_of(enum kith_fetch_kind kind)
     case KITH_FETCH_BUNDLES: return ANSWER_BUNDLES;
     case KITH_FETCH_MEMBERS: return ANSWER_MEMBERS;
     case KITH_FETCH_OPS: return ANSWER_OPS;
+    case KITH_FETCH_ADMIT: return ANSWER_ADMIT;
     }
     return ANSWER_NONE;
 }
@@ -157,6 +167,30 @@ CALL(client_group_op)
     TRY(door_arg_id(args[0], &chat.id));
     TRY(door_arg_u64(args[1], &event_seq));
     kith_client_group_op(at->client->client, chat, event_seq, args[2]);
+    return KITH_OK;
+}
+
+CALL(client_admit)
+{
+    struct e2e_tlv_writer w = e2e_tlv_writer_of(out);
+    struct kith_admit admit;
+
+    TRY(check(at, ANSWER_ADMIT));
+    if (!kith_client_admit(at->client->client, &admit)) return KITH_E_NOTFOUND;
+    e2e_tlv_put(&w, DOOR_CHAT, kith_slice_of(admit.chat.id.raw, sizeof admit.chat.id.raw));
+    e2e_tlv_put(&w, DOOR_USER, kith_slice_of(admit.user.id.raw, sizeof admit.user.id.raw));
+    e2e_tlv_put_u64(&w, DOOR_GROUP_SEQ, admit.group_seq);
+    e2e_tlv_put(&w, DOOR_SIGNED_OP, admit.signed_op);
+    return e2e_tlv_finish(&w);
+}
+
+CALL(client_admitted)
+{
+    enum kith_code code;
+
+    TRY(check(at, ANSWER_ADMIT));
+    if (kith_code_parse(args[0], &code) != KITH_OK) return KITH_E_MALFORMED;
+    kith_client_admitted(at->client->client, code);
     return KITH_OK;
 }
 

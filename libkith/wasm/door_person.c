@@ -1,6 +1,8 @@
+#include <sodium.h>
+
 #include "libkith/crypto/safety_number.h"
 #include "libkith/crypto/secret.h"
-#include "libkith/e2ee/account_group.h"
+#include "libkith/e2ee/account_join.h"
 #include "libkith/wasm/door_impl.h"
 
 /* What a person does: trust, linking, groups. Whatever changed is told to the client, so that it is kept and goes out. */
@@ -147,6 +149,13 @@ static kith_err put_members(struct e2e_tlv_writer *w, const struct e2e_group *gr
     return err;
 }
 
+/* Zeros: there is none. */
+static void put_join_key(struct e2e_tlv_writer *w, const uint8_t key[static E2E_SIGN_PUBLIC_BYTES])
+{
+    if (!sodium_is_zero(key, E2E_SIGN_PUBLIC_BYTES))
+        e2e_tlv_put(w, DOOR_JOIN_KEY, kith_slice_of(key, E2E_SIGN_PUBLIC_BYTES));
+}
+
 CALL(group)
 {
     ACCOUNT(account);
@@ -170,6 +179,7 @@ CALL(group)
         e2e_tlv_put_optional(&w, DOOR_NAME, info.name);
         e2e_tlv_put_optional(&w, DOOR_ABOUT, info.about);
     }
+    put_join_key(&w, view.group->join_key);
     kith_buf_deinit(&plain);
     return e2e_tlv_finish(&w);
 }
@@ -194,24 +204,82 @@ static kith_err read_change(const struct kith_slice *args, struct e2e_group_chan
     return door_arg_u8(args[4], &change->settings);
 }
 
-CALL(group_make)
+static kith_err make(const struct door_at *at, struct e2e_account *account, struct kith_slice chat,
+                     const struct e2e_group_change *change, struct kith_buf *out)
 {
-    ACCOUNT(account);
     struct e2e_tlv_writer w = e2e_tlv_writer_of(out);
-    struct e2e_group_change change;
     uint64_t group_seq = 0;
+    struct e2e_group_op op;
     struct kith_buf signed_op;
     kith_err err;
 
-    TRY(read_change(args, &change));
     kith_buf_init(&signed_op, E2E_GROUP_SIGNED_BYTES_MAX);
-    err = acted(at, e2e_account_group_make(account, at->now.wall_ms, args[0].len == 0 ? NULL : args[0].ptr, &change,
+    err = acted(at, e2e_account_group_make(account, at->now.wall_ms, chat.len == 0 ? NULL : chat.ptr, change,
                                            &signed_op, &group_seq));
+    if (err == KITH_OK) err = e2e_group_op_decode(kith_buf_peek(&signed_op), &op);
     if (err == KITH_OK) {
         e2e_tlv_put_u64(&w, DOOR_GROUP_SEQ, group_seq);
         e2e_tlv_put(&w, DOOR_SIGNED_OP, kith_buf_peek(&signed_op));
+        put_join_key(&w, op.join_key);
         err = e2e_tlv_finish(&w);
     }
     kith_buf_deinit(&signed_op);
     return err;
+}
+
+CALL(group_make)
+{
+    ACCOUNT(account);
+    struct e2e_group_change change;
+
+    TRY(read_change(args, &change));
+    return make(at, account, args[0], &change, out);
+}
+
+/* ------------------------------------------------------------------------------------------------ invite links */
+
+CALL(join_key_make)
+{
+    ACCOUNT(account);
+    struct e2e_group_change change = {.kind = E2E_GROUP_JOIN_KEY};
+
+    NEED(0, E2E_ID_BYTES);
+    TRY(door_arg_flag(args[1], &change.ends));
+    return make(at, account, args[0], &change, out);
+}
+
+CALL(join_link)
+{
+    ACCOUNT(account);
+    struct e2e_join_link link;
+    uint8_t bytes[E2E_JOIN_LINK_BYTES];
+    kith_err err;
+
+    NEED(0, E2E_ID_BYTES);
+    TRY(e2e_account_join_link(account, args[0].ptr, &link));
+    e2e_join_link_encode(&link, bytes);
+    err = kith_buf_append(out, kith_slice_of(bytes, sizeof bytes));
+    e2e_wipe(&link, sizeof link);
+    e2e_wipe(bytes, sizeof bytes);
+    return err;
+}
+
+CALL(join_ask)
+{
+    ACCOUNT(account);
+    struct e2e_join_link link;
+    kith_err err;
+
+    TRY(e2e_join_link_decode(args[0], &link));
+    err = acted(at, e2e_account_join_ask(account, at->now.wall_ms, &link, out));
+    e2e_wipe(&link, sizeof link);
+    return err;
+}
+
+CALL(join_forget)
+{
+    ACCOUNT(account);
+    NEED(0, E2E_ID_BYTES);
+    e2e_account_join_forget(account, args[0].ptr);
+    return acted(at, KITH_OK);
 }

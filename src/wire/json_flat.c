@@ -105,20 +105,36 @@ static kith_err end_of(struct kith_slice *in)
     return in->len == 0 ? KITH_E_NOTFOUND : KITH_E_MALFORMED;
 }
 
-kith_err json_flat_next(struct json_flat *reader, struct json_flat_member *out)
+/* Up to the next member or value. KITH_E_NOTFOUND: there is none. */
+static kith_err eat_up_to_next(struct json_flat *reader, uint8_t open, uint8_t close)
 {
     struct kith_slice *in = &reader->in;
     bool first = !reader->begun;
-    kith_err err;
 
     skip_space(in);
-    if (first && !eat_byte(in, '{')) return KITH_E_MALFORMED;
+    if (first && !eat_byte(in, open)) return KITH_E_MALFORMED;
     reader->begun = true;
     skip_space(in);
-    if (eat_byte(in, '}')) return end_of(in);
+    if (eat_byte(in, close)) return end_of(in);
     if (!first && !eat_byte(in, ',')) return KITH_E_MALFORMED;
     skip_space(in);
-    err = eat_string(in, &out->name);
+    return KITH_OK;
+}
+
+kith_err json_flat_item(struct json_flat *reader, struct json_flat_member *out)
+{
+    kith_err err = eat_up_to_next(reader, '[', ']');
+
+    out->name = (struct kith_slice){0};
+    return err == KITH_OK ? eat_value(&reader->in, out) : err;
+}
+
+kith_err json_flat_next(struct json_flat *reader, struct json_flat_member *out)
+{
+    struct kith_slice *in = &reader->in;
+    kith_err err = eat_up_to_next(reader, '{', '}');
+
+    if (err == KITH_OK) err = eat_string(in, &out->name);
     if (err != KITH_OK) return err;
     skip_space(in);
     if (!eat_byte(in, ':')) return KITH_E_MALFORMED;

@@ -29,8 +29,10 @@ struct json_flat_member {
     struct kith_slice value; /* a string without its quotes, not unescaped; else the text as it stands */
 };
 
-void json_flat_init(struct json_flat *reader, struct kith_slice object);
+void json_flat_init(struct json_flat *reader, struct kith_slice object); /* or an array */
 /** KITH_OK: *out. KITH_E_NOTFOUND: the object ended well, and nothing follows it. KITH_E_MALFORMED. */
 KITH_MUST_USE kith_err json_flat_next(struct json_flat *reader, struct json_flat_member *out);
+/** The same of an array, such as a nested value is: its values, which have no name. */
+KITH_MUST_USE kith_err json_flat_item(struct json_flat *reader, struct json_flat_member *out);
 
 #endif

@@ -19,7 +19,13 @@ struct fetch_call {
     struct keys_state state;
     struct keys_lists lists;
     struct keys_bundle bundles[KITH_FETCH_DEVICES_MAX];
+    struct kith_admit admit;
+    enum kith_code admit_code; /* CODE_COUNT: not answered yet */
+    uint64_t admit_until_ms;   /* it is waited for so long; 0: it was not asked yet */
 };
+
+#define ADMIT_WAIT_MS 3000
+#define ADMIT_LOOK_MS 20
 
 /* An upload is large; while it is under way its person may well do the next thing. */
 static uint64_t delay_ms(const struct fetch_call *call)
@@ -51,6 +57,7 @@ static bool work(struct fetch_call *call)
         keys_lists(sim, user, &call->fetch, &call->lists);
         return true;
     case KITH_FETCH_BUNDLES: code = keys_claim(device, &call->fetch, call->bundles); break;
+    case KITH_FETCH_ADMIT: return call->admit_code != CODE_COUNT && !kith_code_retryable(call->admit_code);
     case KITH_FETCH_MEMBERS:
     case KITH_FETCH_OPS: return true;
     }
@@ -111,6 +118,7 @@ static void answer(struct fetch_call *call)
     case KITH_FETCH_BUNDLES: answer_bundles(client, call); return;
     case KITH_FETCH_MEMBERS: answer_members(call->device->sim, client, call); return;
     case KITH_FETCH_OPS: groups_answer(call->device, call->fetch.chat, call->fetch.after); return;
+    case KITH_FETCH_ADMIT: kith_client_admitted(client, call->admit_code); return;
     }
 }
 
@@ -130,11 +138,28 @@ static void fetch_end(struct fetch_call *call)
 
 /* ------------------------------------------------------------------------------------------------ on its way */
 
+/* Who is let in is the chat's business: it is asked, and looked at every now and then. True: it is not over. */
+static bool waits_for_chat(struct fetch_call *call)
+{
+    struct sim_device *device = call->device;
+    struct sim *sim = device->sim;
+
+    if (call->fetch.kind != KITH_FETCH_ADMIT || call->is_done) return false;
+    if (call->admit_until_ms == 0) {
+        if (device->cut_off || device->linking.is_removed || !workload_admit(device, &call->admit, &call->admit_code))
+            return false;
+        call->admit_until_ms = sim_now_ms(sim) + ADMIT_WAIT_MS;
+    }
+    if (call->admit_code != CODE_COUNT || call->admit_until_ms <= sim_now_ms(sim)) return false;
+    loop_timer_start(device->loop, &call->timer, ADMIT_LOOK_MS);
+    return true;
+}
+
 static void call_fire(struct loop_timer *timer)
 {
     struct fetch_call *call = (struct fetch_call *)timer;
     struct sim *sim = call->device->sim;
-    bool loses = !sim->healing && kith_prng_chance(&sim->prng, 1, 10);
+    bool loses;
 
     if (sim->stalled_until_ms > sim_now_ms(sim)) {
         loop_timer_start(call->device->loop, &call->timer, sim->stalled_until_ms - sim_now_ms(sim));
@@ -144,6 +169,8 @@ static void call_fire(struct loop_timer *timer)
         fetch_end(call);
         return;
     }
+    if (waits_for_chat(call)) return;
+    loses = !sim->healing && kith_prng_chance(&sim->prng, 1, 10);
     call->is_done = true;
     if (!loses || kith_prng_chance(&sim->prng, 2, 3)) call->ok = work(call);
     if (loses && call->ok && (call->fetch.kind == KITH_FETCH_UPLOAD || call->fetch.kind == KITH_FETCH_BUNDLES))
@@ -182,6 +209,12 @@ void fetch_start(struct sim_device *device, const struct kith_fetch *fetch)
         call->is_empty = !kith_client_upload(device->client, &call->upload);
         call->is_done = call->ok = call->is_empty;
         upload_copy(sim, &call->upload);
+    }
+    if (fetch->kind == KITH_FETCH_ADMIT) {
+        call->admit_code = CODE_COUNT;
+        call->is_empty = !kith_client_admit(device->client, &call->admit);
+        call->is_done = call->ok = call->is_empty;
+        call->admit.signed_op = keys_copy(sim, call->admit.signed_op);
     }
     loop_timer_start(device->loop, &call->timer, call->is_done ? 0 : delay_ms(call));
 }

@@ -24,6 +24,7 @@ static struct groups_op sign(struct sim_device *device, const struct chat_id *ch
 {
     struct sim *sim = device->sim;
     struct groups_op op = {.change = *change};
+    struct e2e_group_op said;
     struct kith_buf bytes;
     char name[64];
     kith_err err;
@@ -37,6 +38,7 @@ static struct groups_op sign(struct sim_device *device, const struct chat_id *ch
                                  chat == NULL ? NULL : chat->id.raw, change, &bytes, &op.group_seq);
     if (err == KITH_OK) {
         op.signed_op = keys_copy(sim, kith_buf_peek(&bytes));
+        if (e2e_group_op_decode(op.signed_op, &said) == KITH_OK) op.join_tag = kith_get_u64_be(said.join_key);
         if (is_durable(device)) op.by = device;
     } else if (err != KITH_E_DENIED && err != KITH_E_AGAIN && err != KITH_E_NOTFOUND) {
         sim_fail(sim, "%s cannot change a group: %s", device->name, kith_err_name(err));
@@ -54,6 +56,8 @@ struct groups_op groups_create(struct sim *sim, unsigned chat)
 
     (void)chat;
     if (!can_sign(device)) return (struct groups_op){0};
+    /* Who is not in it from the start may ask to be let in. */
+    if (sim->has_joins) change.other_count = (uint32_t)kith_prng_below(&sim->prng, sim->user_count);
     change.others = (const uint8_t(*)[E2E_ACCOUNT_ID_BYTES]) & sim->users[1];
     return sign(device, NULL, &change);
 }
@@ -72,22 +76,97 @@ static struct sim_device *owner_device(struct sim *sim)
     return owners[kith_prng_below(&sim->prng, count)];
 }
 
+/* Passed on by whoever made it, as it is known there. */
+static bool find_link(struct sim *sim, unsigned chat, struct e2e_join_link *link)
+{
+    for (unsigned d = 0; d < sim->device_count; d++)
+        if (can_sign(&sim->devices[d]) && e2e_account_join_link(kith_client_account(sim->devices[d].client),
+                                                                sim->chats[chat].id.raw, link) == KITH_OK)
+            return true;
+    return false;
+}
+
 struct groups_op groups_change(struct sim *sim, unsigned chat)
 {
     static const enum e2e_group_kind kinds[] = {E2E_GROUP_ADD,  E2E_GROUP_ADD,  E2E_GROUP_REMOVE, E2E_GROUP_REMOVE,
                                                 E2E_GROUP_ROLE, E2E_GROUP_INFO, E2E_GROUP_LEAVE};
     struct sim_device *device = &sim->devices[kith_prng_below(&sim->prng, sim->device_count)];
     unsigned subject = (unsigned)kith_prng_below(&sim->prng, sim->user_count);
+    struct e2e_join_link link;
     struct e2e_group_change change = {.kind = kinds[kith_prng_below(&sim->prng, sizeof kinds / sizeof kinds[0])]};
 
     /* Mostly who may: the owner, by any device, also one that is removed later. */
     if (device->user != sim->devices[0].user && kith_prng_chance(&sim->prng, 2, 3)) device = owner_device(sim);
+    if (sim->has_joins && (!find_link(sim, chat, &link) || kith_prng_chance(&sim->prng, 1, 8))) {
+        change.kind = E2E_GROUP_JOIN_KEY;
+        device = &sim->devices[0];
+    }
     if (change.kind == E2E_GROUP_LEAVE && kith_prng_chance(&sim->prng, 2, 3)) change.kind = E2E_GROUP_INFO;
     change.role = (uint8_t)kith_prng_between(&sim->prng, E2E_ROLE_MEMBER, E2E_ROLE_ADMIN);
     if (change.kind == E2E_GROUP_ADD) change.role = E2E_ROLE_MEMBER;
+    change.ends = change.kind == E2E_GROUP_JOIN_KEY && kith_prng_chance(&sim->prng, 1, 6);
     memcpy(change.subject, sim->users[subject].id.raw, sizeof change.subject);
     if (!can_sign(device)) return (struct groups_op){0};
     return sign(device, &sim->chats[chat], &change);
+}
+
+struct looked_up {
+    struct row_key key;
+    bool is_in;
+};
+
+static void look_up_row(void *arg, struct kith_slice key, struct kith_slice value)
+{
+    struct looked_up *looked_up = arg;
+    struct row_member row;
+
+    if (!kith_slice_eq(key, row_key_slice(&looked_up->key)) || row_member_decode(value, &row) != KITH_OK) return;
+    looked_up->is_in = row_member_last_visible(&row) == UINT64_MAX;
+}
+
+/* A host asks that first, as GET /chats/{chat_id}: who is in it, by an older operation than the link's, must not ask. */
+static bool is_in(struct sim *sim, unsigned chat, unsigned user)
+{
+    struct looked_up looked_up = {.key = row_key_member(sim->chats[chat], sim->users[user])};
+
+    msgstore_mem_each(sim->server.store_image, look_up_row, &looked_up);
+    return looked_up.is_in;
+}
+
+static struct sim_device *outsider(struct sim *sim, unsigned chat)
+{
+    uint64_t first = kith_prng_below(&sim->prng, sim->device_count);
+
+    for (uint64_t i = 0; i < sim->device_count; i++) {
+        struct sim_device *device = &sim->devices[(first + i) % sim->device_count];
+        if (can_sign(device) && !is_in(sim, chat, device->user)) return device;
+    }
+    return NULL;
+}
+
+struct groups_ask groups_ask(struct sim *sim, unsigned chat)
+{
+    struct sim_device *device = outsider(sim, chat);
+    struct groups_ask ask = {0};
+    struct e2e_join_link link;
+    struct kith_buf bytes;
+    uint8_t key[E2E_SIGN_PUBLIC_BYTES];
+    kith_err err;
+
+    if (device == NULL || !find_link(sim, chat, &link)) return ask;
+    kith_buf_init(&bytes, E2E_JOIN_SIGNED_BYTES_MAX);
+    err = e2e_account_join_ask(kith_client_account(device->client), loop_wall_ms(device->loop), &link, &bytes);
+    if (err == KITH_OK) {
+        e2e_join_key(&link, key);
+        ask.join_tag = kith_get_u64_be(key);
+        ask.request = keys_copy(sim, kith_buf_peek(&bytes));
+        if (is_durable(device)) ask.by = device;
+        sim_note(sim, "%s asks to join chat %u", device->name, chat);
+    } else if (err != KITH_E_CONFLICT && err != KITH_E_AGAIN) {
+        sim_fail(sim, "%s cannot ask to join a group: %s", device->name, kith_err_name(err));
+    }
+    kith_buf_deinit(&bytes);
+    return ask;
 }
 
 struct found {

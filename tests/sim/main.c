@@ -111,6 +111,7 @@ static void shape(struct sim *sim)
     sim->pairwise_max = kith_prng_chance(prng, 2, 3) ? 2 : 0; /* 0: as many as there may be */
     sim->claims_max = (uint32_t)kith_prng_between(prng, 1, 6);
     sim->has_monologue = kith_prng_chance(prng, 1, 4);
+    sim->has_joins = kith_prng_chance(prng, 1, 3);
 }
 
 /* Between two steps: a machine whose power failed in the middle of an operation is down; a dead one comes back. */
@@ -314,7 +315,7 @@ static void add_counters(struct sim_counters *sum, const struct sim_counters *on
 
 static bool is_rare(const char *name)
 {
-    return strcmp(name, "past_lists") == 0;
+    return strcmp(name, "past_lists") == 0 || strcmp(name, "asks") == 0 || strcmp(name, "admitted") == 0;
 }
 
 /* False: something was never hit that should have been in so many seeds, so nothing was shown about it. */

@@ -80,6 +80,8 @@
     X(opened, "messages opened by another device")                     \
     X(group_ops, "changes of encrypted groups that were taken")        \
     X(group_stale, "of those that came behind another")                \
+    X(asks, "requests to join a group by its invite link")             \
+    X(admitted, "of them let in by a device of an admin")              \
     X(past_lists, "times that past device lists were asked for")       \
     X(steps, "of them empty, to turn the ratchet of one who goes on")
 
@@ -187,6 +189,7 @@ struct sim {
     bool chat_made[SIM_CHATS_MAX];
     bool delete_asked[SIM_CHATS_MAX][SIM_DELETE_SEQ_END];
     bool has_monologue;       /* this run: one device writes much into an encrypted chat, and the others listen */
+    bool has_joins;           /* this run: groups begin with few, and invite links are made and used */
     uint64_t listen_until_ms; /* they do; 0: it has not begun */
     unsigned speaker;
     bool encrypts; /* this run: direct chats and some groups are encrypted, every device has its keys */
@@ -264,6 +267,8 @@ bool linking_is_done(const struct sim *sim);
 void workload_start(struct sim *sim);
 void workload_group(struct sim *sim); /* between two steps: a device signs */
 void workload_free(struct sim *sim);
+/** Somebody is let into a group; false: there is no server. `code` is CODE_COUNT until it is answered. */
+bool workload_admit(struct sim_device *device, const struct kith_admit *admit, enum kith_code *code);
 bool workload_is_quiet(const struct sim *sim);
 void faults_start(struct sim *sim);
 void faults_strike(struct sim *sim); /* between two steps */

@@ -23,6 +23,7 @@ struct sim_ask {
     uint8_t members[SIM_USERS_MAX * CMD_MEMBER_BYTES];
     unsigned chat;
     bool done;
+    enum kith_code *admit_code; /* of who is let in by an invite link: where its device waits for it */
 };
 
 /* I-A2: who was removed is out: removing again changes nothing. Only known within one life of the server, whose answers
@@ -45,6 +46,9 @@ static void ask_done(struct ask *ask)
     enum kith_code code = ask->answer.code;
 
     mine->done = true;
+    if (mine->admit_code != NULL) *mine->admit_code = code == CODE_CREATED ? CODE_OK : code;
+    if (mine->admit_code != NULL && code == CODE_CREATED) sim->counters.admitted++;
+    if (mine->cmd.verb == CMD_MEMBER_ASK && code == CODE_CREATED) sim->counters.asks++;
     /* I-E2: what was acknowledged keeps its content, whoever says the id again. */
     if (mine->cmd.verb == CMD_SEND && (code == CODE_OK || code == CODE_CREATED))
         sim_fail(sim, "I-E2: an id was taken again with other content");
@@ -55,7 +59,8 @@ static void ask_done(struct ask *ask)
     /* Who comes may have changed their list meanwhile: the accounts see to that the chat knows. */
     if (mine->cmd.verb == CMD_MEMBER_ADD) facts_again(sim, mine->chat, mine->cmd.subject);
     if (code != CODE_CREATED) return;
-    if (mine->cmd.body.len > 0 && mine->cmd.verb != CMD_SEND) sim->counters.group_ops++;
+    if (mine->cmd.body.len > 0 && mine->cmd.verb != CMD_SEND && mine->cmd.verb != CMD_MEMBER_ASK)
+        sim->counters.group_ops++;
     if (mine->cmd.verb == CMD_MEMBER_ADD || mine->cmd.verb == CMD_MEMBER_REMOVE) membership_answered(sim, mine);
     if (mine->cmd.verb == CMD_MEMBER_ADD) sim->counters.members_added++;
     if (mine->cmd.verb == CMD_MEMBER_REMOVE) sim->counters.members_removed++;
@@ -111,6 +116,7 @@ static void create_chat(struct sim *sim, unsigned chat)
     if (is_signed(sim, chat)) {
         op = groups_create(sim, chat);
         if (op.by == NULL || !sim->server.up) return;
+        count = op.change.other_count + 1;
     }
     mine = ask_new(sim, CMD_CHAT_CREATE, chat, 0);
     mine->cmd.actor = sim->users[first];
@@ -131,22 +137,58 @@ static void create_chat(struct sim *sim, unsigned chat)
 
 static void change_group(struct sim *sim, unsigned chat)
 {
-    static const enum cmd_verb verbs[] = {[E2E_GROUP_ADD] = CMD_MEMBER_ADD,
-                                          [E2E_GROUP_REMOVE] = CMD_MEMBER_REMOVE,
-                                          [E2E_GROUP_LEAVE] = CMD_MEMBER_LEAVE,
-                                          [E2E_GROUP_ROLE] = CMD_MEMBER_ROLE,
-                                          [E2E_GROUP_INFO] = CMD_CHAT_UPDATE};
+    static const enum cmd_verb verbs[] = {[E2E_GROUP_ADD] = CMD_MEMBER_ADD,     [E2E_GROUP_REMOVE] = CMD_MEMBER_REMOVE,
+                                          [E2E_GROUP_LEAVE] = CMD_MEMBER_LEAVE, [E2E_GROUP_ROLE] = CMD_MEMBER_ROLE,
+                                          [E2E_GROUP_INFO] = CMD_CHAT_UPDATE,   [E2E_GROUP_JOIN_KEY] = CMD_CHAT_UPDATE};
     struct groups_op op = groups_change(sim, chat);
     struct sim_ask *mine;
 
     if (op.by == NULL || !sim->server.up) return;
     mine = ask_new(sim, verbs[op.change.kind], chat, 0);
     ask_signed(mine, &op);
-    if (op.change.kind != E2E_GROUP_INFO && op.change.kind != E2E_GROUP_LEAVE)
+    if (op.change.kind == E2E_GROUP_JOIN_KEY) {
+        mine->cmd.flags = CMD_HAS_JOIN_KEY;
+        mine->cmd.value = op.join_tag;
+    }
+    if (op.change.kind == E2E_GROUP_ADD || op.change.kind == E2E_GROUP_ROLE || op.change.kind == E2E_GROUP_REMOVE)
         memcpy(mine->cmd.subject.id.raw, op.change.subject, sizeof op.change.subject);
     if (op.change.kind == E2E_GROUP_ADD || op.change.kind == E2E_GROUP_ROLE) mine->cmd.role = op.change.role;
     if (op.change.kind == E2E_GROUP_ADD) mine->cmd.value = keys_list_seq(sim, sim_user_number(sim, op.change.subject));
     loop_post(sim->server.loops[0], &mine->task);
+}
+
+static void ask_to_join(struct sim *sim, unsigned chat)
+{
+    struct groups_ask ask = groups_ask(sim, chat);
+    struct sim_ask *mine;
+
+    if (ask.by == NULL || !sim->server.up) return;
+    mine = ask_new(sim, CMD_MEMBER_ASK, chat, ask.by->user);
+    mine->cmd.device = ask.by->id;
+    mine->cmd.value = ask.join_tag;
+    mine->cmd.body = ask.request;
+    loop_post(sim->server.loops[0], &mine->task);
+}
+
+bool workload_admit(struct sim_device *device, const struct kith_admit *admit, enum kith_code *code)
+{
+    struct sim *sim = device->sim;
+    unsigned user = sim_user_number(sim, admit->user.id.raw), chat = 0;
+    struct sim_ask *mine;
+
+    *code = CODE_COUNT;
+    if (!sim->server.up || !sim->server.ready || user == SIM_USERS_MAX) return false;
+    while (!kith_uuid_eq(sim->chats[chat].id, admit->chat.id)) chat++;
+    mine = ask_new(sim, CMD_MEMBER_ADD, chat, device->user);
+    mine->cmd.device = device->id;
+    mine->cmd.subject = admit->user;
+    mine->cmd.role = ROLE_MEMBER;
+    mine->cmd.value = keys_list_seq(sim, user);
+    mine->cmd.seq = admit->group_seq;
+    mine->cmd.body = admit->signed_op;
+    mine->admit_code = code;
+    loop_post(sim->server.loops[0], &mine->task);
+    return true;
 }
 
 static void change_members(struct sim *sim, unsigned chat)
@@ -258,7 +300,9 @@ void workload_group(struct sim *sim)
 {
     sim->group_due = false;
     if (sim->healing || !sim->server.up || !sim->server.ready) return;
-    if (sim->chat_made[sim->group_due_chat])
+    if (sim->chat_made[sim->group_due_chat] && sim->has_joins && kith_prng_chance(&sim->prng, 1, 2))
+        ask_to_join(sim, sim->group_due_chat);
+    else if (sim->chat_made[sim->group_due_chat])
         change_group(sim, sim->group_due_chat);
     else
         create_chat(sim, sim->group_due_chat);

@@ -23,8 +23,27 @@ static inline void answer_lists(struct scene *scene)
     }
 }
 
+static inline void answer_admit(struct scene *scene)
+{
+    struct kith_admit admit;
+
+    if (!kith_client_admit(scene->client, &admit)) return;
+    scene->asked_admit++;
+    assert_true(kith_uuid_eq(admit.chat.id, chat_of(scene).id));
+    if (scene->admit_code == CODE_OK && admit.group_seq == scene->group->op_count + 1) {
+        town_group_put(scene->group, admit.signed_op);
+        scene->admitted++;
+        scene->ops_shown = scene->group->op_count;
+        kith_client_admitted(scene->client, CODE_OK);
+    } else {
+        kith_client_admitted(scene->client, scene->admit_code == CODE_OK ? CODE_STALE_GROUP : scene->admit_code);
+    }
+}
+
 static inline void answer_one(struct scene *scene)
 {
+    bool ok = true;
+
     const struct kith_fetch *fetch = &scene->fetch;
 
     switch (fetch->kind) {
@@ -44,10 +63,14 @@ static inline void answer_one(struct scene *scene)
         for (uint32_t i = 0; i < fetch->device_count; i++)
             kith_client_no_bundle(scene->client, fetch->devices[i].user, fetch->devices[i].device);
         break;
+    case KITH_FETCH_ADMIT:
+        answer_admit(scene);
+        ok = !kith_code_retryable(scene->admit_code);
+        break;
     case KITH_FETCH_UPLOAD: break;
     }
     scene->has_fetch = false;
-    kith_client_fetched(scene->client, scene->now, true);
+    kith_client_fetched(scene->client, scene->now, ok);
 }
 
 /* Whatever it asks for, for some seconds. */

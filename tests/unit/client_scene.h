@@ -38,8 +38,9 @@ struct scene {
     /* In a group: client_group.h. */
     struct town_group *group;
     size_t ops_shown; /* so many of the group's operations the server shows when it is asked */
-    size_t asked_ops, asked_past;
+    size_t asked_ops, asked_past, asked_admit, admitted;
     uint64_t asked_after;
+    enum kith_code admit_code; /* what the server says when somebody is to be let in; OK: it does that */
 };
 
 static inline void random_fill(void *arg, void *out, size_t len)
@@ -227,7 +228,8 @@ static inline void scene_open(struct scene *scene, struct kith_slice records)
         assert_int_equal(kith_client_load(scene->client, kith_slice_of(raw + 1, raw[0]), kith_buf_peek(kept)), KITH_OK);
     while (records.len > 0) {
         assert_int_equal(kith_record_next(&records, &is_put, &key, &value), KITH_OK);
-        if (key.ptr[0] == 'Q' && is_put) assert_int_equal(kith_client_load(scene->client, key, value), KITH_OK);
+        if ((key.ptr[0] == 'Q' || key.ptr[0] == 'A') && is_put)
+            assert_int_equal(kith_client_load(scene->client, key, value), KITH_OK);
     }
     scene_connect(scene);
 }

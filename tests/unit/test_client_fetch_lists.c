@@ -30,7 +30,7 @@ static unsigned asks(struct scene *scene, const struct town_person *person, uint
     return count;
 }
 
-static void refuse(struct scene *scene)
+static void refuse_saying(struct scene *scene, const char *problem)
 {
     char head[200];
 
@@ -38,7 +38,12 @@ static void refuse(struct scene *scene)
                    "MESSAGE\nsubscription:errors\nmessage-id:e1\ndestination:/errors\nclient-id:%s\n"
                    "code:STALE_DEVICES\n\n",
                    scene->frame_id);
-    bytes_in(scene, head, (struct kith_slice){0});
+    bytes_in(scene, head, kith_slice_str(problem));
+}
+
+static void refuse(struct scene *scene)
+{
+    refuse_saying(scene, "");
 }
 
 static void accept(struct scene *scene)
@@ -79,6 +84,57 @@ static void test_client_fetch_lists__a_refusal_asks_again(void **state)
     assert_int_equal(asks(scene, scene->ann->person, SOON_MS), 1);
     assert_int_equal(devices_of(scene, scene->ann->person), 2);
     scene_free(scene);
+}
+
+/* What differs, as the server says it: of these people, its numbers for their lists. Lent until the next call. */
+static const char *problem_of(struct town_person *const *people, size_t count, const char *end)
+{
+    static char text[1024];
+    char id[KITH_UUID_TEXT_LEN + 1];
+    size_t at = (size_t)snprintf(text, sizeof text,
+                                 "{\"code\":\"STALE_DEVICES\",\"missing\":[\"x\"],\"device_lists\":[");
+
+    for (size_t i = 0; i < count; i++) {
+        struct kith_uuid uuid;
+        memcpy(uuid.raw, people[i]->id, sizeof uuid.raw);
+        kith_uuid_format(uuid, id);
+        at += (size_t)snprintf(text + at, sizeof text - at,
+                               "%s{\"user_id\":\"%s\",\"list_seq\":%llu,\"devices\":[\"y\"]}", i == 0 ? "" : ",", id,
+                               (unsigned long long)people[i]->list_seq);
+    }
+    (void)snprintf(text + at, sizeof text - at, "%s", end);
+    return text;
+}
+
+/* Of each of the three, how often the list is asked for when the server refuses what was written like this. */
+static void asks_after(const char *end, size_t named, const unsigned expected[static 3])
+{
+    for (size_t of = 0; of < 3; of++) {
+        struct scene *scene = scene_new(true);
+        /* In no order, and the last is the one who may be left out. */
+        struct town_person *people[3] = {scene->bob->person, scene->ann->person, scene->carol->person};
+
+        write_one(scene);
+        answer(scene);
+        scene->phone = town_link(scene->bob);
+        refuse_saying(scene, problem_of(people, named, end));
+        assert_int_equal(asks(scene, people[of], SOON_MS), expected[of]);
+        assert_int_equal(scene->frames, 2);
+        assert_int_equal(devices_of(scene, scene->bob->person), 2);
+        scene_free(scene);
+    }
+}
+
+static void test_client_fetch_lists__only_what_differs_is_asked_for(void **state)
+{
+    (void)state;
+    asks_after("]}", 3, (const unsigned[]){1, 0, 0});
+    asks_after("]}", 2, (const unsigned[]){1, 0, 1}); /* of whom nothing is said, anything may be */
+    /* What cannot be read says nothing of anybody. */
+    asks_after("", 3, (const unsigned[]){1, 1, 1});
+    asks_after(",{}]}", 3, (const unsigned[]){1, 1, 1});
+    asks_after(",{\"user_id\":\"z\",\"list_seq\":1}]}", 3, (const unsigned[]){1, 1, 1});
+    asks_after(",{\"user_id\":\"00000000-0000-4000-8000-000000000000\"}]}", 3, (const unsigned[]){1, 1, 1});
 }
 
 static void test_client_fetch_lists__a_device_that_is_not_known_asks_again(void **state)
@@ -207,6 +263,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_client_fetch_lists__a_refusal_asks_again),
+        cmocka_unit_test(test_client_fetch_lists__only_what_differs_is_asked_for),
         cmocka_unit_test(test_client_fetch_lists__a_device_that_is_not_known_asks_again),
         cmocka_unit_test(test_client_fetch_lists__a_message_that_names_a_newer_list_asks_again),
         cmocka_unit_test(test_client_fetch_lists__an_answer_on_its_way_is_no_answer),

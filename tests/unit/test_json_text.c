@@ -117,6 +117,31 @@ static void test_json_flat__reads_the_members_of_one_object(void **state)
     assert_int_equal(json_flat_next(&reader, &m), KITH_E_NOTFOUND);
 }
 
+static void test_json_flat__reads_the_values_of_an_array(void **state)
+{
+    static const char *const bad[] = {"", "[", "[1", "[1,", "[,1]", "[1 2]", "[1]x", "{\"a\":1}", "1"};
+    struct json_flat reader;
+    struct json_flat_member m;
+    kith_err err = KITH_OK;
+
+    (void)state;
+    json_flat_init(&reader, kith_slice_str(" [ {\"a\":[1]} , 2,\"x\" ] "));
+    assert_int_equal(json_flat_item(&reader, &m), KITH_OK);
+    assert_true(m.type == JSON_FLAT_NESTED && m.name.len == 0 && kith_slice_is(m.value, "{\"a\":[1]}"));
+    assert_int_equal(json_flat_item(&reader, &m), KITH_OK);
+    assert_true(m.type == JSON_FLAT_NUMBER && kith_slice_is(m.value, "2"));
+    assert_int_equal(json_flat_item(&reader, &m), KITH_OK);
+    assert_true(m.type == JSON_FLAT_STRING && kith_slice_is(m.value, "x"));
+    assert_int_equal(json_flat_item(&reader, &m), KITH_E_NOTFOUND);
+    json_flat_init(&reader, kith_slice_str("[]"));
+    assert_int_equal(json_flat_item(&reader, &m), KITH_E_NOTFOUND);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        json_flat_init(&reader, kith_slice_str(bad[i]));
+        while ((err = json_flat_item(&reader, &m)) == KITH_OK) continue;
+        assert_int_equal(err, KITH_E_MALFORMED);
+    }
+}
+
 static void test_json_flat__refuses_every_prefix(void **state)
 {
     static const char text[] = "{\"a\":12,\"b\":\"x\",\"c\":[1,2],\"d\":false}";
@@ -162,6 +187,7 @@ int main(void)
         cmocka_unit_test(test_time__takes_offsets_and_any_fraction),
         cmocka_unit_test(test_time__refuses_what_is_no_time),
         cmocka_unit_test(test_json_flat__reads_the_members_of_one_object),
+        cmocka_unit_test(test_json_flat__reads_the_values_of_an_array),
         cmocka_unit_test(test_json_flat__refuses_every_prefix),
         cmocka_unit_test(test_json_flat__nests_as_deep_as_it_says),
     };

@@ -223,6 +223,22 @@ export class Host {
         return decodeChatId(field(made, 'chat_id'));
     }
 
+    /** A new invite link, which holds when its event comes. */
+    async newLink(chat: ChatId): Promise<void> {
+        const { groupSeq, signedOp, joinKey } = this.core.joinKeyMake(now(), chat, false);
+        await this.#run();
+        const body = { join_key: joinKey === undefined ? null : base64Text(joinKey), signed_op: base64Text(signedOp), group_seq: groupSeq };
+        await this.#options.kithd.rest('PATCH', `/chats/${chat}`, this.#accessToken, body);
+    }
+
+    /** Asks to be let in: who may do that is connected, or comes. */
+    async join(link: Uint8Array): Promise<void> {
+        const request = this.core.joinAsk(now(), link);
+        await this.#run();
+        const path = `/chats/${KithCore.joinChat(link)}/join`;
+        await this.#options.kithd.rest('POST', path, this.#accessToken, { request: base64Text(request) });
+    }
+
     // ---- what a test wants to know
 
     messages(chat: ChatId): Message[] {

@@ -1,6 +1,7 @@
 // The typed door against a real kithd: encrypted chats, each message once, whenever a host dies.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { KithCore } from '../src/core/core.ts';
 import { Host, type HostOptions } from './host.ts';
 import { Kithd, type Account } from './kithd.ts';
 import { newDoor } from './module.ts';
@@ -179,6 +180,25 @@ test('a second device is linked, and reads and writes like the first', async () 
     tablet.send(chat, 'from one');
     for (const host of [first, kim.host]) await host.until('it', () => host.texts(chat).includes('from one'));
     assert.equal(first.core.person(jo.account.user).list?.devices.length, 2);
+});
+
+test('who has the invite link of a group is let in', async () => {
+    const [ned, ola, pia] = [await newcomer('ned'), await newcomer('ola'), await newcomer('pia')];
+    const chat = await ned.host.createGroup('marker climbs', [ola.account]);
+    for (const { host } of [ned, ola]) await host.until('the group', () => host.core.group(chat)?.name === 'marker climbs');
+    await ned.host.newLink(chat);
+    await ned.host.until('the link', () => ned.host.core.group(chat)?.hasJoinLink === true);
+    const link = ned.host.core.joinLink(chat);
+    assert.equal(link?.length, 65);
+    assert.ok(link !== undefined);
+    assert.equal(KithCore.joinChat(link), chat);
+    await ola.host.until('the key', () => ola.host.core.group(chat)?.hasJoinLink === true);
+    assert.throws(() => ola.host.core.joinLink(chat), { code: 'DENIED' });
+    await pia.host.join(link);
+    await pia.host.until('to be in', () => pia.host.core.group(chat)?.name === 'marker climbs');
+    pia.host.send(chat, 'marker thanks');
+    for (const { host } of [ned, ola, pia]) await host.until('it', () => host.texts(chat).includes('marker thanks'));
+    assert.deepEqual(ned.host.messages(chat).filter((one) => one.unreadable !== 'OK'), []);
 });
 
 test('the server is killed, and everybody goes on', async () => {

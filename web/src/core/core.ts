@@ -1,11 +1,11 @@
-import { idBytes, messageIdOf, type ChatId, type DeviceId, type MessageId, type UserId } from '../wire/id.ts';
+import { chatIdOf, idBytes, messageIdOf, type ChatId, type DeviceId, type MessageId, type UserId } from '../wire/id.ts';
 import type { Door, KithTime } from './door.ts';
 import { decodeEffect, decodeEntry, decodeMessage, decodeRecord, never } from './effect.ts';
 import type { DeviceOf, Effect, Message, OutboxEntry, RecordChange } from './effect.ts';
 import { errorName, KithError } from './error.ts';
-import { ACCOUNT_STATES, CONNECTIONS, ERRORS, STATS, type AccountState, type Connection, type Stats } from './names.ts';
-import { decodeGroup, decodeOperation, decodePerson, encodeChange } from './person.ts';
-import type { Group, GroupChange, GroupOperation, Person } from './person.ts';
+import { ACCOUNT_STATES, CONNECTIONS, ERRORS, STATS, type AccountState, type Code, type Connection, type Stats } from './names.ts';
+import { decodeAdmission, decodeGroup, decodeOperation, decodePerson, encodeChange } from './person.ts';
+import type { Admission, Group, GroupChange, GroupOperation, Person } from './person.ts';
 import { bytesText, Fields, flag, joined, nameOf, pieces, readU32, readU64, textBytes, u32, u64 } from './tlv.ts';
 import type { StoredRecord } from './vault.ts';
 
@@ -270,6 +270,17 @@ export class KithCore {
         this.#call('client_group_op', undefined, idBytes(chat), u64(eventSeq), signedOp);
     }
 
+    /** undefined: there is nobody to be let in any more. */
+    admit(): Admission | undefined {
+        const answer = this.#maybe('client_admit', [ERRORS.NOTFOUND]);
+        return answer === undefined ? undefined : decodeAdmission(new Fields(answer));
+    }
+
+    /** OK, or the code of the problem; of one that may pass the fetch has failed. */
+    admitted(code: Code): void {
+        this.#call('client_admitted', undefined, textBytes(code));
+    }
+
     fetched(now: KithTime, ok: boolean): void {
         this.#call('client_fetched', now, flag(ok));
     }
@@ -322,6 +333,33 @@ export class KithCore {
 
     groupMake(now: KithTime, change: GroupChange): GroupOperation {
         return decodeOperation(new Fields(this.#call('group_make', now, ...encodeChange(change))));
+    }
+
+    // ------------------------------------------------------------------------------------------------ invite links
+
+    /** A new invite link, or, with `ends`, none any more. */
+    joinKeyMake(now: KithTime, chat: ChatId, ends: boolean): GroupOperation {
+        return decodeOperation(new Fields(this.#call('join_key_make', now, idBytes(chat), flag(ends))));
+    }
+
+    /** Secret: what is behind the # of an invite link. undefined: none holds. DENIED: another device made it. */
+    joinLink(chat: ChatId): Uint8Array | undefined {
+        return this.#maybe('join_link', [ERRORS.NOTFOUND], idBytes(chat));
+    }
+
+    /** `request` of POST /chats/{chat}/join. CONFLICT: this account is in the group. */
+    joinAsk(now: KithTime, link: Uint8Array): Uint8Array {
+        return this.#call('join_ask', now, link);
+    }
+
+    /** The chat of an invite link; undefined: it is none. */
+    static joinChat(link: Uint8Array): ChatId | undefined {
+        return link.length === 65 ? chatIdOf(link.subarray(1, 17)) : undefined;
+    }
+
+    /** It is waited for no more. */
+    joinForget(now: KithTime, chat: ChatId): void {
+        this.#call('join_forget', now, idBytes(chat));
     }
 }
 

@@ -52,7 +52,8 @@ export type Fetch =
     | { readonly kind: 'lists' | 'past_lists'; readonly user: UserId; readonly after: number }
     | { readonly kind: 'bundles'; readonly devices: readonly DeviceOf[] }
     | { readonly kind: 'members'; readonly chat: ChatId }
-    | { readonly kind: 'ops'; readonly chat: ChatId; readonly after: number };
+    | { readonly kind: 'ops'; readonly chat: ChatId; readonly after: number }
+    | { readonly kind: 'admit'; readonly chat: ChatId; readonly user: UserId };
 
 /** What the host must do, in their order (enum kith_effect_kind). */
 export type Effect =
@@ -140,6 +141,8 @@ function decodeFetch(fields: Fields): Fetch {
             };
         case 'members':
             return { kind, chat: chat(fields) };
+        case 'admit':
+            return { kind, chat: chat(fields), user: user(fields) };
         case 'ops':
             return { kind, chat: chat(fields), after: fields.u64('AFTER') };
         default:

@@ -4,6 +4,7 @@ import type { KithCore } from './core.ts';
 import type { KithTime } from './door.ts';
 import { never, type Fetch } from './effect.ts';
 import { KithError } from './error.ts';
+import type { Code } from './names.ts';
 
 /** A request of the server's REST API, for the host to make with its access token. */
 export interface RestRequest {
@@ -39,6 +40,13 @@ function uploadRequest(core: KithCore): RestRequest | undefined {
     return { method: 'PUT', path: '/devices/me/keys', body };
 }
 
+function admitRequest(core: KithCore): RestRequest | undefined {
+    const who = core.admit();
+    if (who === undefined) return undefined;
+    const body = { user_id: who.user, group_seq: who.groupSeq, signed_op: base64Text(who.signedOp) };
+    return { method: 'POST', path: `/chats/${who.chat}/members`, body };
+}
+
 /** What a FETCH asks of the server. undefined: nothing any more; say fetched(now, true) at once. */
 export function requestOf(core: KithCore, fetch: Fetch): RestRequest | undefined {
     switch (fetch.kind) {
@@ -56,6 +64,8 @@ export function requestOf(core: KithCore, fetch: Fetch): RestRequest | undefined
         }
         case 'members':
             return get(`/chats/${fetch.chat}`);
+        case 'admit':
+            return admitRequest(core);
         case 'ops':
             return get(`/chats/${fetch.chat}/operations?limit=${OPERATIONS_LIMIT}&after=${fetch.after}`);
         default:
@@ -120,10 +130,15 @@ function take(core: KithCore, fetch: Fetch, body: Json): void {
             for (const one of items(field(body, 'operations')))
                 core.groupOp(fetch.chat, count(field(one, 'seq')), base64Bytes(field(one, 'signed_op')));
             return;
+        case 'admit':
+            return core.admitted('OK');
         default:
             return never(fetch);
     }
 }
+
+/** Somebody was not let in: an answer, too. */
+const ADMIT_ANSWERS: readonly Code[] = ['STALE_GROUP', 'CHAT_FULL', 'FORBIDDEN', 'NOT_FOUND'];
 
 /**
  * Hands the core what came of its FETCH, and ends it. undefined: no answer. With a status of 401 the host refreshes its access token
@@ -132,8 +147,12 @@ function take(core: KithCore, fetch: Fetch, body: Json): void {
 export function takeAnswer(core: KithCore, now: KithTime, fetch: Fetch, answer: RestAnswer | undefined): void {
     let ok = false;
     try {
-        if (answer?.status === 200 && answer.body !== null) {
+        const refusal = fetch.kind === 'admit' && ADMIT_ANSWERS.find((code) => code === field(answer?.body ?? null, 'code'));
+        if ((answer?.status === 200 || answer?.status === 201) && answer.body !== null) {
             take(core, fetch, answer.body);
+            ok = true;
+        } else if (typeof refusal === 'string') {
+            core.admitted(refusal);
             ok = true;
         } else if (answer?.status === 404) {
             /* Nobody by that id, or no such chat: an answer too. */

@@ -1,4 +1,4 @@
-import { deviceIdOf, idBytes, userIdOf, type ChatId, type DeviceId, type UserId } from '../wire/id.ts';
+import { chatIdOf, deviceIdOf, idBytes, userIdOf, type ChatId, type DeviceId, type UserId } from '../wire/id.ts';
 import { GROUP_KINDS, GROUP_ROLES, TRUSTS, type ErrorName, type GroupRole, type Trust } from './names.ts';
 import { Fields, joined, nameOf, NOTHING, numberOf, pieces, textBytes, u8 } from './tlv.ts';
 
@@ -32,6 +32,8 @@ export interface Group {
     readonly info: ErrorName;
     readonly name: string;
     readonly about: string;
+    /** An invite link holds. */
+    readonly hasJoinLink: boolean;
 }
 
 /** struct e2e_group_change: what is to be done to a group. */
@@ -47,6 +49,14 @@ export type GroupChange =
 export interface GroupOperation {
     readonly groupSeq: number;
     readonly signedOp: Uint8Array;
+    /** Of a new invite link: `join_key` of that request. */
+    readonly joinKey: Uint8Array | undefined;
+}
+
+/** Who asked by an invite link, and the operation that lets them in. */
+export interface Admission extends GroupOperation {
+    readonly chat: ChatId;
+    readonly user: UserId;
 }
 
 /** The arguments of group_make: what its kind has not is empty or 0. */
@@ -64,7 +74,12 @@ export function encodeChange(change: GroupChange): Uint8Array[] {
 }
 
 export function decodeOperation(fields: Fields): GroupOperation {
-    return { groupSeq: fields.u64('GROUP_SEQ'), signedOp: fields.bytes('SIGNED_OP') };
+    const joinKey = fields.has('JOIN_KEY') ? fields.bytes('JOIN_KEY') : undefined;
+    return { groupSeq: fields.u64('GROUP_SEQ'), signedOp: fields.bytes('SIGNED_OP'), joinKey };
+}
+
+export function decodeAdmission(fields: Fields): Admission {
+    return { chat: chatIdOf(fields.id('CHAT')), user: userIdOf(fields.id('USER')), ...decodeOperation(fields) };
 }
 
 function decodeListed(bytes: Uint8Array): ListedDevice {
@@ -105,5 +120,6 @@ export function decodeGroup(fields: Fields): Group {
         info: fields.error('INFO'),
         name: fields.text('NAME'),
         about: fields.text('ABOUT'),
+        hasJoinLink: fields.has('JOIN_KEY'),
     };
 }

@@ -1,0 +1,182 @@
+#include <sodium.h>
+#include <stdlib.h>
+
+#include "libkith/client.h"
+#include "libkith/e2ee/account_join.h"
+#include "wire/json_flat.h"
+
+/*
+ * Whom this device lets into groups: who asks by an invite link comes as an event, and is kept until they are in, or are refused
+ * (docs/wire/e2ee-groups.md, "Invite links"). Each device of an admin does so, and the first one's operation counts.
+ */
+#define ADMIT_LOOKS_MAX 4 /* of a round of secure_work() */
+
+static struct ask **ask_find(struct kith_client *client, struct chat_id chat, struct user_id user)
+{
+    struct ask **at = &client->secure.asks;
+
+    while (*at != NULL && !(kith_uuid_eq((*at)->chat.id, chat.id) && kith_uuid_eq((*at)->user.id, user.id)))
+        at = &(*at)->next;
+    return at;
+}
+
+struct ask *admit_add(struct kith_client *client, struct chat_id chat, struct user_id user, struct kith_slice request)
+{
+    struct ask **at = ask_find(client, chat, user), *ask = *at;
+
+    if (request.len > sizeof ask->request) return NULL;
+    if (ask == NULL) {
+        if (client->secure.ask_count == KITH_ASKS_MAX) return NULL;
+        ask = calloc(1, sizeof *ask);
+        if (ask == NULL) return NULL;
+        *at = ask;
+        client->secure.ask_count++;
+    }
+    /* What somebody asked last counts. */
+    ask->chat = chat;
+    ask->user = user;
+    ask->fetches = client->secure.fetches;
+    ask->is_fresh = false;
+    ask->len = request.len;
+    memcpy(ask->request, request.ptr, request.len);
+    client->secure.changed = true;
+    return ask;
+}
+
+static void drop(struct kith_client *client, struct ask **at)
+{
+    struct ask *ask = *at;
+
+    record_delete_ask(client, ask);
+    *at = ask->next;
+    client->secure.ask_count--;
+    free(ask);
+}
+
+void admit_deinit(struct kith_client *client)
+{
+    while (client->secure.asks != NULL) {
+        struct ask *next = client->secure.asks->next;
+        free(client->secure.asks);
+        client->secure.asks = next;
+    }
+}
+
+static bool may_admit(const struct kith_client *client, struct chat_id chat)
+{
+    const struct e2e_group_member *self;
+    struct e2e_group_view view;
+
+    if (!e2e_account_group(client->secure.account, chat.id.raw, &view) || !view.is_member) return false;
+    self = e2e_group_find(view.group, client->config.user.id.raw);
+    return self != NULL && self->role >= E2E_ROLE_ADMIN;
+}
+
+kith_err admit_asked(struct kith_client *client, const struct kith_message *message, struct kith_slice asker,
+                     struct kith_slice base64)
+{
+    uint8_t bytes[E2E_JOIN_SIGNED_BYTES_MAX];
+    struct user_id user;
+    const struct ask *ask;
+    size_t len = 0;
+    kith_err err;
+
+    if (kith_uuid_parse(asker, &user.id) != KITH_OK) return KITH_E_MALFORMED;
+    if (sodium_base642bin(bytes, sizeof bytes, (const char *)base64.ptr, base64.len, NULL, &len, NULL,
+                          sodium_base64_VARIANT_ORIGINAL) != 0)
+        return KITH_E_MALFORMED;
+    err = e2e_account_join_asked(client->secure.account, message->chat.id.raw, user.id.raw, kith_slice_of(bytes, len));
+    if (err != KITH_OK || !may_admit(client, message->chat)) return err;
+    ask = admit_add(client, message->chat, user, kith_slice_of(bytes, len));
+    if (ask != NULL) record_put_ask(client, ask);
+    return KITH_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------ letting in */
+
+/* KITH_OK, KITH_E_AGAIN, KITH_E_NOMEM; else this device has nothing to do with it any more. */
+static kith_err look(struct kith_client *client, const struct ask *ask)
+{
+    struct e2e_wants wants = {0};
+    kith_err err = e2e_account_join_check(client->secure.account, client->now.wall_ms, ask->chat.id.raw,
+                                          kith_slice_of(ask->request, ask->len), ask->is_fresh, &wants);
+
+    if (err == KITH_OK) secure_want_admit(client, ask->chat, ask->user);
+    if (err == KITH_E_AGAIN) secure_want_new(client, &wants, ask->fetches);
+    return err;
+}
+
+static void move_behind(struct ask **at)
+{
+    struct ask *ask = *at, **end = at;
+
+    while (*end != NULL) end = &(*end)->next;
+    *end = ask;
+    *at = ask->next;
+    ask->next = NULL;
+}
+
+/* A few at a time: each costs signatures. Whose list is missing goes behind the others. */
+void admit_work(struct kith_client *client)
+{
+    struct ask **at = &client->secure.asks;
+
+    for (unsigned looked = 0; looked < ADMIT_LOOKS_MAX && looked < client->secure.ask_count && *at != NULL; looked++) {
+        kith_err err = look(client, *at);
+        if (err == KITH_OK)
+            at = &(*at)->next;
+        else if (err == KITH_E_AGAIN || err == KITH_E_NOMEM)
+            move_behind(at);
+        else
+            drop(client, at);
+    }
+}
+
+void admit_fresh(struct kith_client *client, struct user_id user)
+{
+    for (struct ask *ask = client->secure.asks; ask != NULL; ask = ask->next)
+        ask->is_fresh |= ask->fetches != client->secure.fetches && kith_uuid_eq(ask->user.id, user.id);
+}
+
+/* For the group as it is now: whoever is ahead of it makes the server say STALE_GROUP. */
+bool kith_client_admit(struct kith_client *client, struct kith_admit *out)
+{
+    struct secure *secure = &client->secure;
+    struct e2e_group_change change = {.kind = E2E_GROUP_ADD, .role = E2E_ROLE_MEMBER};
+    struct e2e_wants wants = {0};
+    const struct ask *ask;
+
+    if (!secure->busy || secure->fetch.kind != KITH_FETCH_ADMIT) return false;
+    ask = *ask_find(client, secure->fetch.chat, secure->fetch.user);
+    if (ask == NULL) return false;
+    change.request = kith_slice_of(ask->request, ask->len);
+    if (e2e_account_join_check(secure->account, client->now.wall_ms, ask->chat.id.raw, change.request, ask->is_fresh,
+                               &wants) != KITH_OK)
+        return false;
+    memcpy(change.subject, ask->user.id.raw, sizeof change.subject);
+    kith_buf_reset(&secure->admit_op);
+    *out = (struct kith_admit){.chat = ask->chat, .user = ask->user};
+    if (e2e_account_group_make(secure->account, client->now.wall_ms, ask->chat.id.raw, &change, &secure->admit_op,
+                               &out->group_seq) != KITH_OK)
+        return false;
+    out->signed_op = kith_buf_peek(&secure->admit_op);
+    return true;
+}
+
+void kith_client_admitted(struct kith_client *client, enum kith_code code)
+{
+    struct secure *secure = &client->secure;
+    struct ask **at;
+
+    if (!secure->busy || secure->fetch.kind != KITH_FETCH_ADMIT) return;
+    switch (code) {
+    case CODE_OK:
+    case CODE_STALE_GROUP: secure->ops_behind = secure->fetch.chat; return; /* the next one is signed behind these */
+    case CODE_CHAT_FULL:
+    case CODE_FORBIDDEN:
+    case CODE_NOT_FOUND: break;
+    default: return; /* the host says that the fetch failed */
+    }
+    at = ask_find(client, secure->fetch.chat, secure->fetch.user);
+    if (*at != NULL) drop(client, at);
+}
