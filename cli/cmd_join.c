@@ -116,6 +116,7 @@ int cmd_chat_link(struct cli *cli)
     }
     if (cli->options.end) return change_link(cli, chat, true);
     err = cli->options.fresh ? KITH_E_NOTFOUND : group_link(cli, chat, &link);
+    if (err == KITH_E_CLOSED) return group_say_refused(cli, KITH_E_DENIED);
     if (err == KITH_E_DENIED) {
         cli_error(cli, "this group's invite link was made by another device, and only that one can show it",
                   "With --new this one makes another, and that one ends.");

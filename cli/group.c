@@ -142,6 +142,26 @@ void group_catch_up(struct cli *cli, struct online *online, struct chat_id chat)
     cli_answer_free(&answer);
 }
 
+void group_event_says(const json_t *event, char out[static GROUP_SAYS_BYTES])
+{
+    const char *text = json_string_value(json_object_get(event, "signed_op"));
+    uint8_t bytes[E2E_GROUP_SIGNED_BYTES_MAX];
+    struct e2e_group_op op;
+    size_t len = 0;
+
+    out[0] = '\0';
+    if (text == NULL || sodium_base642bin(bytes, sizeof bytes, text, strlen(text), NULL, &len, NULL,
+                                          sodium_base64_VARIANT_ORIGINAL) != 0)
+        return;
+    if (e2e_group_op_decode(kith_slice_of(bytes, len), &op) != KITH_OK) return;
+    if (op.kind == E2E_GROUP_ADD && op.request.len > 0)
+        (void)snprintf(out, GROUP_SAYS_BYTES, "let in");
+    else if (op.kind == E2E_GROUP_JOIN_KEY)
+        (void)snprintf(out, GROUP_SAYS_BYTES, "%s",
+                       sodium_is_zero(op.join_key, sizeof op.join_key) ? "ended the invite link"
+                                                                       : "made an invite link");
+}
+
 /* The key that the operation names, for the server; null: none holds any more. */
 static json_t *join_key_of(const struct kith_buf *signed_op)
 {
@@ -261,28 +281,7 @@ bool group_is_signed(struct cli *cli, struct chat_id chat)
     return is;
 }
 
-kith_err group_link(struct cli *cli, struct chat_id chat, struct e2e_join_link *out)
-{
-    struct online_view view = {0};
-    struct online *online = online_open(cli, &view);
-    struct kith_client *client;
-    kith_err err = KITH_E_NOMEM;
-
-    if (online != NULL) {
-        group_catch_up(cli, online, chat);
-        err = e2e_account_join_link(kith_client_account(online_client(online)), chat.id.raw, out);
-        online_close(online);
-        return err;
-    }
-    client = online_peek(cli); /* another kith is connected: it knows */
-    if (client != NULL) err = e2e_account_join_link(kith_client_account(client), chat.id.raw, out);
-    kith_client_free(client);
-    return err;
-}
-
-/* ---- all groups: a device was removed */
-
-/* Whether this account may sign its name; of a group of which nothing is known here nobody can tell. */
+/* Whether this account may sign its name, or add people; of a group of which nothing is known here nobody can tell. */
 static bool may_sign(struct cli *cli, struct online *online, struct chat_id chat)
 {
     struct e2e_group_view view;
@@ -294,6 +293,33 @@ static bool may_sign(struct cli *cli, struct online *online, struct chat_id chat
     own = e2e_group_find(view.group, me.raw);
     return own != NULL && own->role >= E2E_ROLE_ADMIN;
 }
+
+kith_err group_link(struct cli *cli, struct chat_id chat, struct e2e_join_link *out)
+{
+    struct online_view online_view = {0};
+    struct online *online = online_open(cli, &online_view);
+    struct kith_client *client;
+    struct e2e_group_view view;
+    kith_err err = KITH_E_NOMEM;
+
+    if (online != NULL) {
+        group_catch_up(cli, online, chat);
+        if (e2e_account_group(kith_client_account(online_client(online)), chat.id.raw, &view) &&
+            !may_sign(cli, online, chat)) {
+            online_close(online);
+            return KITH_E_CLOSED;
+        }
+        err = e2e_account_join_link(kith_client_account(online_client(online)), chat.id.raw, out);
+        online_close(online);
+        return err;
+    }
+    client = online_peek(cli); /* another kith is connected: it knows */
+    if (client != NULL) err = e2e_account_join_link(kith_client_account(client), chat.id.raw, out);
+    kith_client_free(client);
+    return err;
+}
+
+/* ---- all groups: a device was removed */
 
 static void say_closed(struct cli *cli, const json_t *chat, const char *why)
 {

@@ -24,7 +24,7 @@ int group_say_refused(struct cli *cli, kith_err err);
 bool group_is_signed(struct cli *cli, struct chat_id chat);
 /** Up to the newest event of the chat, which may be an operation. Of a chat that this account is not in nothing comes. */
 void group_catch_up(struct cli *cli, struct online *online, struct chat_id chat);
-/** The invite link, for the newest that can be known of the group. Errors: e2e_account_join_link(). Wipe it. */
+/** The invite link, for the newest that can be known of the group. Errors: e2e_account_join_link(); KITH_E_CLOSED: it is not this account's to show or to make. Wipe it. */
 kith_err group_link(struct cli *cli, struct chat_id chat, struct e2e_join_link *out);
 
 /**
@@ -34,6 +34,9 @@ kith_err group_link(struct cli *cli, struct chat_id chat, struct e2e_join_link *
 void group_close_all(struct cli *cli);
 #define GROUP_CLOSE_HINT "To close it give it a name, the same or another: kith chat rename CHAT NAME"
 
+#define GROUP_SAYS_BYTES 48
+/** "made an invite link", "ended the invite link", or of an add "let in": what the operation of an event says beyond its JSON; "": no more. */
+void group_event_says(const json_t *event, char out[static GROUP_SAYS_BYTES]);
 /** What a message says of a group's name is remembered. */
 void group_note(struct cli *cli, struct kith_client *client, const struct kith_message *message);
 /** Into the chats of the list: the names that this device knows, or learns now. */

@@ -188,8 +188,9 @@ void cli_describe(struct cli *cli, const char *type, const char *sender, struct 
 {
     json_t *event = json_loadb((const char *)content.ptr, content.len, 0, NULL);
     const char *op = json_string_value(json_object_get(event, "op"));
-    char who[160];
+    char who[160], says[GROUP_SAYS_BYTES];
 
+    group_event_says(event, says);
     (void)snprintf(who, sizeof who, "%.150s", sender);
     (void)snprintf(out, 512, "%s: %s", who, type);
     if (strcmp(type, "created") == 0)
@@ -201,7 +202,7 @@ void cli_describe(struct cli *cli, const char *type, const char *sender, struct 
     else if (op == NULL)
         (void)op;
     else if (strcmp(op, "add") == 0)
-        (void)snprintf(out, 512, "%s added %s", who, person(cli, event, "user_id"));
+        (void)snprintf(out, 512, "%s %s %s", who, says[0] == '\0' ? "added" : says, person(cli, event, "user_id"));
     else if (strcmp(op, "remove") == 0)
         (void)snprintf(out, 512, "%s removed %s", who, person(cli, event, "user_id"));
     else if (strcmp(op, "leave") == 0)
@@ -209,7 +210,7 @@ void cli_describe(struct cli *cli, const char *type, const char *sender, struct 
     else if (strcmp(op, "ask") == 0)
         (void)snprintf(out, 512, "%s asks to join by the invite link", who);
     else if (strcmp(op, "join-key") == 0)
-        (void)snprintf(out, 512, "%s made or ended the invite link", who);
+        (void)snprintf(out, 512, "%s %s", who, says[0] == '\0' ? "changed the invite link" : says);
     else if (strcmp(op, "role") == 0)
         (void)snprintf(out, 512, "%s is %s now", person(cli, event, "user_id"),
                        json_string_value(json_object_get(event, "role")));

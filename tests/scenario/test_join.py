@@ -55,7 +55,8 @@ def test_who_has_the_link_joins(kithd: Kithd, tmp_path: Path) -> None:
         assert texts(person, chat)[-1] == "marker-thanks"
         assert not [line for line in events(person, chat) if "no member signed" in line]
     assert texts(carl, chat) == ["marker-thanks"]
-    assert any("carl asks to join by the invite link" in line for line in events(bob, chat))
+    said = [line.split(" * ")[1] for line in events(bob, chat)]
+    assert said[-3:] == ["ann made an invite link", "carl asks to join by the invite link", "ann let in carl"]
     assert roles(ann, chat)[me(carl)] == "member"
     assert asks(carl, link)  # who is in it already hears so
 
@@ -78,7 +79,7 @@ def test_who_has_the_link_joins(kithd: Kithd, tmp_path: Path) -> None:
 def test_a_link_ends(kithd: Kithd, tmp_path: Path) -> None:
     ann, bob, carl, dora = people(kithd, tmp_path, "ann", "bob", "carl", "dora")
     chat = create(ann, "walks", "bob")
-    bob.run("chat", "link", chat, code=REFUSED)  # a member makes none
+    assert "your role" in bob.run("chat", "link", chat, code=REFUSED).stderr  # a member makes none, and sees none
     first = link_of(ann, chat)
 
     # Who leaves may come back by it; who is removed may not, nor may anybody else.
@@ -106,7 +107,9 @@ def test_a_link_ends(kithd: Kithd, tmp_path: Path) -> None:
     tablet.run("history", chat)  # any device of an admin lets people in, also one that has read nothing of the group
     dora.run("send", chat, "by the third")
     assert texts(ann, chat)[-1] == "by the third"
+    assert "your role" in dora.run("chat", "link", chat, code=REFUSED).stderr
     assert "has ended" in ann.run("chat", "link", chat, "--end").stdout
+    assert events(bob, chat)[-1].endswith("ann ended the invite link")
     carl.run("chat", "join", third, "--timeout", "0", code=REFUSED)
 
 
