@@ -109,6 +109,11 @@ static const struct row rows[] = {
     YES(SETTINGS, ADMIN, 0, 0, 0),
     NO(SETTINGS, MEMBER, 0, 0),
     NO(SETTINGS, OUTSIDER, 0, 0),
+
+    YES(JOIN_KEY, OWNER, 0, 0, 0),
+    YES(JOIN_KEY, ADMIN, 0, 0, 0),
+    NO(JOIN_KEY, MEMBER, 0, 0),
+    NO(JOIN_KEY, OUTSIDER, 0, 0),
 };
 
 static void test_e2e_group__each_may_do_what_its_role_allows(void **state)
@@ -180,6 +185,153 @@ static void test_e2e_group__info_and_settings_are_what_was_said_last(void **stat
     assert_int_equal(group->settings, 0);
     op.settings = E2E_GROUP_HISTORY_OPEN | 2;
     assert_int_equal(group_next(&group, op, NULL), KITH_E_MALFORMED);
+    e2e_group_free(group);
+}
+
+/* ---------------------------------------------------------------------------------------------- invite links */
+static struct e2e_group_op join_key_of(uint32_t author, const struct e2e_join_link *link)
+{
+    struct e2e_group_op op = op_of(E2E_GROUP_JOIN_KEY, author, 0, 0);
+
+    if (link != NULL) e2e_join_key(link, op.join_key);
+    return op;
+}
+
+static bool has_link(const struct e2e_group *group, const struct e2e_join_link *link)
+{
+    uint8_t key[E2E_SIGN_PUBLIC_BYTES];
+
+    e2e_join_key(link, key);
+    return e2e_group_has_link(group) && memcmp(group->join_key, key, sizeof key) == 0;
+}
+
+static void test_e2e_group__a_link_holds_until_another_or_none_does(void **state)
+{
+    const struct e2e_join_link one = link_of(1), two = link_of(2);
+    struct e2e_group *group = cast_of_all_roles();
+
+    (void)state;
+    assert_false(e2e_group_has_link(group));
+    group_must(&group, join_key_of(ADMIN, &one));
+    assert_true(has_link(group, &one));
+    /* Nothing else changes it. */
+    group_must(&group, op_of(E2E_GROUP_ADD, OWNER, OUTSIDER, E2E_ROLE_MEMBER));
+    group_must(&group, op_of(E2E_GROUP_ROLE, OWNER, OUTSIDER, E2E_ROLE_ADMIN));
+    group_must(&group, op_of(E2E_GROUP_INFO, OWNER, 0, 0));
+    group_must(&group, op_of(E2E_GROUP_SETTINGS, OWNER, 0, 0));
+    group_must(&group, op_of(E2E_GROUP_LEAVE, OUTSIDER, 0, 0));
+    group_must(&group, op_of(E2E_GROUP_LEAVE, ADMIN, 0, 0)); /* who made it */
+    assert_true(has_link(group, &one));
+    group_must(&group, join_key_of(OWNER, &two));
+    assert_true(has_link(group, &two));
+    group_must(&group, join_key_of(OWNER, &two)); /* that one again */
+    group_must(&group, join_key_of(ADMIN2, NULL));
+    assert_false(e2e_group_has_link(group));
+    group_must(&group, join_key_of(ADMIN2, NULL));
+    group_must(&group, join_key_of(ADMIN2, &one));
+    group_must(&group, op_of(E2E_GROUP_REMOVE, ADMIN2, MEMBER, 0));
+    assert_false(e2e_group_has_link(group));
+    e2e_group_free(group);
+}
+
+struct asking {
+    const struct e2e_join_link *link;
+    uint32_t by, author, subject;
+    uint8_t role;
+    kith_err expected;
+};
+
+static void test_e2e_group__who_is_let_in_by_its_link(void **state)
+{
+    const struct e2e_join_link ours = link_of(1), other = link_of(2);
+    const struct asking askings[] = {
+        {&ours, OUTSIDER, OWNER, OUTSIDER, E2E_ROLE_MEMBER, KITH_OK},
+        {&ours, OUTSIDER, ADMIN, OUTSIDER, E2E_ROLE_MEMBER, KITH_OK},
+        {&ours, OUTSIDER, MEMBER, OUTSIDER, E2E_ROLE_MEMBER, KITH_E_DENIED},
+        {&ours, OUTSIDER, OUTSIDER, OUTSIDER, E2E_ROLE_MEMBER, KITH_E_DENIED},
+        {&other, OUTSIDER, OWNER, OUTSIDER, E2E_ROLE_MEMBER, KITH_E_DENIED},
+        {&ours, MEMBER, OWNER, MEMBER, E2E_ROLE_MEMBER, KITH_E_DENIED}, /* in it already */
+        /* What no operation says, whatever the group. */
+        {&ours, OUTSIDER, OWNER, OUTSIDER + 1, E2E_ROLE_MEMBER, KITH_E_MALFORMED},
+        {&ours, OUTSIDER, OWNER, OUTSIDER, E2E_ROLE_ADMIN, KITH_E_MALFORMED},
+        {&ours, OUTSIDER, OWNER, OUTSIDER, E2E_ROLE_OWNER, KITH_E_MALFORMED},
+    };
+    struct e2e_group *whole = cast_of_all_roles();
+
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof askings / sizeof askings[0]; i++) {
+        const struct asking *asking = &askings[i / 2];
+        struct e2e_group_op op = op_of(E2E_GROUP_ADD, asking->author, asking->subject, asking->role);
+        struct kith_buf request = request_of(asking->link, asking->by, 0);
+        struct e2e_group *group = copy_of(whole);
+        kith_err expected = asking->expected, err;
+
+        /* Every other time no link holds: then nobody is let in by one. */
+        if (i % 2 == 0) group_must(&group, join_key_of(OWNER, &ours));
+        if (i % 2 == 1 && expected == KITH_OK) expected = KITH_E_DENIED;
+        op.request = kith_buf_peek(&request);
+        err = group_next(&group, op, NULL);
+        if (err != expected) fail_msg("asking %zu: %s", i, kith_err_name(err));
+        assert_int_equal(role_in(group, OUTSIDER), err == KITH_OK ? E2E_ROLE_MEMBER : 0);
+        kith_buf_deinit(&request);
+        e2e_group_free(group);
+    }
+    e2e_group_free(whole);
+}
+
+/* A proof is of one request: any other byte, and it holds no more. That of a device is not asked for here. */
+static void test_e2e_group__lets_nobody_in_without_a_proof(void **state)
+{
+    const struct e2e_join_link link = link_of(1);
+    struct kith_buf request = request_of(&link, OUTSIDER, 0);
+    struct e2e_group *group = cast_of_all_roles();
+    struct e2e_join_request read;
+    struct e2e_group_op op = op_of(E2E_GROUP_ADD, OWNER, OUTSIDER, E2E_ROLE_MEMBER);
+    size_t signature_at;
+
+    (void)state;
+    group_must(&group, join_key_of(OWNER, &link));
+    assert_int_equal(e2e_join_decode(kith_buf_peek(&request), &read), KITH_OK);
+    signature_at = (size_t)(read.signature.ptr - request.ptr);
+    op.request = kith_buf_peek(&request);
+    for (size_t i = 0; i < kith_buf_len(&request); i++) {
+        struct e2e_group *after = copy_of(group);
+        request.ptr[i] ^= 0x10;
+        if (i >= signature_at)
+            group_must(&after, op);
+        else
+            assert_int_not_equal(group_next(&after, op, NULL), KITH_OK);
+        request.ptr[i] ^= 0x10;
+        e2e_group_free(after);
+    }
+    kith_buf_deinit(&request);
+    e2e_group_free(group);
+}
+
+/* A key of zeros is no key, whoever says that it proves something. */
+static void test_e2e_group__no_link_is_no_key(void **state)
+{
+    const struct e2e_join_link link = link_of(1);
+    struct kith_buf request = request_of(&link, OUTSIDER, 0), changed;
+    struct e2e_group *group = cast_of_all_roles();
+    static const uint8_t zeros[E2E_SIGNATURE_BYTES];
+    struct e2e_group_op op = op_of(E2E_GROUP_ADD, OWNER, OUTSIDER, E2E_ROLE_MEMBER);
+    struct e2e_join_request read;
+    struct kith_buf inner;
+
+    (void)state;
+    assert_int_equal(e2e_join_decode(kith_buf_peek(&request), &read), KITH_OK);
+    kith_buf_init(&inner, E2E_JOIN_REQUEST_BYTES_MAX);
+    kith_buf_init(&changed, E2E_JOIN_SIGNED_BYTES_MAX);
+    tlv_replace(read.bytes, 1, kith_slice_of(zeros, E2E_SIGN_PUBLIC_BYTES), &inner);
+    tlv_replace(kith_buf_peek(&request), 1, kith_buf_peek(&inner), &changed);
+    kith_buf_reset(&request);
+    tlv_replace(kith_buf_peek(&changed), 2, kith_slice_of(zeros, E2E_SIGNATURE_BYTES), &request);
+    op.request = kith_buf_peek(&request);
+    assert_int_equal(group_next(&group, op, NULL), KITH_E_DENIED);
+    kith_buf_deinit(&request);
+    kith_buf_deinit(&changed);
+    kith_buf_deinit(&inner);
     e2e_group_free(group);
 }
 
@@ -288,6 +440,10 @@ int main(void)
         cmocka_unit_test(test_e2e_group__each_may_do_what_its_role_allows),
         cmocka_unit_test(test_e2e_group__since_is_when_somebody_came_last),
         cmocka_unit_test(test_e2e_group__info_and_settings_are_what_was_said_last),
+        cmocka_unit_test(test_e2e_group__a_link_holds_until_another_or_none_does),
+        cmocka_unit_test(test_e2e_group__who_is_let_in_by_its_link),
+        cmocka_unit_test(test_e2e_group__lets_nobody_in_without_a_proof),
+        cmocka_unit_test(test_e2e_group__no_link_is_no_key),
         cmocka_unit_test(test_e2e_group__the_highest_the_longest_the_first_inherits),
         cmocka_unit_test(test_e2e_group__the_longest_inherits_before_the_first),
         cmocka_unit_test(test_e2e_group__the_only_owner_stays_it_until_it_leaves),

@@ -19,7 +19,7 @@ int main(void)
 #else
 
 static struct e2e_group *group;
-static struct kith_buf signed_op, group_bytes, sealed;
+static struct kith_buf signed_op, group_bytes, sealed, join_request;
 static struct e2e_group_info_key info_key;
 
 static void fill(void *arg, void *out, size_t len)
@@ -35,6 +35,29 @@ static kith_err apply_work(struct kith_buf *out)
     (void)out;
     e2e_group_free(after);
     return err;
+}
+
+static struct e2e_join_link link;
+
+static kith_err ask_work(struct kith_buf *out)
+{
+    struct e2e_join_request request = {.device_id = 9, .list_seq = 1};
+    uint8_t secret[E2E_SIGN_SECRET_BYTES], public[E2E_SIGN_PUBLIC_BYTES];
+
+    person_keys(9, secret, public);
+    return e2e_join_sign(&link, &request, secret, out);
+}
+
+static kith_err asked_work(struct kith_buf *out)
+{
+    uint8_t secret[E2E_SIGN_SECRET_BYTES], public[E2E_SIGN_PUBLIC_BYTES];
+    struct e2e_join_request request;
+    kith_err err = e2e_join_decode(kith_buf_peek(&join_request), &request);
+
+    (void)out;
+    person_keys(9, secret, public);
+    if (err == KITH_OK) err = e2e_join_prove(&request);
+    return err == KITH_OK ? e2e_join_verify(&request, public) : err;
 }
 
 static kith_err make_work(struct kith_buf *out)
@@ -115,18 +138,26 @@ static void test_e2e_group_memory__every_failure_is_survived(void **state)
     (void)state;
     kith_prng_seed(&prng, 1);
     group = group_of(1, 3, 1);
-    group_bytes = saved(group);
+    link = link_of(1);
+    join_request = request_of(&link, 9, 0);
     kith_buf_init(&signed_op, E2E_GROUP_SIGNED_BYTES_MAX);
     kith_buf_init(&sealed, E2E_GROUP_INFO_BYTES_MAX);
     {
         uint8_t secret[E2E_SIGN_SECRET_BYTES], public[E2E_SIGN_PUBLIC_BYTES];
-        struct e2e_group_op op = op_of(E2E_GROUP_ADD, 1, 9, E2E_ROLE_MEMBER);
+        struct e2e_group_op op = op_of(E2E_GROUP_JOIN_KEY, 1, 0, 0);
         person_keys(1, secret, public);
+        e2e_join_key(&link, op.join_key);
+        group_must(&group, op);
+        op = op_of(E2E_GROUP_ADD, 1, 9, E2E_ROLE_MEMBER);
+        op.request = kith_buf_peek(&join_request);
         assert_int_equal(e2e_group_make(group, &op, secret, &after, &signed_op), KITH_OK);
         e2e_group_free(after);
     }
+    group_bytes = saved(group);
     assert_int_equal(e2e_group_info_seal(&random, group->group_id, &info, &info_key, &sealed), KITH_OK);
-    assert_true(each_failure(apply_work) >= 3);
+    assert_true(each_failure(apply_work) >= 4);
+    assert_true(each_failure(ask_work) >= 4);
+    assert_true(each_failure(asked_work) >= 2);
     assert_true(each_failure(make_work) >= 5);
     assert_true(each_failure(create_work) >= 5);
     assert_true(each_failure(load_work) >= 1);
@@ -138,6 +169,7 @@ static void test_e2e_group_memory__every_failure_is_survived(void **state)
     kith_buf_deinit(&signed_op);
     kith_buf_deinit(&group_bytes);
     kith_buf_deinit(&sealed);
+    kith_buf_deinit(&join_request);
 }
 
 int main(void)

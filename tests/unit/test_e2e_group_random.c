@@ -10,10 +10,26 @@
 #define PEOPLE 12
 #define STEPS  400
 
+/* One in four adds answers a request, by one of two links. */
+static void random_link(struct kith_prng *prng, struct e2e_group_op *op)
+{
+    static struct kith_buf requests[2][PEOPLE + 1]; /* of each person, kept for the next time */
+    const uint32_t number = (uint32_t)kith_prng_below(prng, 2), person = (uint32_t)kith_prng_between(prng, 1, PEOPLE);
+    const struct e2e_join_link link = link_of(number + 1);
+    struct kith_buf *request = &requests[number][person];
+
+    if (op->kind == E2E_GROUP_JOIN_KEY && kith_prng_chance(prng, 3, 4)) e2e_join_key(&link, op->join_key);
+    if (op->kind != E2E_GROUP_ADD || !kith_prng_chance(prng, 1, 4)) return;
+    if (kith_buf_len(request) == 0) *request = request_of(&link, person, 0);
+    op->role = E2E_ROLE_MEMBER;
+    op->request = kith_buf_peek(request);
+    memcpy(op->subject, person_id(person), sizeof op->subject);
+}
+
 static struct e2e_group_op random_op(struct kith_prng *prng)
 {
     static uint8_t info[64];
-    struct e2e_group_op op = op_of((enum e2e_group_kind)kith_prng_between(prng, E2E_GROUP_ADD, E2E_GROUP_SETTINGS),
+    struct e2e_group_op op = op_of((enum e2e_group_kind)kith_prng_between(prng, E2E_GROUP_ADD, E2E_GROUP_JOIN_KEY),
                                    (uint32_t)kith_prng_between(prng, 1, PEOPLE),
                                    (uint32_t)kith_prng_between(prng, 1, PEOPLE), 0);
 
@@ -26,6 +42,7 @@ static struct e2e_group_op random_op(struct kith_prng *prng)
         kith_prng_bytes(prng, info, sizeof info);
         op.info = kith_slice_of(info, kith_prng_chance(prng, 1, 8) ? 0 : kith_prng_between(prng, 55, sizeof info));
     }
+    random_link(prng, &op);
     return op;
 }
 
@@ -48,7 +65,7 @@ static void check_mutated(struct kith_prng *prng, const struct e2e_group *group,
 {
     struct kith_buf before = saved(group), after;
     struct e2e_group *next = NULL;
-    uint8_t bytes[1000];
+    uint8_t bytes[1500];
     size_t len = good.len, at = kith_prng_below(prng, len);
 
     assert_true(len < sizeof bytes);
