@@ -1,11 +1,15 @@
 #include <stdlib.h>
 
 #include "libkith/e2ee/group_parts.h"
+#include "libkith/e2ee/join.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* A group of three: 1 owns it, 2 is an admin, 3 a member; an id is its number sixteen times. */
 static struct e2e_group *trio;
+/* The same with an invite link. */
+static struct e2e_group *linked;
+static const struct e2e_join_link invite = {.chat_id = {4}, .secret = {5}};
 static uint8_t secret[E2E_SIGN_SECRET_BYTES], public[E2E_SIGN_PUBLIC_BYTES];
 
 static void need(bool good)
@@ -36,13 +40,17 @@ static void setup(void)
     }
     memset(op.author, 1, sizeof op.author);
     op.founders = kith_slice_of(founders, sizeof founders);
-    kith_buf_init(&out, (size_t)2 * E2E_GROUP_SIGNED_BYTES_MAX);
+    kith_buf_init(&out, (size_t)3 * E2E_GROUP_SIGNED_BYTES_MAX);
     first = made(NULL, &op, &out);
     op = (struct e2e_group_op){.kind = E2E_GROUP_ROLE, .author_device = 1, .list_seq = 1, .role = E2E_ROLE_ADMIN};
     memset(op.author, 1, sizeof op.author);
     memset(op.subject, 2, sizeof op.subject);
     trio = made(first, &op, &out);
     e2e_group_free(first);
+    op = (struct e2e_group_op){.kind = E2E_GROUP_JOIN_KEY, .author_device = 1, .list_seq = 1};
+    memset(op.author, 1, sizeof op.author);
+    e2e_join_key(&invite, op.join_key);
+    linked = made(trio, &op, &out);
     kith_buf_deinit(&out);
 }
 
@@ -97,6 +105,22 @@ static void make(const struct e2e_group *before, struct e2e_group_op op)
     kith_buf_deinit(&out);
 }
 
+/* The request that the operation answers, if it has one, as who has the link asks: so a change gets past the proof. */
+static void make_linked(struct e2e_group_op op)
+{
+    struct e2e_join_request request;
+    struct kith_buf asked;
+
+    kith_buf_init(&asked, E2E_JOIN_SIGNED_BYTES_MAX);
+    if (op.request.len > 0) {
+        need(e2e_join_decode(op.request, &request) == KITH_OK); /* or it would be no operation */
+        need(e2e_join_sign(&invite, &request, secret, &asked) == KITH_OK);
+        op.request = kith_buf_peek(&asked);
+    }
+    make(linked, op);
+    kith_buf_deinit(&asked);
+}
+
 /* The first byte says what the rest is: a group as it is saved, or a signed operation. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -116,7 +140,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         need(memcmp(skimmed.hash, op.hash, E2E_HASH_BYTES) == 0);
         take(NULL, &op);
         take(trio, &op);
+        take(linked, &op);
         make(op.seq == 1 ? NULL : trio, op);
+        make_linked(op);
     } else {
         kith_ignore(e2e_group_op_skim(in, &op));
     }

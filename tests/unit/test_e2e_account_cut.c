@@ -184,6 +184,44 @@ static void test_e2e_account_cut__a_large_group(void **state)
     }
 }
 
+/* ------------------------------------------------------------------------------------------------ an invite link */
+/* Ann makes another link; Dan comes by it, leaves, and comes again. */
+static void come_by_link(const struct crowd *crowd)
+{
+    struct town_device *dan = crowd->all[4];
+
+    for (int i = 0; i < 2; i++) {
+        struct e2e_join_link link = town_group_link(crowd->group, crowd->all[0]);
+        struct kith_buf request = town_join_ask(dan, &link);
+        assert_int_equal(town_join_let_in(crowd->group, crowd->all[0], kith_buf_peek(&request)), KITH_OK);
+        kith_buf_deinit(&request);
+        assert_int_equal(town_group_fetch(dan, crowd->group), KITH_OK);
+        assert_true(town_group_view(dan, crowd->group).is_member);
+        (void)town_group_send(crowd->all[0], crowd->group, "with Dan");
+        all_have_read(crowd, 5);
+        if (i == 0) town_group_must(crowd->group, dan, town_change(E2E_GROUP_LEAVE, NULL, 0));
+    }
+    assert_true(town_group_same(dan, crowd->all[0], crowd->group));
+}
+
+static void test_e2e_account_cut__an_invite_link(void **state)
+{
+    (void)state;
+    for (int cut = 0; cut < TOWN_CUTS; cut++) {
+        uint64_t at, cuts = 1;
+        for (at = 1; cuts > 0; at++) {
+            struct crowd crowd = crowd_new(400 + (uint64_t)cut);
+            crowd.town->calls = 0;
+            crowd.town->cut = (enum town_cut)cut;
+            crowd.town->cut_at = at;
+            come_by_link(&crowd);
+            cuts = crowd.town->cuts;
+            town_free(crowd.town);
+        }
+        assert_true(at > 40);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +230,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_e2e_account_cut__killed_before_what_a_call_gave_was_used),
         cmocka_unit_test(test_e2e_account_cut__killed_again_and_again),
         cmocka_unit_test(test_e2e_account_cut__a_large_group),
+        cmocka_unit_test(test_e2e_account_cut__an_invite_link),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,6 +38,24 @@ static struct stores stores_new(void)
     return stores;
 }
 
+/* One that holds, and another on its way: 'J'; and one that was asked with: 'A'. */
+static void add_links(const struct stores *stores, struct town_group *group)
+{
+    const struct e2e_group_change change = town_change(E2E_GROUP_JOIN_KEY, NULL, 0);
+    struct e2e_join_link link = town_group_link(group, stores->ann);
+    struct kith_buf out;
+    uint64_t seq = 0;
+
+    kith_buf_init(&out, E2E_GROUP_SIGNED_BYTES_MAX);
+    assert_int_equal(
+        e2e_account_group_make(stores->ann->account, stores->town->now_ms, group->chat_id, &change, &out, &seq),
+        KITH_OK);
+    kith_buf_deinit(&out);
+    link.chat_id[0] ^= 1; /* of a group where she is not */
+    out = town_join_ask(stores->ann, &link);
+    kith_buf_deinit(&out);
+}
+
 /* And a large group: 'G', 'K', 'C', 'D', 'R'. */
 static void add_group(const struct stores *stores)
 {
@@ -47,6 +65,7 @@ static void add_group(const struct stores *stores)
     assert_int_equal(town_group_fetch(stores->bob, group), KITH_OK);
     (void)town_group_send(stores->bob, group, "hello");
     assert_true(town_read(stores->ann) >= 2);
+    add_links(stores, group);
 }
 
 static void no_keep(void *arg, struct kith_slice key, struct kith_slice value)
@@ -117,7 +136,7 @@ static void test_e2e_account_load__every_kind_whole_and_every_prefix(void **stat
             if (strchr(kinds, key[2]) == NULL) kinds[count++] = (char)key[2];
         }
     }
-    assert_int_equal(count, 12);
+    assert_int_equal(count, 14);
     assert_int_equal(load(&stores, kith_slice_str("EZ"), kith_slice_str("")), KITH_E_UNSUPPORTED);
     assert_int_equal(load(&stores, kith_slice_str("E"), kith_slice_str("")), KITH_E_MALFORMED);
     assert_int_equal(load(&stores, kith_slice_str("XI"), kith_slice_str("")), KITH_E_MALFORMED);
@@ -154,7 +173,8 @@ static kith_err load_changed(const struct stores *stores, const struct town_devi
 static void test_e2e_account_load__values_that_cannot_be(void **state)
 {
     struct stores stores = stores_new();
-    const struct kith_slice high = kith_slice_of("\x7f", 1), none = {0}, three = kith_slice_of("\1\2\3\4\5", 5);
+    const struct kith_slice high = kith_slice_of("\x7f", 1), none = {0}, three = kith_slice_of("\1\2\3\4\5", 5),
+                            zero = kith_slice_of("\0\0\0\0\0\0\0", 8);
 
     (void)state;
     add_group(&stores);
@@ -168,6 +188,14 @@ static void test_e2e_account_load__values_that_cannot_be(void **state)
     assert_int_equal(load_changed(&stores, stores.ann, 'L', 5, three), KITH_E_MALFORMED); /* known devices */
     assert_int_not_equal(load_changed(&stores, stores.ann, 'L', 4, three), KITH_OK);      /* the list */
     assert_int_not_equal(load_changed(&stores, stores.ann, 'S', 2, three), KITH_OK);      /* the session */
+    for (uint16_t tag = 1; tag <= 5; tag++) { /* links: of a secret and what belongs to it none is there alone */
+        assert_int_equal(load_changed(&stores, stores.ann, 'J', tag, none), KITH_E_MALFORMED);
+        assert_int_equal(load_changed(&stores, stores.ann, 'J', tag, three), KITH_E_MALFORMED);
+    }
+    assert_int_equal(load_changed(&stores, stores.ann, 'J', 2, zero),
+                     KITH_E_MALFORMED); /* the number of no operation */
+    assert_int_equal(load_changed(&stores, stores.ann, 'J', 5, zero), KITH_E_MALFORMED);
+    assert_int_equal(load_changed(&stores, stores.ann, 'A', 1, three), KITH_E_MALFORMED);
     town_free(stores.town);
 }
 
