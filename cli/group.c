@@ -45,6 +45,34 @@ bool group_name_put(struct cli *cli, json_t *chat)
            as_of >= (uint64_t)json_integer_value(json_object_get(chat, "group_seq"));
 }
 
+static void note_name(struct cli *cli, struct kith_client *client, struct chat_id chat)
+{
+    const struct e2e_account *account = kith_client_account(client);
+    struct e2e_group_view view;
+    struct e2e_group_info info;
+    struct kith_buf plain;
+    char key[64], id[KITH_UUID_TEXT_LEN + 1], value[E2E_GROUP_NAME_BYTES_MAX + 32];
+
+    if (account == NULL || !e2e_account_group(account, chat.id.raw, &view)) return;
+    kith_buf_init(&plain, E2E_GROUP_INFO_BYTES_MAX);
+    if (e2e_account_group_info(account, chat.id.raw, &plain, &info) == KITH_OK) {
+        kith_uuid_format(chat.id, id);
+        name_key(id, key);
+        (void)snprintf(value, sizeof value, "%llu=%.*s", (unsigned long long)view.group->seq, (int)info.name.len,
+                       (const char *)info.name.ptr);
+        store_set(cli->store, key, value);
+    }
+    kith_buf_wipe(&plain);
+}
+
+void group_note(struct cli *cli, struct kith_client *client, const struct kith_message *message)
+{
+    if (kith_slice_is(message->type, "message") &&
+        !kith_slice_eq(message->content_type, kith_content_type(KITH_CONTENT_KEYS)))
+        return;
+    note_name(cli, client, message->chat);
+}
+
 /* What happened in a group has not come here yet: it comes when this device is connected for a moment. */
 void group_names_put(struct cli *cli, const json_t *chats)
 {
@@ -61,33 +89,13 @@ void group_names_put(struct cli *cli, const json_t *chats)
             continue;
         if (online == NULL) online = online_open(cli, &view);
         if (online == NULL) return; /* another kith is connected: it learns them */
+        kith_client_look_into(online_client(online), now(), id);
+        online_run_effects(online);
         online_settle(online, &id, (uint64_t)json_integer_value(json_object_get(chat, "last_seq")), NAMES_MS);
+        note_name(cli, online_client(online), id); /* nothing of it may have come, and all be known */
         (void)group_name_put(cli, chat);
     }
     online_close(online);
-}
-
-void group_note(struct cli *cli, struct kith_client *client, const struct kith_message *message)
-{
-    const struct e2e_account *account = kith_client_account(client);
-    struct e2e_group_view view;
-    struct e2e_group_info info;
-    struct kith_buf plain;
-    char key[64], id[KITH_UUID_TEXT_LEN + 1], value[E2E_GROUP_NAME_BYTES_MAX + 32];
-
-    if (kith_slice_is(message->type, "message") &&
-        !kith_slice_eq(message->content_type, kith_content_type(KITH_CONTENT_KEYS)))
-        return;
-    if (account == NULL || !e2e_account_group(account, message->chat.id.raw, &view)) return;
-    kith_buf_init(&plain, E2E_GROUP_INFO_BYTES_MAX);
-    if (e2e_account_group_info(account, message->chat.id.raw, &plain, &info) == KITH_OK) {
-        kith_uuid_format(message->chat.id, id);
-        name_key(id, key);
-        (void)snprintf(value, sizeof value, "%llu=%.*s", (unsigned long long)view.group->seq, (int)info.name.len,
-                       (const char *)info.name.ptr);
-        store_set(cli->store, key, value);
-    }
-    kith_buf_wipe(&plain);
 }
 
 /* ---- operations */

@@ -133,9 +133,10 @@ struct secure {
     struct chat_id ops_all; /* a chat whose operations were fetched, and there were no more */
     uint64_t ops_all_until_ms;
     struct e2e_wants ops_wants; /* of the operations that were fetched last, and could not be taken for lack of it */
-    /* A chat whose operations are fetched again: behind the list that they lack, or since it was STALE_DEVICES. nil: none. */
+    /* A chat whose operations are fetched (again): behind the list that they lack, or since it was STALE_DEVICES. nil: none. */
     struct chat_id ops_behind;
-    struct user_id looks_up; /* nil: nobody */
+    struct user_id looks_up;   /* nil: nobody */
+    struct chat_id looks_into; /* until its operations are all here. nil: none */
     struct secure_cooling cooling[SECURE_COOLING_MAX];
     struct kith_map members; /* chat_id: struct chat_members * */
     struct pending *pending_first;

@@ -142,6 +142,11 @@ void kith_client_acted(struct kith_client *client, struct kith_time now); /* doe
 void kith_client_look_up(struct kith_client *client, struct kith_time now, struct user_id user);
 /** The look-up that was asked for last is over: what is pinned is what the server says now. True of none. */
 bool kith_client_is_looked_up(const struct kith_client *client);
+/**
+ * Wants a group's operations, whether or not anything comes of it: a device that was linked just now learns what it is. Settled
+ * when there are no more. Does nothing for a client that does not encrypt.
+ */
+void kith_client_look_into(struct kith_client *client, struct kith_time now, struct chat_id chat);
 /** The answers to a fetch, in any number, then kith_client_fetched(). */
 void kith_client_keys(struct kith_client *client, bool has_list, uint64_t list_seq, uint32_t opk_count,
                       uint32_t kem_ot_count);

@@ -50,6 +50,15 @@ void kith_client_look_up(struct kith_client *client, struct kith_time now, struc
     step_end(client);
 }
 
+void kith_client_look_into(struct kith_client *client, struct kith_time now, struct chat_id chat)
+{
+    client->now = now;
+    if (!secure_on(client)) return;
+    client->secure.looks_into = chat;
+    client->secure.changed = true;
+    step_end(client);
+}
+
 bool kith_client_is_looked_up(const struct kith_client *client)
 {
     return kith_uuid_is_nil(client->secure.looks_up.id);

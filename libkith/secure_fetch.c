@@ -336,6 +336,7 @@ void secure_work(struct kith_client *client)
         secure->want_count = 0;
         secure_want(client, &secure->ops_wants);
         if (!kith_uuid_is_nil(secure->ops_behind.id)) secure_want_ops(client, secure->ops_behind);
+        if (!kith_uuid_is_nil(secure->looks_into.id)) secure_want_ops(client, secure->looks_into);
         secure_open_pending(client);
         admit_work(client);
         outbox_pump(client);
@@ -430,6 +431,8 @@ static uint64_t ops_fetched(struct kith_client *client, struct chat_id chat)
         list = want_for(&secure->ops_wants.items[0]);
         is_over = is_cooling(client, &list) && failures_of(client, &list) == 0; /* it was asked, and did not help */
     }
+    if (is_over && !secure->helped && kith_uuid_eq(secure->looks_into.id, chat.id))
+        secure->looks_into = (struct chat_id){0};
     if (!is_over)
         secure->ops_behind = chat;
     else if (kith_uuid_eq(secure->ops_behind.id, chat.id))
@@ -501,5 +504,6 @@ bool kith_client_is_settled(const struct kith_client *client)
 
     if (!secure_on(client)) return true;
     return secure->keys_known && !secure->own_due && !secure->upload_due && !secure->busy &&
-           secure->pending_first == NULL && secure->asks == NULL && kith_uuid_is_nil(secure->looks_up.id);
+           secure->pending_first == NULL && secure->asks == NULL && kith_uuid_is_nil(secure->looks_up.id) &&
+           kith_uuid_is_nil(secure->looks_into.id);
 }

@@ -44,6 +44,36 @@ static kith_err check_key(const struct e2e_group *group, const struct e2e_group_
     return err;
 }
 
+kith_err account_info_keys_put(const struct e2e_account *account, struct kith_buf *out)
+{
+    struct group_place **place = NULL;
+    const uint8_t *id, *key;
+    uint32_t at = 0;
+    kith_err err = KITH_OK;
+
+    while (err == KITH_OK && kith_buf_len(out) < ACCOUNT_INFO_KEYS_BYTES_MAX &&
+           kith_map_next(&account->groups, &at, NULL, (void **)&place)) {
+        if (e2e_group_find((*place)->group, account->config.account_id) == NULL) continue;
+        key = key_of(account, (*place)->group, &id);
+        if (key == NULL) continue;
+        err = kith_buf_append(out, kith_slice_of(id, E2E_GROUP_KEY_ID_BYTES));
+        if (err == KITH_OK) err = kith_buf_append(out, kith_slice_of(key, E2E_KEY_BYTES));
+    }
+    return err;
+}
+
+/* Of which group each is shows itself when the group's name wants it, and it opens that or not. */
+void account_info_keys_take(struct e2e_account *account, struct kith_slice keys)
+{
+    struct e2e_group_info_key key;
+
+    while (kith_eat_copy(&keys, key.id, sizeof key.id) == KITH_OK &&
+           kith_eat_copy(&keys, key.key, sizeof key.key) == KITH_OK)
+        kith_ignore(
+            account_info_key_put(account, &key)); /* without it the name is not there: somebody gives it again */
+    e2e_wipe(&key, sizeof key);
+}
+
 void account_info_key_forget(struct e2e_account *account, const struct e2e_group *group)
 {
     const uint8_t *id;

@@ -408,6 +408,12 @@ void account_joins_free(struct e2e_account *account);
 /* account_group_keys.c */
 /** Kept; one of a known id is ignored. KITH_E_FULL: E2E_INFO_KEYS_MAX. KITH_E_NOMEM. */
 KITH_MUST_USE kith_err account_info_key_put(struct e2e_account *account, const struct e2e_group_info_key *key);
+/* For a device that is linked: of each its id and itself. */
+#define ACCOUNT_INFO_KEY_BYTES      (E2E_GROUP_KEY_ID_BYTES + E2E_KEY_BYTES)
+#define ACCOUNT_INFO_KEYS_BYTES_MAX (512u * ACCOUNT_INFO_KEY_BYTES)
+/** Appends those of the groups that this account is in, as many as there is room for. Secret. KITH_E_NOMEM. */
+KITH_MUST_USE kith_err account_info_keys_put(const struct e2e_account *account, struct kith_buf *out);
+void account_info_keys_take(struct e2e_account *account, struct kith_slice keys);
 /** The key of that group's name goes, if it is here. */
 void account_info_key_forget(struct e2e_account *account, const struct e2e_group *group);
 /** What is known to be given: the key of its name, if it is here. Secret. */

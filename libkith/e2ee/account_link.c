@@ -12,7 +12,7 @@
 #define LINK_SECRET_BYTES 16
 #define REQUEST_BYTES_MAX 2048
 
-enum { REQUEST_FIELDS = 10, ANSWER_FIELDS = 5 };
+enum { REQUEST_FIELDS = 10, ANSWER_FIELDS = 5, INNER_FIELDS = 3 };
 
 struct link_request {
     uint8_t account_id[E2E_ACCOUNT_ID_BYTES];
@@ -178,16 +178,19 @@ static kith_err answer_write(struct e2e_account *account, struct link_keys *keys
 {
     const struct person *me = account_person_find(account, account->config.account_id);
     uint8_t nonce[E2E_AEAD_NONCE_BYTES], *room = NULL;
-    struct kith_buf inside, sealed;
+    struct kith_buf inside, sealed, info_keys;
     struct e2e_tlv_writer w;
     kith_err err;
 
-    kith_buf_init(&inside, E2E_LINK_BYTES_MAX);
+    kith_buf_init_secret(&inside, E2E_LINK_BYTES_MAX);
     kith_buf_init(&sealed, E2E_LINK_BYTES_MAX);
+    kith_buf_init_secret(&info_keys, ACCOUNT_INFO_KEYS_BYTES_MAX);
+    err = account_info_keys_put(account, &info_keys);
     w = e2e_tlv_writer_of(&inside);
     e2e_tlv_put(&w, 1, kith_buf_peek(&me->signed_list));
     e2e_tlv_put_u64(&w, 2, me->list_seq);
-    err = e2e_tlv_finish(&w);
+    e2e_tlv_put_optional(&w, 3, kith_buf_peek(&info_keys));
+    if (err == KITH_OK) err = e2e_tlv_finish(&w);
     e2e_random_fill(&account->config.random, nonce, sizeof nonce);
     if (err == KITH_OK) err = kith_buf_reserve(&sealed, kith_buf_len(&inside) + E2E_AEAD_TAG_BYTES, &room);
     if (err == KITH_OK)
@@ -203,6 +206,7 @@ static kith_err answer_write(struct e2e_account *account, struct link_keys *keys
         err = e2e_tlv_finish(&w);
     }
     kith_buf_wipe(&inside);
+    kith_buf_wipe(&info_keys);
     kith_buf_deinit(&sealed);
     return err;
 }
@@ -306,8 +310,12 @@ kith_err e2e_account_link_accept(struct e2e_account *account, uint64_t now_ms, s
         {4, E2E_AEAD_NONCE_BYTES, E2E_AEAD_NONCE_BYTES, false},
         {5, E2E_AEAD_TAG_BYTES, E2E_LINK_BYTES_MAX, false},
     };
-    static const struct e2e_tlv_field inner[] = {{1, 1, E2E_SIGNED_LIST_BYTES_MAX, false}, {2, 8, 8, false}};
-    struct kith_slice v[ANSWER_FIELDS], in[2];
+    static const struct e2e_tlv_field inner[INNER_FIELDS] = {
+        {1, 1, E2E_SIGNED_LIST_BYTES_MAX, false},
+        {2, 8, 8, false},
+        {3, ACCOUNT_INFO_KEY_BYTES, ACCOUNT_INFO_KEYS_BYTES_MAX, true},
+    };
+    struct kith_slice v[ANSWER_FIELDS], in[INNER_FIELDS];
     struct kith_buf inside;
     kith_err err = e2e_tlv_decode(answer, fields, ANSWER_FIELDS, v);
 
@@ -317,8 +325,10 @@ kith_err e2e_account_link_accept(struct e2e_account *account, uint64_t now_ms, s
     if (account->self.link_made_ms + E2E_LINK_LIFE_MS < now_ms) return KITH_E_DENIED;
     kith_buf_init(&inside, E2E_LINK_BYTES_MAX);
     err = open_answer(account, v, &inside);
-    if (err == KITH_OK) err = e2e_tlv_decode(kith_buf_peek(&inside), inner, 2, in);
+    if (err == KITH_OK) err = e2e_tlv_decode(kith_buf_peek(&inside), inner, INNER_FIELDS, in);
+    if (err == KITH_OK && in[2].len % ACCOUNT_INFO_KEY_BYTES != 0) err = KITH_E_MALFORMED;
     if (err == KITH_OK) err = take_list(account, now_ms, in[0], e2e_tlv_u64(in[1]));
+    if (err == KITH_OK) account_info_keys_take(account, in[2]);
     kith_buf_wipe(&inside);
     if (err != KITH_OK) return err;
     e2e_wipe(account->self.link_dh_secret, sizeof account->self.link_dh_secret);

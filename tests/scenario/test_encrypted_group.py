@@ -51,6 +51,7 @@ def test_a_group_of_five_from_its_making_to_its_end(kithd: Kithd, tmp_path: Path
         assert title(person, chat) == "marker-name"
         assert texts(person, chat) == ["marker-one"]
     tablet = link(bob, "bob", tmp_path / "bob tablet", kithd.url)
+    assert title(tablet, chat) == "marker-name"  # before anything is said there
     bob.run("send", "marker-name", "marker-two")
     assert texts(tablet, chat)[-1] == "marker-two"
 

@@ -92,6 +92,34 @@ static void test_client_group__a_new_chat_turns_out_to_be_a_group(void **state)
     scene_free(scene);
 }
 
+/* Nothing came of it, and its person wants to know what it is: all its operations are fetched, however many at once. */
+static void test_client_group__a_group_is_looked_into(void **state)
+{
+    struct scene *scene = scene_new(false);
+
+    (void)state;
+    for (int i = 0; i < 3; i++) town_group_must(scene->group, scene->bob, town_change(E2E_GROUP_SETTINGS, NULL, 0));
+    assert_true(kith_client_is_settled(scene->client));
+    scene->ops_shown = 2;
+    kith_client_look_into(scene->client, scene->now, chat_of(scene));
+    run(scene);
+    assert_false(kith_client_is_settled(scene->client));
+    for (int i = 0; i < 3 && view_of(scene).group == NULL; i++) {
+        if (scene->has_fetch) answer_one(scene);
+        run(scene);
+        scene->now.mono_ms += 500;
+        kith_client_tick(scene->client, scene->now);
+        run(scene);
+    }
+    assert_false(kith_client_is_settled(scene->client)); /* there may be more */
+    scene->ops_shown = scene->group->op_count;
+    answer(scene);
+    assert_true(kith_client_is_settled(scene->client));
+    assert_int_equal(view_of(scene).group->seq, 4);
+    assert_int_equal(scene->shown, 0);
+    scene_free(scene);
+}
+
 /* ------------------------------------------------------------------------------------------------ not signed */
 static void test_client_group__a_chat_without_operations_is_not_written_in(void **state)
 {
@@ -228,6 +256,7 @@ int main(void)
         cmocka_unit_test(test_client_group__an_operation_waits_for_its_author),
         cmocka_unit_test(test_client_group__an_operation_of_a_device_that_is_gone),
         cmocka_unit_test(test_client_group__a_new_chat_turns_out_to_be_a_group),
+        cmocka_unit_test(test_client_group__a_group_is_looked_into),
         cmocka_unit_test(test_client_group__a_chat_without_operations_is_not_written_in),
         cmocka_unit_test(test_client_group__changes_that_nobody_signed_are_unreadable),
         cmocka_unit_test(test_client_group__the_heir_is_who_the_operations_say),

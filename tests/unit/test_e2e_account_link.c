@@ -6,7 +6,8 @@
 
 #include <cmocka.h>
 
-#include "tests/e2e/town.h"
+#include "libkith/e2ee/account_impl.h"
+#include "tests/e2e/town_group.h"
 
 /* Linking another device of the same person, and removing one. */
 
@@ -348,6 +349,67 @@ static void test_e2e_account_link__a_removed_device_reads_and_says_no_more(void 
     town_free(town);
 }
 
+/* Of its groups it reads the names, though nobody gives it the keys again. */
+static void test_e2e_account_link__a_linked_device_reads_the_names_of_groups(void **state)
+{
+    struct town *town = town_new(9);
+    struct town_device *ann, *bob, *tablet;
+    struct town_group *ours, *left;
+
+    (void)state;
+    town->has_few_prekeys = true;
+    ann = town_join(town);
+    bob = town_join(town);
+    ours = town_group_create(ann, &bob, 1, "ours");
+    left = town_group_create(ann, &bob, 1, "left");
+    assert_int_equal(town_group_fetch(bob, ours), KITH_OK);
+    assert_int_equal(town_group_fetch(bob, left), KITH_OK);
+    assert_true(town_read(bob) > 0);
+    town_group_must(left, bob, town_change(E2E_GROUP_LEAVE, NULL, 0));
+    tablet = town_link(bob);
+    assert_int_equal(town_group_fetch(tablet, ours), KITH_OK);
+    assert_string_equal(town_group_name(tablet, ours), "ours");
+    assert_int_equal(town_group_fetch(tablet, left), KITH_OK);
+    assert_null(town_group_name(tablet, left));
+    town_restart(tablet);
+    assert_string_equal(town_group_name(tablet, ours), "ours");
+    town_free(town);
+}
+
+/* The same group in so many chats: of each its key would go to a device that is linked. */
+static void test_e2e_account_link__so_many_names_and_no_more(void **state)
+{
+    struct town *town = town_new(10);
+    struct town_device *ann, *bob;
+    struct town_group *group;
+    struct kith_buf saved, keys;
+    uint8_t chat_id[E2E_ID_BYTES] = {0xcc};
+
+    (void)state;
+    town->has_few_prekeys = true;
+    ann = town_join(town);
+    bob = town_join(town);
+    group = town_group_create(ann, &bob, 1, "ours");
+    kith_buf_init(&saved, E2E_GROUP_SAVED_BYTES_MAX);
+    kith_buf_init(&keys, ACCOUNT_INFO_KEYS_BYTES_MAX);
+    assert_int_equal(e2e_group_save(town_group_view(ann, group).group, &saved), KITH_OK);
+    for (uint32_t count = 1; count <= ACCOUNT_INFO_KEYS_BYTES_MAX / ACCOUNT_INFO_KEY_BYTES + 1; count++) {
+        struct e2e_group *copy = NULL;
+        kith_buf_reset(&keys);
+        assert_int_equal(account_info_keys_put(ann->account, &keys), KITH_OK);
+        assert_int_equal(kith_buf_len(&keys), count * ACCOUNT_INFO_KEY_BYTES > ACCOUNT_INFO_KEYS_BYTES_MAX
+                                                  ? ACCOUNT_INFO_KEYS_BYTES_MAX
+                                                  : count * ACCOUNT_INFO_KEY_BYTES);
+        assert_int_equal(e2e_group_load(kith_buf_peek(&saved), &copy), KITH_OK);
+        kith_put_u32_be(chat_id + 4, count);
+        assert_non_null(account_group_put(ann->account, chat_id, copy, false));
+    }
+    (void)town_link(ann); /* and the answer holds so many */
+    kith_buf_deinit(&saved);
+    kith_buf_wipe(&keys);
+    town_free(town);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -360,6 +422,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_e2e_account_link__thirty_two_devices_and_no_more),
         cmocka_unit_test(test_e2e_account_link__an_acceptance_that_was_left_out_comes_back),
         cmocka_unit_test(test_e2e_account_link__a_removed_device_reads_and_says_no_more),
+        cmocka_unit_test(test_e2e_account_link__a_linked_device_reads_the_names_of_groups),
+        cmocka_unit_test(test_e2e_account_link__so_many_names_and_no_more),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
