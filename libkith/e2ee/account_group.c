@@ -199,6 +199,20 @@ static void note_author(struct group_place *place, const struct e2e_group_op *op
     if (known == NULL) place->author_count = keep + 1;
 }
 
+/* Who comes back was not told what was said meanwhile: nothing of it is missing. */
+static void forget_heard(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES])
+{
+    const struct heard_key *key = NULL;
+    uint64_t *sseq = NULL;
+    uint32_t at = 0;
+
+    while (kith_map_next(&account->heard, &at, (const void **)&key, (void **)&sseq)) {
+        if (*sseq == 0 || memcmp(key->thread_id, chat_id, E2E_ID_BYTES) != 0) continue;
+        *sseq = 0;
+        account_drop_heard(account, key);
+    }
+}
+
 static kith_err take_next(struct e2e_account *account, const uint8_t *chat_id, const struct e2e_group_op *op,
                           uint64_t event_seq, bool is_fresh, struct e2e_wants *wants)
 {
@@ -214,6 +228,7 @@ static kith_err take_next(struct e2e_account *account, const uint8_t *chat_id, c
         return err;
     }
     if (before != NULL && !same_info(before, after)) account_info_key_forget(account, before);
+    if (before != NULL && !is_in(account, before) && is_in(account, after)) forget_heard(account, chat_id);
     place = account_group_put(account, chat_id, after, place != NULL && place->is_forked);
     if (place == NULL) {
         e2e_group_free(after);

@@ -211,7 +211,7 @@ struct e2e_account {
     struct kith_map people;           /* account_id: struct person *       */
     struct kith_map peers;            /* struct peer_key: struct peer *     */
     struct kith_map threads;          /* thread_id: struct thread_place     */
-    struct kith_map heard;            /* struct heard_key: uint64_t sseq    */
+    struct kith_map heard;            /* struct heard_key: uint64_t sseq, 0: nothing counts yet */
     struct kith_map last_resort;      /* 4 + 4 + 32 bytes: nothing          */
     struct kith_map groups;           /* chat_id: struct group_place *      */
     struct kith_map info_keys;        /* key id: E2E_KEY_BYTES              */
@@ -236,6 +236,7 @@ void account_drop_session(struct e2e_account *account, const struct peer *peer, 
 void account_keep_thread(struct e2e_account *account, const uint8_t thread_id[static E2E_ID_BYTES],
                          const struct thread_place *place);
 void account_keep_heard(struct e2e_account *account, const struct heard_key *key, uint64_t sseq);
+void account_drop_heard(struct e2e_account *account, const struct heard_key *key);
 void account_keep_group(struct e2e_account *account, const struct group_place *place);
 void account_drop_group(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES]);
 void account_keep_info_key(struct e2e_account *account, const uint8_t id[static E2E_GROUP_KEY_ID_BYTES],

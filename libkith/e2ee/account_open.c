@@ -307,7 +307,7 @@ static void note_heard(struct opening *o, struct e2e_opened *out)
     kith_put_u32_be(key.device_id, o->device->device_id);
     err = kith_map_add(&o->account->heard, &key, (void **)&last);
     if (err != KITH_OK && err != KITH_E_CONFLICT) return; /* no room: gaps are not told */
-    if (err == KITH_E_CONFLICT && sseq > *last) out->missed = sseq - *last - 1;
+    if (*last != 0 && sseq > *last) out->missed = sseq - *last - 1;
     if (sseq <= *last) return;
     *last = sseq;
     account_keep_heard(o->account, &key, sseq);

@@ -225,6 +225,15 @@ void account_keep_heard(struct e2e_account *account, const struct heard_key *key
     keep(account, &record);
 }
 
+void account_drop_heard(struct e2e_account *account, const struct heard_key *key)
+{
+    struct record record;
+
+    begin(&record, 'H', 0);
+    key_bytes(&record, (const uint8_t *)key, sizeof *key);
+    drop(account, &record);
+}
+
 void account_keep_group(struct e2e_account *account, const struct group_place *place)
 {
     uint8_t former[E2E_GROUP_HEADS_MAX * GROUP_FORMER_BYTES], *at = former;

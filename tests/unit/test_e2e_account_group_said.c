@@ -193,11 +193,43 @@ static void test_e2e_account_group_said__only_a_member_can_raise_the_alarm(void 
     assert_false(is_forked);
 }
 
+/* What was said while somebody was out is not missing to them; what is not brought to them afterwards is. */
+static void test_e2e_account_group_said__who_comes_back_misses_nothing(void **state)
+{
+    (void)state;
+    for (unsigned restarts = 0; restarts < 2; restarts++) {
+        struct three three = three_new(77);
+        struct town_group *group = town_group_create(three.ann, (struct town_device *[]){three.bob, three.cat}, 2,
+                                                     NULL);
+        const struct town_mail *mail;
+        uint64_t missed = 99;
+
+        assert_int_equal(town_group_fetch(three.cat, group), KITH_OK);
+        assert_int_equal(town_group_fetch(three.bob, group), KITH_OK);
+        (void)town_group_send(three.ann, group, "to all three");
+        assert_int_equal(town_read(three.cat) + town_read(three.bob), 2);
+        town_group_must(group, three.ann, town_change(E2E_GROUP_REMOVE, three.cat, 0));
+        (void)town_group_send(three.ann, group, "to two");
+        town_group_must(group, three.ann, town_change(E2E_GROUP_ADD, three.cat, E2E_ROLE_MEMBER));
+        assert_int_equal(town_group_fetch(three.cat, group), KITH_OK);
+        if (restarts > 0) town_restart(three.cat);
+        mail = town_group_send(three.ann, group, "to all three again");
+        assert_int_equal(town_open(three.cat, mail, &missed), KITH_OK);
+        assert_int_equal(missed, 0);
+        (void)town_group_send(three.ann, group, "held back");
+        mail = town_group_send(three.ann, group, "brought");
+        assert_int_equal(town_open(three.cat, mail, &missed), KITH_OK);
+        assert_int_equal(missed, 1);
+        town_free(three.town);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_e2e_account_group_said__only_a_key_that_opens_the_name_is_kept),
         cmocka_unit_test(test_e2e_account_group_said__only_a_member_can_raise_the_alarm),
+        cmocka_unit_test(test_e2e_account_group_said__who_comes_back_misses_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
