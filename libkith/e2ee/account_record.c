@@ -58,6 +58,16 @@ static void drop(const struct e2e_account *account, struct record *record)
     kith_buf_deinit(&record->value);
 }
 
+/* The record whose key is that letter and those bytes. */
+static void drop_one(const struct e2e_account *account, uint8_t letter, const uint8_t *bytes, size_t len)
+{
+    struct record record;
+
+    begin(&record, letter, 0);
+    key_bytes(&record, bytes, len);
+    drop(account, &record);
+}
+
 void account_keep_self(struct e2e_account *account)
 {
     const struct self_keys *self = &account->self;
@@ -124,11 +134,7 @@ void account_keep_last_resort(struct e2e_account *account, const uint8_t use[sta
 
 void account_drop_last_resort(struct e2e_account *account, const uint8_t use[static LAST_RESORT_BYTES])
 {
-    struct record record;
-
-    begin(&record, 'X', 0);
-    key_bytes(&record, use, LAST_RESORT_BYTES);
-    drop(account, &record);
+    drop_one(account, 'X', use, LAST_RESORT_BYTES);
 }
 
 static void put_past(struct record *record, const struct person_past *past)
@@ -266,11 +272,7 @@ void account_keep_group(struct e2e_account *account, const struct group_place *p
 
 void account_drop_group(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES])
 {
-    struct record record;
-
-    begin(&record, 'G', 0);
-    key_bytes(&record, chat_id, E2E_ID_BYTES);
-    drop(account, &record);
+    drop_one(account, 'G', chat_id, E2E_ID_BYTES);
 }
 
 void account_keep_info_key(struct e2e_account *account, const uint8_t id[static E2E_GROUP_KEY_ID_BYTES],
@@ -286,11 +288,7 @@ void account_keep_info_key(struct e2e_account *account, const uint8_t id[static 
 
 void account_drop_info_key(struct e2e_account *account, const uint8_t id[static E2E_GROUP_KEY_ID_BYTES])
 {
-    struct record record;
-
-    begin(&record, 'K', 0);
-    key_bytes(&record, id, E2E_GROUP_KEY_ID_BYTES);
-    drop(account, &record);
+    drop_one(account, 'K', id, E2E_GROUP_KEY_ID_BYTES);
 }
 
 void account_keep_own_chain(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
@@ -382,11 +380,7 @@ void account_keep_links(struct e2e_account *account, const uint8_t chat_id[stati
 
 void account_drop_links(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES])
 {
-    struct record record;
-
-    begin(&record, 'J', 0);
-    key_bytes(&record, chat_id, E2E_ID_BYTES);
-    drop(account, &record);
+    drop_one(account, 'J', chat_id, E2E_ID_BYTES);
 }
 
 void account_keep_pin(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
@@ -403,9 +397,5 @@ void account_keep_pin(struct e2e_account *account, const uint8_t chat_id[static 
 
 void account_drop_pin(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES])
 {
-    struct record record;
-
-    begin(&record, 'A', 0);
-    key_bytes(&record, chat_id, E2E_ID_BYTES);
-    drop(account, &record);
+    drop_one(account, 'A', chat_id, E2E_ID_BYTES);
 }

@@ -21,7 +21,7 @@ cd "$objects"
 # shellcheck disable=SC2086
 clang-19 --target=wasm32-wasi -std=c17 -D_GNU_SOURCE -Oz -fvisibility=hidden -ffunction-sections -fdata-sections -ffile-prefix-map="$root/=" \
     -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wvla -Wundef -Wwrite-strings -Wstrict-prototypes -Wmissing-prototypes \
-    -I"$root/src" -I"$root" -isystem "$libsodium/include" -c $files
+    -I"$root/libkith/wasm/module" -I"$root/src" -I"$root" -isystem "$libsodium/include" -c $files
 
 # link NAME OBJECT...: the stack comes first, so that one that is too deep ends the module and writes over nothing.
 link() {
