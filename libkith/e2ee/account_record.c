@@ -233,11 +233,7 @@ void account_keep_heard(struct e2e_account *account, const struct heard_key *key
 
 void account_drop_heard(struct e2e_account *account, const struct heard_key *key)
 {
-    struct record record;
-
-    begin(&record, 'H', 0);
-    key_bytes(&record, (const uint8_t *)key, sizeof *key);
-    drop(account, &record);
+    drop_one(account, 'H', (const uint8_t *)key, sizeof *key);
 }
 
 void account_keep_group(struct e2e_account *account, const struct group_place *place)
