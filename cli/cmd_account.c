@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/group.h"
 #include "cli/store.h"
 #include "libkith/e2ee/account.h"
 
@@ -106,6 +107,33 @@ int cmd_account_logout(struct cli *cli)
     if (code != EXIT_DONE) return code;
     store_forget(cli->store);
     if (!cli->options.json) printf("Signed out. Nothing is kept here any more.\n");
+    return EXIT_DONE;
+}
+
+/*
+ * In groups this device signs that the person leaves, while it can: the server cannot, and where the only owner just vanished nobody could
+ * ever name another.
+ */
+int cmd_account_delete(struct cli *cli)
+{
+    struct cli_answer answer;
+    int code;
+
+    if (!cli->options.confirm) {
+        cli_error(cli, "this deletes the account, on the server and on all its devices, for good",
+                  "What you wrote stays with those you wrote to. If you mean it, say --confirm.");
+        return EXIT_USAGE;
+    }
+    if (!group_leave_all(cli) && !cli->options.all) {
+        cli_error(cli, "the account is still there", "Try again; or leave those groups as they are, with --all.");
+        return EXIT_REFUSED;
+    }
+    cli_rest(cli, "DELETE", "/users/me", NULL, &answer);
+    code = cli_check(cli, &answer);
+    cli_answer_free(&answer);
+    if (code != EXIT_DONE) return code;
+    store_forget(cli->store);
+    if (!cli->options.json) printf("Deleted. Nothing is kept here any more.\n");
     return EXIT_DONE;
 }
 

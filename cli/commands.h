@@ -31,6 +31,7 @@ extern const size_t option_count;
 int cmd_account_register(struct cli *cli);
 int cmd_account_login(struct cli *cli);
 int cmd_account_logout(struct cli *cli);
+int cmd_account_delete(struct cli *cli);
 int cmd_account_show(struct cli *cli);
 int cmd_account_password(struct cli *cli);
 int cmd_account_passphrase(struct cli *cli);

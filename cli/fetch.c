@@ -100,9 +100,9 @@ static void take_lists(struct fetcher *fetcher, const json_t *body)
     size_t i;
 
     json_array_foreach(json_object_get(body, "past"), i, text) take_list(fetcher, text, 0);
-    if (json_object_get(body, "list") != NULL)
-        take_list(fetcher, json_object_get(body, "list"), list_seq);
-    else
+    if (json_object_get(body, "list") != NULL) take_list(fetcher, json_object_get(body, "list"), list_seq);
+    /* Of a deleted account there is a list, and nobody to write to. */
+    if (json_object_get(body, "list") == NULL || list_seq == 0)
         kith_client_no_list(fetcher->client, fetcher->fetch.user, list_seq);
 }
 

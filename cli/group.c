@@ -22,7 +22,7 @@ static void name_key(const char *chat_id, char out[static 64])
     (void)snprintf(out, 64, "group %.36s", chat_id);
 }
 
-static bool has_secret_name(const json_t *chat)
+bool group_has_secret_name(const json_t *chat)
 {
     return json_is_true(json_object_get(chat, "encrypted")) &&
            strcmp(json_string_value(json_object_get(chat, "type")), "group") == 0;
@@ -35,7 +35,7 @@ bool group_name_put(struct cli *cli, json_t *chat)
     const char *known, *name;
     uint64_t as_of = 0;
 
-    if (!has_secret_name(chat)) return true;
+    if (!group_has_secret_name(chat)) return true;
     name_key(json_string_value(json_object_get(chat, "chat_id")), key);
     known = store_get(cli->store, key);
     name = strchr(known, '=');
@@ -107,7 +107,7 @@ static json_t *base64_of(struct kith_slice bytes)
     return json_string(sodium_bin2base64(text, sizeof text, bytes.ptr, bytes.len, sodium_base64_VARIANT_ORIGINAL));
 }
 
-static const char *why_refused(kith_err err, const char **hint)
+const char *group_why_refused(kith_err err, const char **hint)
 {
     *hint = NULL;
     switch (err) {
@@ -123,7 +123,7 @@ static const char *why_refused(kith_err err, const char **hint)
 
 int group_say_refused(struct cli *cli, kith_err err)
 {
-    const char *hint, *what = why_refused(err, &hint);
+    const char *hint, *what = group_why_refused(err, &hint);
 
     cli_error(cli, what, hint);
     return EXIT_REFUSED;
@@ -234,7 +234,8 @@ static uint64_t event_of(const struct group_call *call, const struct cli_answer 
 }
 
 /* KITH_OK: the server answered. */
-static kith_err ask(struct cli *cli, struct online *online, const struct group_call *call, struct cli_answer *answer)
+kith_err group_ask_online(struct cli *cli, struct online *online, const struct group_call *call,
+                          struct cli_answer *answer)
 {
     struct chat_id chat = {0};
     uint64_t seq;
@@ -266,7 +267,7 @@ int group_ask(struct cli *cli, const struct group_call *call, struct cli_answer 
         cli_error(cli, "another kith is connected as this device", "End it first.");
         return EXIT_FAILED;
     }
-    err = ask(cli, online, call, answer);
+    err = group_ask_online(cli, online, call, answer);
     online_close(online);
     return err == KITH_OK ? EXIT_DONE : group_say_refused(cli, err);
 }
@@ -290,7 +291,7 @@ bool group_is_signed(struct cli *cli, struct chat_id chat)
 }
 
 /* Whether this account may sign its name, or add people; of a group of which nothing is known here nobody can tell. */
-static bool may_sign(struct cli *cli, struct online *online, struct chat_id chat)
+bool group_may_sign(struct cli *cli, struct online *online, struct chat_id chat)
 {
     struct e2e_group_view view;
     const struct e2e_group_member *own;
@@ -313,7 +314,7 @@ kith_err group_link(struct cli *cli, struct chat_id chat, struct e2e_join_link *
     if (online != NULL) {
         group_catch_up(cli, online, chat);
         if (e2e_account_group(kith_client_account(online_client(online)), chat.id.raw, &view) &&
-            !may_sign(cli, online, chat)) {
+            !group_may_sign(cli, online, chat)) {
             online_close(online);
             return KITH_E_CLOSED;
         }
@@ -325,68 +326,4 @@ kith_err group_link(struct cli *cli, struct chat_id chat, struct e2e_join_link *
     if (client != NULL) err = e2e_account_join_link(kith_client_account(client), chat.id.raw, out);
     kith_client_free(client);
     return err;
-}
-
-/* ---- all groups: a device was removed */
-
-static void say_closed(struct cli *cli, const json_t *chat, const char *why)
-{
-    const char *title = cli_chat_title(cli, chat);
-    char what[384];
-
-    cli_json(cli, json_pack("{s:O, s:O?, s:b}", "chat_id", json_object_get(chat, "chat_id"), "name",
-                            json_object_get(chat, "name"), "closed", (int)(why == NULL)));
-    if (why == NULL) {
-        if (!cli->options.json) printf("The group '%s' is closed to it.\n", title);
-        return;
-    }
-    (void)snprintf(what, sizeof what, "the group '%.128s' is not closed to that device: %.160s", title, why);
-    cli_error(cli, what, GROUP_CLOSE_HINT);
-}
-
-static void close_one(struct cli *cli, struct online *online, const json_t *chat, const char *chat_id,
-                      const struct chat_id *id)
-{
-    char path[64];
-    struct group_call call = {
-        .change = {.kind = E2E_GROUP_INFO}, .keeps_info = true, .chat = id, .method = "PATCH", .path = path};
-    struct cli_answer answer;
-    const char *hint, *why = NULL;
-    kith_err err;
-
-    (void)snprintf(path, sizeof path, "/chats/%.36s", chat_id);
-    err = ask(cli, online, &call, &answer);
-    if (err != KITH_OK)
-        why = why_refused(err, &hint);
-    else if (answer.status == 0)
-        why = "the server cannot be reached";
-    else if (answer.status != 200)
-        why = json_string_value(json_object_get(answer.body, "title"));
-    if (why == NULL && answer.status != 200) why = "the server said no";
-    say_closed(cli, chat, why);
-    cli_answer_free(&answer);
-}
-
-void group_close_all(struct cli *cli)
-{
-    struct online_view view = {0};
-    json_t *chats = cli_chats(cli), *chat;
-    struct online *online = online_open(cli, &view);
-    size_t i;
-
-    json_array_foreach(chats, i, chat)
-    {
-        const char *chat_id = json_string_value(json_object_get(chat, "chat_id"));
-        struct chat_id id;
-        if (!has_secret_name(chat) || json_is_integer(json_object_get(chat, "left_seq"))) continue;
-        if (kith_uuid_parse(kith_slice_str(chat_id), &id.id) != KITH_OK) continue;
-        if (online == NULL) {
-            say_closed(cli, chat, "another kith is connected as this device");
-            continue;
-        }
-        group_catch_up(cli, online, id);
-        if (may_sign(cli, online, id)) close_one(cli, online, chat, chat_id, &id);
-    }
-    online_close(online);
-    json_decref(chats);
 }

@@ -27,6 +27,19 @@ void group_catch_up(struct cli *cli, struct online *online, struct chat_id chat)
 /** The invite link, for the newest that can be known of the group. Errors: e2e_account_join_link(); KITH_E_CLOSED: it is not this account's to show or to make. Wipe it. */
 kith_err group_link(struct cli *cli, struct chat_id chat, struct e2e_join_link *out);
 
+/** The same over a connection that is there already. KITH_OK: the server answered. */
+kith_err group_ask_online(struct cli *cli, struct online *online, const struct group_call *call,
+                          struct cli_answer *answer);
+/** For a person; hint NULL: none. Lent for ever. */
+const char *group_why_refused(kith_err err, const char **hint);
+/** Whether this account may sign its name, or add people; of a group of which nothing is known here nobody can tell. */
+bool group_may_sign(struct cli *cli, struct online *online, struct chat_id chat);
+/** Of a chat as the server shows it: an encrypted group. */
+bool group_has_secret_name(const json_t *chat);
+
+/* ---- group_all.c */
+/** Signs that this account leaves, in each group. False: not in all, which was said. */
+bool group_leave_all(struct cli *cli);
 /**
  * A device of this account was removed, and the server has the list without it: in each group where this account is admin or owner
  * this device signs the same name and description again. Says of each what became of it.

@@ -2,7 +2,8 @@
 
 /*
  * Deleting an account: everything the directory knows of the person goes in one transaction; only a nameless row stays,
- * so that the id is never given again. The chats learn it through the outbox.
+ * so that the id is never given again, and the lists of devices that the person signed, by which readers verify what those signed in
+ * groups (docs/decisions/0014). The chats learn it through the outbox.
  */
 enum { CHUNK = 64 };
 

@@ -124,15 +124,17 @@ static kith_err devices_run(struct account_call *call, struct directory_tx *tx)
     struct account_user_devices *op = (struct account_user_devices *)call;
     struct signed_list_record list = {.user_id = op->user.id};
     struct device_record key = {.user_id = op->user.id};
-    struct user_record user;
-    kith_err err = account_user_get(tx, op->user, &user);
+    struct user_record user = {.user_id = op->user.id};
+    kith_err err = directory_get(tx, &table_users, USERS_BY_ID, &user);
+    bool is_deleted = err == KITH_OK && user.status == USER_DELETED;
 
     if (err == KITH_E_NOTFOUND) return account_deny(call, CODE_NOT_FOUND);
     op->count = 0;
-    op->list_seq = user.list_seq;
+    op->list_seq = is_deleted ? 0 : user.list_seq;
     if (err == KITH_OK) err = directory_scan(tx, &table_devices, DEVICES_BY_USER, 1, &key, false, device_listed, op);
     if (err == KITH_OK) err = past_load(op, tx);
     if (err == KITH_OK) err = directory_get(tx, &table_signed_lists, SIGNED_LISTS_BY_USER, &list);
+    if (err == KITH_E_NOTFOUND && is_deleted) return account_deny(call, CODE_NOT_FOUND);
     if (err != KITH_OK && err != KITH_E_NOTFOUND) return err;
     op->list_len = list.list.len;
     memcpy(op->list, list.list.bytes, list.list.len);
@@ -207,37 +209,12 @@ static bool device_found(void *arg, const void *record)
     return true;
 }
 
-static bool past_found(void *arg, const void *record)
-{
-    *(uint64_t *)arg = ((const struct past_list_record *)record)->seq;
-    return false;
-}
-
-static kith_err past_forget(struct directory_tx *tx, struct user_id user)
-{
-    struct past_list_record key = {.user_id = user.id};
-    uint64_t seq;
-    kith_err err;
-
-    do {
-        seq = 0;
-        err = directory_scan(tx, &table_past_lists, PAST_LISTS_BY_SEQ, 1, &key, false, past_found, &seq);
-        key.seq = seq;
-        if (err == KITH_OK && seq != 0) err = directory_del(tx, &table_past_lists, &key);
-    } while (err == KITH_OK && seq != 0);
-    return err;
-}
-
 kith_err keys_forget_all(struct directory_tx *tx, struct user_id user)
 {
-    struct signed_list_record list = {.user_id = user.id};
     struct device_record key = {.user_id = user.id};
     struct forget_devices found = {.count = 0};
-    kith_err err = directory_del(tx, &table_signed_lists, &list);
+    kith_err err = directory_scan(tx, &table_devices, DEVICES_BY_USER, 1, &key, false, device_found, &found);
 
-    if (err == KITH_E_NOTFOUND) err = KITH_OK;
-    if (err == KITH_OK) err = past_forget(tx, user);
-    if (err == KITH_OK) err = directory_scan(tx, &table_devices, DEVICES_BY_USER, 1, &key, false, device_found, &found);
     for (size_t i = 0; i < found.count && err == KITH_OK; i++) err = keys_forget(tx, found.devices[i]);
     return err;
 }

@@ -13,6 +13,7 @@ from test_cli_tour import Person
 from test_encrypted_chat import link, me, register, texts
 
 REFUSED = 3
+NO_ACCOUNT = 4
 
 
 def people(kithd: Kithd, tmp_path: Path, *names: str) -> list[Person]:
@@ -135,6 +136,27 @@ def test_nobody_waits_for_a_member_without_devices(kithd: Kithd, tmp_path: Path)
     ann.run("send", chat, "and again")
     for person in (ann, bob, first):
         assert texts(person, chat)[-2:] == ["to those who are left", "and again"]
+
+
+def test_an_owner_deletes_the_account(kithd: Kithd, tmp_path: Path) -> None:
+    """Somebody else is the owner then; and who comes later can still verify what was signed by who is no more."""
+    ann, bob, carl, dora = people(kithd, tmp_path, "ann", "bob", "carl", "dora")
+    chat = create(ann, "walks", "bob", "carl")
+    ann.run("chat", "role", chat, "carl", "admin")
+    ann.run("send", chat, "farewell")
+    assert "--confirm" in ann.run("account", "delete", code=2).stderr
+    assert "Deleted." in ann.run("account", "delete", "--confirm").stdout
+    ann.run("chat", "list", code=NO_ACCOUNT)
+    assert roles(carl, chat)[me(carl)] == "owner"
+    tablet = link(bob, "bob", tmp_path / "tablet", kithd.url)
+    carl.run("chat", "add", chat, "dora")
+    carl.run("send", chat, "who is left")
+    for person in (bob, tablet, dora):
+        assert texts(person, chat)[-1] == "who is left"
+        assert not [line for line in events(person, chat) if "no member signed" in line]
+    tablet.run("send", chat, "and who came")
+    assert texts(carl, chat)[-1] == "and who came"
+    assert title(tablet, chat) == title(dora, chat) == "walks"
 
 
 def op_count(person: Person, chat: str) -> int:

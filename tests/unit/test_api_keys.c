@@ -363,7 +363,9 @@ static size_t rows_count(struct afx *fx)
 static void test_api_keys__go_with_the_account(void **state)
 {
     struct afx *fx = *state;
-    struct person ann = afx_person(fx, "ann"), phone = afx_login(fx, "ann", "phone"), bob = afx_person(fx, "bob");
+    struct person ann = afx_person(fx, "ann"), phone = afx_login(fx, "ann", "phone"), bob = afx_person(fx, "bob"),
+                  cara = afx_person(fx, "cara");
+    struct reply *reply;
     uint8_t hash[32];
 
     expect(send_list(fx, &ann, 1, NULL, 1, 1, hash), 200, NULL);
@@ -371,8 +373,15 @@ static void test_api_keys__go_with_the_account(void **state)
     expect(send_all(fx, &phone, 10, 10, 5000), 200, NULL);
     assert_int_equal(rows_count(fx), 1 + 2 + 40);
     expect(afx_ask(fx, "DELETE", "/users/me", phone.access, NULL), 204, NULL);
-    assert_int_equal(rows_count(fx), 0);
-    expect(devices_of(fx, &bob, ann.user), 404, "NOT_FOUND");
+    assert_int_equal(rows_count(fx), 1); /* the list stays, for who verifies what its devices signed */
+    reply = expect_kept(devices_of(fx, &bob, ann.user), 200, NULL);
+    assert_int_equal(reply_int(reply, "list_seq"), 0);
+    assert_int_equal(json_array_size(reply_at(reply, "devices")), 0);
+    assert_non_null(reply_str(reply, "list"));
+    reply_free(reply);
+    /* Of who never signed one nothing stays. */
+    expect(afx_ask(fx, "DELETE", "/users/me", cara.access, NULL), 204, NULL);
+    expect(devices_of(fx, &bob, cara.user), 404, "NOT_FOUND");
     expect(send_all(fx, &bob, 10, 10, 0), 200, NULL);
     expect(send_all(fx, &bob, 0, 0, 0), 200, NULL);
     ann = afx_person(fx, "ann");

@@ -87,8 +87,9 @@ function takeLists(core: KithCore, fetch: Fetch & { kind: 'lists' | 'past_lists'
     for (const one of items(field(body, 'past'))) take(one, 0);
     const list = field(body, 'list');
     const listSeq = count(field(body, 'list_seq'));
-    if (list === undefined) core.noList(fetch.user, listSeq);
-    else take(list, listSeq);
+    if (list !== null) take(list, listSeq);
+    /* Of a deleted account there is a list, and nobody to write to. */
+    if (list === null || listSeq === 0) core.noList(fetch.user, listSeq);
 }
 
 function takeBundles(core: KithCore, fetch: Fetch & { kind: 'bundles' }, body: Json): void {
