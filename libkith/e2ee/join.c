@@ -40,6 +40,7 @@ static void key_pair_of(const struct e2e_join_link *link, uint8_t secret[static 
     e2e_derive((struct kith_slice){0}, kith_slice_of(link->secret, sizeof link->secret), E2E_LABEL_JOIN,
                kith_slice_of(link->chat_id, sizeof link->chat_id), seed, sizeof seed);
     e2e_sign_keypair_from(seed, secret, public);
+    E2E_CT_PUBLIC(public, E2E_SIGN_PUBLIC_BYTES); /* the whole group knows it */
     e2e_wipe(seed, sizeof seed);
 }
 

@@ -29,18 +29,19 @@ HERE = Path(__file__).resolve().parent
 # By the file that a site is in; those that notice most are first: all whose name begins so. An argument is a cmocka filter.
 WHOLE = ["malicious/test_malicious_lists", "malicious/test_malicious_identity", "malicious/test_malicious_setup", "unit/test_e2e_account_thread",
          "unit/test_e2e_account_load", "unit/test_e2e_account_link", "malicious/test_malicious_messages", "malicious/test_malicious_groups", "malicious/test_malicious_group_messages",
-         "malicious/test_malicious_chains", "malicious/test_malicious_removed", "malicious/test_malicious_past", "unit/test_e2e_account_chain", "unit/test_e2e_account_past", "unit/test_e2e_account_received",
+         "malicious/test_malicious_joins", "malicious/test_malicious_chains", "malicious/test_malicious_passed_on", "malicious/test_malicious_removed", "malicious/test_malicious_past", "unit/test_e2e_account_chain", "unit/test_e2e_account_past", "unit/test_e2e_account_received",
          "unit/test_e2e_account_group", "unit/test_e2e_account_group_said", "unit/test_e2e_account", "unit/test_e2e_account_upload", "unit/test_e2e_account_full",
-         "unit/test_e2e_account_memory", "unit/test_e2e_account_group_kept", "unit/test_e2e_account_cut *again_and_again"]
+         "unit/test_e2e_account_join", "unit/test_e2e_account_join_check", "unit/test_e2e_account_join_memory", "unit/test_e2e_account_memory", "unit/test_e2e_account_group_kept", "unit/test_e2e_account_cut *again_and_again"]
 ALONE = re.compile(r"wycheproof|crypto|vectors|tlv|account")  # of libkith/crypto, or of whole accounts
 PARTS = [f"unit/{path.stem}" for path in sorted((ROOT / "tests/unit").glob("test_e2e_*.c")) if not ALONE.search(path.name)] + \
         ["malicious/test_malicious_setup", "malicious/test_malicious_messages"]
 FIRST = {"device": "unit/test_e2e_device_list", "list_p": "unit/test_e2e_device_list", "prekey": "unit/test_e2e_prekey", "ratche": "unit/test_e2e_session_order",
          "sessio": "unit/test_e2e_session", "chain_": "unit/test_e2e_chain_stored", "receiv": "unit/test_e2e_sender_chain", "sender": "unit/test_e2e_sender_chain",
-         "group_": "unit/test_e2e_group"}
+         "group_": "unit/test_e2e_group", "join.c": "unit/test_e2e_join"}
 OF_CHAINS = ("malicious/test_malicious_chains", "malicious/test_malicious_removed", "unit/test_e2e_account_chain", "unit/test_e2e_account_received")
 OF_ACCOUNTS = {"account_group": ("malicious/test_malicious_group", "unit/test_e2e_account_group"), "account_chain": OF_CHAINS, "account_received": OF_CHAINS,
-               "account_past": ("malicious/test_malicious_past", "unit/test_e2e_account_past")}
+               "account_past": ("malicious/test_malicious_past", "unit/test_e2e_account_past"),
+               "account_join": ("malicious/test_malicious_joins", "unit/test_e2e_account_join")}
 NOT_RUN = "not run"
 LIGHT = {"KITH_MUTATIONS": "300", "KITH_CLONED_MESSAGES": "150"}
 TEST_SECONDS = 30

@@ -9,6 +9,7 @@
 #include "libkith/crypto/secret.h"
 #include "libkith/crypto/sign.h"
 #include "libkith/e2ee/group_keys.h"
+#include "libkith/e2ee/join.h"
 #include "tests/chain_world.h"
 #include "tests/e2e_world.h"
 
@@ -310,6 +311,29 @@ static void group_keys(void)
     kith_buf_wipe(&bytes);
 }
 
+/* ---------------------------------------------------------------------------------------------- invite links */
+static void join(void)
+{
+    struct e2e_join_link link = {.chat_id = {15}, .secret = {16}, .op_hash = {17}}, read;
+    struct e2e_join_request request = {.device_id = 1, .list_seq = 1}, asked;
+    uint8_t text[E2E_JOIN_LINK_BYTES], key[32], seed[32] = {18}, dsk[64], public[32];
+    struct kith_buf out;
+
+    e2e_sign_keypair_from(seed, dsk, public);
+    mark(link.secret, sizeof link.secret);
+    mark(dsk, 32);
+    e2e_join_link_encode(&link, text);
+    need(e2e_join_link_decode(slice(text, sizeof text), &read) == KITH_OK, "read a link");
+    e2e_join_key(&read, key);
+    kith_buf_init(&out, E2E_JOIN_SIGNED_BYTES_MAX);
+    need(e2e_join_sign(&read, &request, dsk, &out) == KITH_OK, "ask");
+    unmark(out.ptr, kith_buf_len(&out));
+    need(e2e_join_decode(kith_buf_peek(&out), &asked) == KITH_OK, "read what is asked");
+    need(memcmp(asked.join_key, key, sizeof key) == 0, "another link's key");
+    need(e2e_join_prove(&asked) == KITH_OK && e2e_join_verify(&asked, public) == KITH_OK, "prove");
+    kith_buf_deinit(&out);
+}
+
 /* ---------------------------------------------------------------------------------------------- sender chains */
 static struct kith_buf group_message(struct chains *chains)
 {
@@ -408,6 +432,7 @@ static const struct {
     {"session", session},
     {"group_info", group_info},
     {"group_keys", group_keys},
+    {"join", join},
     {"chain", chain},
     {"planted", planted},
 };
