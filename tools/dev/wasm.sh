@@ -18,8 +18,10 @@ for file in libkith/*.c libkith/crypto/*.c libkith/e2ee/*.c libkith/wasm/*.c lib
     files="$files $root/$file"
 done
 cd "$objects"
+# As one piece, and a copy of memory as a call: 6 kB less to download.
+size="-Oz -flto -fno-builtin-memcpy"
 # shellcheck disable=SC2086
-clang-19 --target=wasm32-wasi -std=c17 -D_GNU_SOURCE -Oz -fvisibility=hidden -ffunction-sections -fdata-sections -ffile-prefix-map="$root/=" \
+clang-19 --target=wasm32-wasi -std=c17 -D_GNU_SOURCE $size -fvisibility=hidden -ffunction-sections -fdata-sections -ffile-prefix-map="$root/=" \
     -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wvla -Wundef -Wwrite-strings -Wstrict-prototypes -Wmissing-prototypes \
     -I"$root/libkith/wasm/module" -I"$root/src" -I"$root" -isystem "$libsodium/include" -c $files
 
@@ -27,7 +29,8 @@ clang-19 --target=wasm32-wasi -std=c17 -D_GNU_SOURCE -Oz -fvisibility=hidden -ff
 link() {
     name=$1
     shift
-    clang-19 --target=wasm32-wasi -mexec-model=reactor "$@" "$libsodium/lib/libsodium.a" -Wl,--gc-sections,--strip-all,--stack-first \
+    # Without -O: with it clang would run whatever wasm-opt a machine has, or none, and no two modules were the same.
+    clang-19 --target=wasm32-wasi -flto -mexec-model=reactor "$@" "$libsodium/lib/libsodium.a" -Wl,--gc-sections,--strip-all,--stack-first \
         -Wl,-z,stack-size=262144 -o "$out/$name.part"
     mv "$out/$name.part" "$out/$name"
 }
