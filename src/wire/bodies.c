@@ -1,8 +1,12 @@
 #include "wire/bodies.h"
 
 #include <assert.h>
+#include <sodium.h>
 
-enum { TAG_LISTS = 1, TAG_ITEMS = 2 };
+enum { TAG_LISTS = 1, TAG_ITEMS = 2, TAG_DIGEST = 3 };
+
+#define FIELD_HEAD_BYTES 6
+#define ITEM_HEAD_BYTES  20
 
 static kith_err eat_field(struct kith_slice *in, uint16_t tag_wanted, struct kith_slice *out)
 {
@@ -71,20 +75,35 @@ static kith_err check_items(struct kith_slice items, uint32_t *count)
     }
 }
 
+/* Behind the bodies: of which there is one, for all. */
+static kith_err eat_digest(struct kith_slice *in, struct bodies *found)
+{
+    struct kith_slice items = found->items, digest = {0};
+    struct bodies_item item = {0};
+    kith_err err = eat_field(in, TAG_DIGEST, &digest);
+
+    if (err != KITH_OK) return err;
+    if (digest.len != BODIES_DIGEST_BYTES || found->item_count != 1) return KITH_E_MALFORMED;
+    if (bodies_next_item(&items, &item) != KITH_OK || !kith_uuid_is_nil(item.device.id)) return KITH_E_MALFORMED;
+    found->digest = digest.ptr;
+    return KITH_OK;
+}
+
 kith_err bodies_decode(struct kith_slice in, struct bodies *out)
 {
     struct bodies found = {0};
-    kith_err err;
+    struct kith_slice ahead = in;
+    uint16_t tag = 0;
+    kith_err err = kith_eat_u16_be(&ahead, &tag);
+    const bool has_lists = tag != TAG_ITEMS;
 
-    err = eat_field(&in, TAG_LISTS, &found.lists);
-    if (err != KITH_OK) return err;
-    err = eat_field(&in, TAG_ITEMS, &found.items);
+    if (err == KITH_OK && has_lists) err = eat_field(&in, TAG_LISTS, &found.lists);
+    if (err == KITH_OK) err = eat_field(&in, TAG_ITEMS, &found.items);
+    if (err == KITH_OK) err = check_lists(found.lists, &found.list_count);
+    if (err == KITH_OK) err = check_items(found.items, &found.item_count);
+    if (err == KITH_OK && !has_lists) err = eat_digest(&in, &found);
     if (err != KITH_OK) return err;
     if (in.len != 0) return KITH_E_MALFORMED;
-    err = check_lists(found.lists, &found.list_count);
-    if (err != KITH_OK) return err;
-    err = check_items(found.items, &found.item_count);
-    if (err != KITH_OK) return err;
     *out = found;
     return KITH_OK;
 }
@@ -111,6 +130,21 @@ kith_err bodies_for(const struct bodies *bodies, struct device_id device, struct
     return err == KITH_OK ? KITH_OK : bodies_find(bodies, (struct device_id){0}, out);
 }
 
+void bodies_digest_add(uint8_t digest[static BODIES_DIGEST_BYTES], const struct bodies_list *list)
+{
+    uint8_t named[24], hash[crypto_hash_sha256_BYTES];
+    unsigned carry = 0;
+
+    if (list->list_seq == 0) return;
+    memcpy(named, list->user.id.raw, 16);
+    kith_put_u64_be(named + 16, list->list_seq);
+    crypto_hash_sha256(hash, named, sizeof named);
+    for (size_t i = BODIES_DIGEST_BYTES; i-- > 0; carry >>= 8) {
+        carry += (unsigned)digest[i] + hash[i];
+        digest[i] = (uint8_t)carry;
+    }
+}
+
 static kith_err put_lists(struct kith_buf *out, const struct bodies_list *lists, size_t count)
 {
     kith_err err = kith_buf_append_u16_be(out, TAG_LISTS);
@@ -130,7 +164,7 @@ kith_err bodies_encode(struct kith_buf *out, const struct bodies_list *lists, si
     size_t total = 0;
     kith_err err = put_lists(out, lists, list_count);
 
-    for (size_t i = 0; i < item_count; i++) total += 20 + items[i].ciphertext.len;
+    for (size_t i = 0; i < item_count; i++) total += ITEM_HEAD_BYTES + items[i].ciphertext.len;
     if (err == KITH_OK && total > KITH_MESSAGE_BYTES_MAX) err = KITH_E_TOOBIG;
     if (err == KITH_OK) err = kith_buf_append_u16_be(out, TAG_ITEMS);
     if (err == KITH_OK) err = kith_buf_append_u32_be(out, (uint32_t)total);
@@ -140,5 +174,24 @@ kith_err bodies_encode(struct kith_buf *out, const struct bodies_list *lists, si
         if (err == KITH_OK) err = kith_buf_append_u32_be(out, (uint32_t)items[i].ciphertext.len);
         if (err == KITH_OK) err = kith_buf_append(out, items[i].ciphertext);
     }
+    return err;
+}
+
+kith_err bodies_encode_common(struct kith_buf *out, const uint8_t digest[static BODIES_DIGEST_BYTES],
+                              struct kith_slice ciphertext)
+{
+    const size_t around = FIELD_HEAD_BYTES + ITEM_HEAD_BYTES + FIELD_HEAD_BYTES + BODIES_DIGEST_BYTES;
+    const struct device_id common = {0};
+    kith_err err;
+
+    if (ciphertext.len > KITH_MESSAGE_BYTES_MAX - around) return KITH_E_TOOBIG;
+    err = kith_buf_append_u16_be(out, TAG_ITEMS);
+    if (err == KITH_OK) err = kith_buf_append_u32_be(out, (uint32_t)(ITEM_HEAD_BYTES + ciphertext.len));
+    if (err == KITH_OK) err = kith_buf_append(out, kith_slice_of(common.id.raw, sizeof common.id.raw));
+    if (err == KITH_OK) err = kith_buf_append_u32_be(out, (uint32_t)ciphertext.len);
+    if (err == KITH_OK) err = kith_buf_append(out, ciphertext);
+    if (err == KITH_OK) err = kith_buf_append_u16_be(out, TAG_DIGEST);
+    if (err == KITH_OK) err = kith_buf_append_u32_be(out, BODIES_DIGEST_BYTES);
+    if (err == KITH_OK) err = kith_buf_append(out, kith_slice_of(digest, BODIES_DIGEST_BYTES));
     return err;
 }
