@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 
 #include "base/id.h"
+#include "wire/bodies.h"
 #include "wire/cmd.h"
 #include "wire/code.h"
 #include "wire/row.h"
@@ -52,6 +53,9 @@ struct chat {
     struct chat_device *devices; /* ascending in device */
     size_t device_count, device_cap;
     struct chat_roster *roster; /* NULL: made again when next asked for */
+    /* Of the lists of who is in it now, as each message for all must say it. Only in memory: worked out when next asked for. */
+    bool has_digest;
+    uint8_t digest[BODIES_DIGEST_BYTES];
 };
 
 /** What the log's control records say at this position: nothing that chat_apply() reads comes from a configuration. */

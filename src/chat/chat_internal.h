@@ -51,7 +51,11 @@ struct chat_member *chat_member_put(struct chat_step *step, struct user_id user)
 struct chat_device *chat_device_put(struct chat_step *step, struct device_id device, struct user_id user);
 /** The member left at seq: closes the interval, forgets the roster. */
 void chat_member_close(struct chat_step *step, struct chat_member *member, uint64_t seq);
+/** Somebody came or went: it is made again, and so is the digest. */
 void chat_roster_drop(struct chat *chat);
+/** Of the lists that the chat knows of who is in it; kept until the roster is dropped, or a list is another. Lent. */
+const uint8_t *chat_digest(struct chat *chat);
+void chat_digest_drop(struct chat *chat);
 /** Writes the inbox row that mirrors the member's intervals. */
 void chat_put_inbox(struct chat_step *step, const struct chat_member *member);
 

@@ -189,6 +189,7 @@ void chat_roster_drop(struct chat *chat)
 {
     chat_roster_unref(chat->roster);
     chat->roster = NULL;
+    chat_digest_drop(chat);
 }
 
 struct chat_roster *chat_roster_peek(struct chat *chat)
@@ -204,4 +205,22 @@ struct chat_roster *chat_roster_peek(struct chat *chat)
         if (chat_member_is_in(&chat->members[i])) roster->users[roster->count++] = chat->members[i].user;
     chat->roster = roster;
     return roster;
+}
+
+const uint8_t *chat_digest(struct chat *chat)
+{
+    if (chat->has_digest) return chat->digest;
+    memset(chat->digest, 0, sizeof chat->digest);
+    for (size_t i = 0; i < chat->member_count; i++) {
+        const struct chat_member *member = &chat->members[i];
+        const struct bodies_list list = {.user = member->user, .list_seq = member->row.list_seq};
+        if (chat_member_is_in(member)) bodies_digest_add(chat->digest, &list);
+    }
+    chat->has_digest = true;
+    return chat->digest;
+}
+
+void chat_digest_drop(struct chat *chat)
+{
+    chat->has_digest = false;
 }

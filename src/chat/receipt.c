@@ -115,6 +115,7 @@ static void learn_devices(struct chat_step *step, struct chat_member *member)
 
     if (cmd->value <= member->row.list_seq) return;
     member->row.list_seq = cmd->value;
+    chat_digest_drop(step->chat);
     if (step->chat->head.encrypted == 0 || kith_uuid_is_nil(cmd->device.id)) return;
     device = chat_device_put(step, cmd->device, member->user);
     if (device == NULL || device->row.has_cursor) return;

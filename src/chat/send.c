@@ -30,13 +30,14 @@ static bool is_gone(const struct chat *chat, const struct chat_member *member)
     return chat->head.group_seq != 0 && member != NULL && (member->row.flags & MEMBER_GONE) != 0;
 }
 
-/* Every current member's list must be named, in the sequence the chat knows. */
-static bool lists_are_current(const struct chat *chat, const struct bodies *bodies)
+/* Every current member's list must be named, in the sequence the chat knows, or all of them by their digest. */
+static bool lists_are_current(struct chat *chat, const struct bodies *bodies)
 {
     struct kith_slice lists = bodies->lists;
     struct bodies_list list = {0};
     uint32_t current = 0, named = 0;
 
+    if (bodies->digest != NULL) return memcmp(bodies->digest, chat_digest(chat), BODIES_DIGEST_BYTES) == 0;
     for (size_t i = 0; i < chat->member_count; i++) current += chat_member_is_in(&chat->members[i]);
     while (bodies_next_list(&lists, &list) == KITH_OK) {
         const struct chat_member *member = chat_member_find(chat, list.user);
@@ -45,6 +46,13 @@ static bool lists_are_current(const struct chat *chat, const struct bodies *bodi
         named++;
     }
     return named == current;
+}
+
+/* Well formed, and a digest is a group's only: in a chat of two the devices are few, and each has a body of its own. */
+static bool take_bodies(const struct chat *chat, const struct cmd *cmd, struct bodies *out)
+{
+    if (bodies_decode(cmd->body, out) != KITH_OK) return false;
+    return out->digest == NULL || (chat->head.type == CHAT_GROUP && chat->head.encrypted != 0);
 }
 
 /* The bodies become rows of their own; what stays in the message row is the list of their devices, for freeing them. */
@@ -129,7 +137,7 @@ void chat_apply_send(struct chat_step *step)
     sender = chat_actor(step);
     if (sender == NULL) return;
     if (encrypted != (step->chat->head.encrypted != 0) || (cmd->expires_ms != 0 && cmd->expires_ms <= step->time_ms) ||
-        (per_device && bodies_decode(cmd->body, &bodies) != KITH_OK)) {
+        (per_device && !take_bodies(step->chat, cmd, &bodies))) {
         chat_answer(step, CODE_BAD_REQUEST);
         return;
     }

@@ -28,31 +28,41 @@ static void open(struct fixture *f)
     f->ann = fx_connect(&f->fx, 0, 1, 1);
 }
 
-/* From device 1 of user 1, made for lists that are too new; returns its id. */
+/* From device 1 of user 1; returns its id. */
+static struct msg_id send_body(struct fixture *f, uint32_t chat, const struct kith_buf *body)
+{
+    struct msg_id id = fx_msg_id(&f->fx);
+    struct kith_buf frame;
+    char head[300];
+    int len;
+
+    kith_buf_init(&frame, 8192);
+    len = snprintf(head, sizeof head,
+                   "SEND\ndestination:/chat/%s\nmessage-id:%s\nreceipt:r\ncontent-type:application/x-kith-bodies\n"
+                   "content-length:%zu\n\n",
+                   fx_id(CHAT(chat).id), fx_id(id.id), kith_buf_len(body));
+    assert_int_equal(kith_buf_append(&frame, kith_slice_of(head, (size_t)len)), KITH_OK);
+    assert_int_equal(kith_buf_append(&frame, kith_buf_peek(body)), KITH_OK);
+    assert_int_equal(kith_buf_append_u8(&frame, 0), KITH_OK);
+    fx_bytes(f->ann, kith_buf_peek(&frame).ptr, kith_buf_len(&frame));
+    fx_run(&f->fx, 20);
+    kith_buf_deinit(&frame);
+    return id;
+}
+
+/* Made for lists that are too new. */
 static struct msg_id send_stale(struct fixture *f, const uint32_t *devices, unsigned count)
 {
     struct bodies_list lists[2] = {{USER(1), 7}, {USER(2), 7}};
     struct bodies_item items[4];
-    struct msg_id id = fx_msg_id(&f->fx);
-    struct kith_buf body, frame;
-    char head[300];
-    int len;
+    struct kith_buf body;
+    struct msg_id id;
 
     for (unsigned i = 0; i < count; i++) items[i] = (struct bodies_item){DEVICE(devices[i]), kith_slice_str("x")};
     kith_buf_init(&body, 4096);
-    kith_buf_init(&frame, 8192);
     assert_int_equal(bodies_encode(&body, lists, 2, items, count), KITH_OK);
-    len = snprintf(head, sizeof head,
-                   "SEND\ndestination:/chat/%s\nmessage-id:%s\nreceipt:r\ncontent-type:application/x-kith-bodies\n"
-                   "content-length:%zu\n\n",
-                   fx_id(CHAT(1).id), fx_id(id.id), kith_buf_len(&body));
-    assert_int_equal(kith_buf_append(&frame, kith_slice_of(head, (size_t)len)), KITH_OK);
-    assert_int_equal(kith_buf_append(&frame, kith_buf_peek(&body)), KITH_OK);
-    assert_int_equal(kith_buf_append_u8(&frame, 0), KITH_OK);
-    fx_bytes(f->ann, kith_buf_peek(&frame).ptr, kith_buf_len(&frame));
-    fx_run(&f->fx, 20);
+    id = send_body(f, 1, &body);
     kith_buf_deinit(&body);
-    kith_buf_deinit(&frame);
     return id;
 }
 
@@ -155,6 +165,31 @@ static void test_gateway_stale__a_message_for_nobody_misses_all_but_the_sender(v
     fx_close(&f.fx);
 }
 
+/* It names nobody, and is told all the same which lists there are. */
+static void test_gateway_stale__a_digest_misses_nobody_and_is_told_the_lists(void **state)
+{
+    const uint8_t digest[BODIES_DIGEST_BYTES] = {1};
+    struct fixture f;
+    struct fx_frame *frame;
+    struct kith_buf body;
+
+    (void)state;
+    open(&f);
+    fx_group(&f.fx, 2, 2, true);
+    fx_errors(f.ann);
+    kith_buf_init(&body, 4096);
+    assert_int_equal(bodies_encode_common(&body, digest, kith_slice_str("x")), KITH_OK);
+    (void)send_body(&f, 2, &body);
+    kith_buf_deinit(&body);
+    assert_non_null(asked);
+    assert_true(kith_uuid_eq(asked->chat.id, CHAT(2).id));
+    answer(&f, CODE_OK, 2, 2);
+    frame = fx_expect_refusal(f.ann, "STALE_DEVICES");
+    assert_has(frame, "\"missing\":[],\"removed\":[],\"device_lists\":[{");
+    assert_has(frame, "\"list_seq\":3,");
+    fx_close(&f.fx);
+}
+
 static void test_gateway_stale__lists_that_do_not_fit_are_left_out(void **state)
 {
     static const uint32_t devices[] = {9};
@@ -238,6 +273,7 @@ int main(void)
         cmocka_unit_test(test_gateway_stale__the_refusal_says_what_differs),
         cmocka_unit_test(test_gateway_stale__the_error_frame_says_it_too),
         cmocka_unit_test(test_gateway_stale__a_message_for_nobody_misses_all_but_the_sender),
+        cmocka_unit_test(test_gateway_stale__a_digest_misses_nobody_and_is_told_the_lists),
         cmocka_unit_test(test_gateway_stale__lists_that_do_not_fit_are_left_out),
         cmocka_unit_test(test_gateway_stale__without_an_answer_it_is_refused_all_the_same),
         cmocka_unit_test(test_gateway_stale__a_session_may_go_before_what_differs_is_known),

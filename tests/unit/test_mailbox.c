@@ -230,6 +230,30 @@ static void test_mailbox__refuses_what_a_chat_refuses(void **state)
     box_close(&b);
 }
 
+/* What one device says to another is for that device: no body is common here, with lists or with their digest. */
+static void test_mailbox__takes_no_body_for_all(void **state)
+{
+    const struct bodies_item all = {.ciphertext = kith_slice_str("for all")};
+    const uint8_t digest[BODIES_DIGEST_BYTES] = {0};
+    struct box_fixture b;
+    struct kith_buf body;
+    struct cmd cmd = {.verb = CMD_MAIL_SEND, .flags = CMD_ENCRYPTED | CMD_PER_DEVICE, .actor = USER(1)};
+
+    (void)state;
+    box_open(&b);
+    kith_buf_init(&body, 1024);
+    cmd.id = msg_id_at(&b.f, T0);
+    assert_int_equal(bodies_encode(&body, NULL, 0, &all, 1), KITH_OK);
+    cmd.body = kith_buf_peek(&body);
+    assert_int_equal(box_apply(&b, cmd).code, CODE_BAD_REQUEST);
+    kith_buf_reset(&body);
+    assert_int_equal(bodies_encode_common(&body, digest, all.ciphertext), KITH_OK);
+    cmd.body = kith_buf_peek(&body);
+    assert_int_equal(box_apply(&b, cmd).code, CODE_BAD_REQUEST);
+    kith_buf_deinit(&body);
+    box_close(&b);
+}
+
 /* (owner, sender, id): the first answer again; other words are a conflict; another sender's same id is another item. */
 static void test_mailbox__repeats_are_answered_as_at_first(void **state)
 {
@@ -413,6 +437,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mailbox__each_device_has_its_own_items),
         cmocka_unit_test(test_mailbox__refuses_what_a_chat_refuses),
+        cmocka_unit_test(test_mailbox__takes_no_body_for_all),
         cmocka_unit_test(test_mailbox__repeats_are_answered_as_at_first),
         cmocka_unit_test(test_mailbox__an_ack_deletes_the_devices_rows_up_to_it),
         cmocka_unit_test(test_mailbox__is_full_at_its_maximum),
