@@ -204,13 +204,17 @@ static struct named_list *named_lists(struct kith_slice problem, size_t *count)
     return NULL;
 }
 
-/* Not what the server has, as far as it says; of whom it says nothing, anything may be. */
+/*
+ * Not what the server has, as far as it says. Of whom it says nothing where it says all, there is nobody: the account was deleted,
+ * which is no news of those who count as nobody here. Where it says nothing at all, anything may be.
+ */
 static bool is_other(const struct kith_client *client, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
                      const struct named_list *lists, size_t count)
 {
     const struct named_list *named = lists == NULL ? NULL : bsearch(account_id, lists, count, sizeof *lists, by_user);
+    const uint64_t known = e2e_account_person(client->secure.account, account_id).list_seq;
 
-    return named == NULL || named->list_seq != e2e_account_person(client->secure.account, account_id).list_seq;
+    return lists == NULL || known != (named == NULL ? 0 : named->list_seq);
 }
 
 /* A server that names the wrong ones makes itself say STALE_DEVICES again, and nothing else. */

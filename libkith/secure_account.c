@@ -118,7 +118,10 @@ void kith_client_list(struct kith_client *client, struct user_id user, uint64_t 
 
 void kith_client_no_list(struct kith_client *client, struct user_id user, uint64_t list_seq)
 {
+    const uint64_t number = e2e_account_person(client->secure.account, user.id.raw).list_seq;
+
     e2e_account_no_list(client->secure.account, user.id.raw, list_seq);
+    client->secure.helped |= number != list_seq;
 }
 
 void kith_client_no_bundle(struct kith_client *client, struct user_id user, struct device_id device)

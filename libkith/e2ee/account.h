@@ -86,7 +86,7 @@ struct e2e_person {
     bool was_reset;                     /* the root key has changed since the first contact */
     uint64_t reset_at_ms;               /* when that came to be known here; 0: not so, or e2e_account_verify() since */
     const struct e2e_device_list *list; /* lent; NULL: none */
-    uint64_t list_seq;                  /* the server's number, which STALE_DEVICES is about */
+    uint64_t list_seq;                  /* the server's number, which STALE_DEVICES is about; 0: none, or nobody */
 };
 /** About anybody, the own account too. */
 struct e2e_person e2e_account_person(const struct e2e_account *account,
@@ -102,8 +102,10 @@ KITH_MUST_USE kith_err e2e_account_list(struct e2e_account *account, uint64_t no
                                         const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES], uint64_t list_seq,
                                         struct kith_slice signed_list);
 /**
- * The server has none of that person, with its number for that: in a group nobody waits for somebody without devices. One that is
- * pinned stays; a newer one that somebody told of is still waited for.
+ * The server has none of that person, with its number for that, 0 when it has no such person: in a group nobody waits for somebody
+ * without devices. One that is pinned stays, with trust and sessions; a newer one that somebody told of is still waited for. The
+ * number takes the place of the one before, until there is a list again. It is for STALE_DEVICES alone: a server that says it of
+ * somebody who is there makes itself refuse what is sent, and changes nothing of who can read it.
  */
 void e2e_account_no_list(struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
                          uint64_t list_seq);
@@ -162,7 +164,7 @@ struct e2e_seal {
 };
 /**
  * Appends application/x-kith-bodies: one message for every device of every member but this one. In a group of more than
- * pairwise_max it is one for all, under this device's chain; while a device lacks that chain *wants is E2E_WANT_GIFT alone: a
+ * pairwise_max it is one for all, under this device's chain, with the digest of their lists; while a device lacks that chain *wants is E2E_WANT_GIFT alone: a
  * message of E2E_GROUP_KEYS_TYPE without a body, which gives it, goes out before it. One message of a thread at a time:
  * until e2e_account_accepted() says that the server has it, the next sealing, of this message or another, takes the same
  * place in the thread.

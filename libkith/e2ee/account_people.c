@@ -272,11 +272,14 @@ void e2e_account_no_list(struct e2e_account *account, const uint8_t account_id[s
 {
     struct person *person = account_person_put(account, account_id);
 
+    bool is_news;
+
     if (person == NULL) return; /* asked for again */
+    is_news = person->list_seq != list_seq;
     person->is_stale = false;
-    if (person->list != NULL) return;
-    person->has_none = true;
+    person->has_none = person->list == NULL;
     person->list_seq = list_seq;
+    if (person->list != NULL && is_news) account_keep_person(account, person);
 }
 
 kith_err e2e_account_verify(struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],

@@ -338,6 +338,18 @@ static int by_device(const void *a, const void *b)
     return kith_uuid_cmp(((const struct bodies_item *)a)->device.id, ((const struct bodies_item *)b)->device.id);
 }
 
+/*
+ * One for all needs no names: the digest says what the lists would. Who has no number is not in it: nobody, as far as the server
+ * says, and the digest is for the server alone.
+ */
+static kith_err write_common(const struct sealing *s, struct kith_buf *out)
+{
+    uint8_t digest[BODIES_DIGEST_BYTES] = {0};
+
+    for (uint32_t i = 0; i < s->member_count; i++) bodies_digest_add(digest, &s->lists[i]);
+    return bodies_encode_common(out, digest, kith_buf_peek(&s->ciphers));
+}
+
 static kith_err write_bodies(const struct sealing *s, struct kith_buf *out)
 {
     struct kith_slice all = kith_buf_peek(&s->ciphers);
@@ -438,7 +450,7 @@ kith_err e2e_account_seal(struct e2e_account *account, uint64_t now_ms, const st
         err = compose(s, &next);
     }
     if (err == KITH_OK) err = encrypt_all(s);
-    if (err == KITH_OK) err = write_bodies(s, out);
+    if (err == KITH_OK) err = s->own != NULL && !s->is_gift ? write_common(s, out) : write_bodies(s, out);
     if (err != KITH_OK) out->tail = out->head + out_len;
     /* A gift, which not all get, takes no place of its own: it stands where the message stands that waits for it. */
     if (err == KITH_OK && !s->is_gift) {

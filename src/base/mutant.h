@@ -37,7 +37,8 @@
     X(PENDING_UNORDERED, "what can be opened overtakes what cannot")                                                \
     X(PREKEYS_LATE, "prekeys are uploaded before their private halves are kept")                                    \
     X(LIST_FORGOTTEN, "a list that was signed while another was uploaded counts as uploaded")                       \
-    X(UNSENT_LIST_NAMED, "a message is sealed with an own list that the server does not have yet")
+    X(UNSENT_LIST_NAMED, "a message is sealed with an own list that the server does not have yet")                  \
+    X(DIGEST_KEPT, "the digest of a group's lists is kept when a member or a list is another")
 
 #define KITH_MUTANT_ENUM(name, text) KITH_MUTANT_##name,
 enum kith_mutant_id { KITH_MUTANT_NONE = 0, KITH_MUTANT_LIST(KITH_MUTANT_ENUM) KITH_MUTANT_COUNT };

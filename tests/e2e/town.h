@@ -61,6 +61,7 @@ struct town_person {
     struct kith_buf lists[TOWN_LISTS_MAX]; /* by seq, the first at [0] */
     size_t list_count;
     uint64_t list_seq; /* the server's number: another one whenever the newest changes */
+    bool is_deleted;   /* the account: the server knows nobody by that id */
 };
 
 struct town_chat {

@@ -123,19 +123,49 @@ static void watch(struct town *town, struct kith_slice message)
     town_need(kith_map_add(&town->keys_used, key, &nothing) == KITH_OK || town->is_cloned);
 }
 
+/* The digest of the members' lists, as the server knows them: whose account was deleted has none. */
+static void digest_of(struct town *town, const struct town_chat *chat, uint8_t digest[static BODIES_DIGEST_BYTES])
+{
+    memset(digest, 0, BODIES_DIGEST_BYTES);
+    for (uint32_t i = 0; i < chat->member_count; i++) {
+        const struct town_person *person = town_person_of(town, chat->members[i]);
+        struct bodies_list list = {0};
+        town_need(person != NULL);
+        memcpy(list.user.id.raw, person->id, sizeof list.user.id.raw);
+        list.list_seq = person->is_deleted ? 0 : person->list_seq;
+        bodies_digest_add(digest, &list);
+    }
+}
+
+/* Who was deleted may be named with whatever number. */
+static bool are_newest(struct town *town, const struct town_chat *chat, const struct bodies *bodies)
+{
+    struct kith_slice lists = bodies->lists;
+    struct bodies_list list = {0};
+    bool newest = true;
+
+    town_need(bodies->list_count == chat->member_count);
+    while (bodies_next_list(&lists, &list) == KITH_OK) {
+        const struct town_person *person = town_person_of(town, list.user.id.raw);
+        town_need(person != NULL);
+        newest &= person->is_deleted || person->list_seq == list.list_seq;
+    }
+    return newest;
+}
+
 /* The server: the lists that it was made for must be the newest. */
 static bool is_stale(struct town_device *from, const struct town_chat *chat, struct kith_slice sealed)
 {
+    uint8_t digest[BODIES_DIGEST_BYTES];
     struct bodies bodies = {0};
-    struct bodies_list list = {0};
-    bool stale = false;
+    bool stale;
 
-    town_need(bodies_decode(sealed, &bodies) == KITH_OK && bodies.list_count == chat->member_count);
-    while (bodies_next_list(&bodies.lists, &list) == KITH_OK) {
-        struct town_person *person = town_person_of(from->town, list.user.id.raw);
-        town_need(person != NULL);
-        stale |= person->list_seq != list.list_seq;
-    }
+    town_need(bodies_decode(sealed, &bodies) == KITH_OK);
+    digest_of(from->town, chat, digest);
+    if (bodies.digest != NULL)
+        stale = memcmp(bodies.digest, digest, sizeof digest) != 0;
+    else
+        stale = !are_newest(from->town, chat, &bodies);
     for (uint32_t i = 0; stale && i < chat->member_count; i++) e2e_account_stale(from->account, chat->members[i]);
     return stale;
 }

@@ -134,7 +134,11 @@ kith_err town_fetch_list(struct town_device *device, struct town_person *of)
     size_t last = of->list_count - 1, from = pinned == NULL || pinned->seq > last ? last : (size_t)pinned->seq;
     kith_err err = KITH_E_NOTFOUND;
 
-    if (of->list_count == 0) return err;
+    if (of->is_deleted) {
+        e2e_account_no_list(device->account, of->id, 0);
+        (void)town_call(device, NULL);
+    }
+    if (of->list_count == 0 || of->is_deleted) return err;
     for (size_t i = from; i <= last; i++) {
         struct kith_slice list = kith_buf_peek(&of->lists[i]);
         if (town->show_list != NULL) town->show_list(town->arg, device, of, i, &list);
@@ -175,7 +179,7 @@ static void fetch_bundle(struct town_device *device, const struct e2e_want *want
 
     memcpy(claimed.account_id, want->account_id, sizeof claimed.account_id);
     memcpy(claimed.server_device, want->server_device, sizeof claimed.server_device);
-    if (of != NULL && kith_buf_len(&of->spk) > 0) {
+    if (of != NULL && !of->person->is_deleted && kith_buf_len(&of->spk) > 0) {
         claimed.spk = kith_buf_peek(&of->spk);
         claimed.kem = take_one(&of->kem_ots);
         claimed.kem_is_last = claimed.kem.len == 0;

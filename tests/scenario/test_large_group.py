@@ -48,6 +48,18 @@ def test_a_large_group(kithd: Kithd, tmp_path: Path) -> None:
     assert texts(tablet, chat)[-1] == f"{MARKER}-four"
     assert texts(first, chat)[-1] == f"{MARKER}-four"
     assert f"{MARKER}-four" not in other.run("history", chat).stdout
+
+    # Who deleted the account is in the group until somebody removes them. The others learn it by a refusal, once, and go on.
+    gone = kithd.rest("POST", "/auth/login", {"name": "p2", "password": others[2].password, "device_name": "the last"})
+    kithd.rest("DELETE", "/users/me", None, gone["access_token"])
+    ann.run("send", chat, f"{MARKER}-five")
+    kithd.kill9()
+    kithd.start()
+    ann.run("send", chat, f"{MARKER}-six")
+    last.run("send", chat, f"{MARKER}-seven")
+    for person in (first, tablet):
+        assert texts(person, chat)[-3:] == [f"{MARKER}-{n}" for n in ("five", "six", "seven")]
+    assert texts(ann, chat)[-1] == f"{MARKER}-seven"
     kithd.stop()
     for file in kithd.data.rglob("*"):
         assert not file.is_file() or MARKER.encode() not in file.read_bytes(), file

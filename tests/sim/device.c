@@ -155,6 +155,7 @@ void device_run(struct sim_device *device)
 {
     struct kith_effect effect;
 
+    sealed_knows(device);
     while (device->client != NULL && !device->persisting && kith_client_next(device->client, &effect) == KITH_OK)
         run_effect(device, &effect);
 }

@@ -3,6 +3,7 @@
 
 #include "groups.h"
 #include "keys.h"
+#include "sealed.h"
 
 /*
  * A device asks the key directory: the question is on its way, the work is done, the answer is on its way. Each may be where
@@ -130,6 +131,7 @@ static void fetch_end(struct fetch_call *call)
     /* What the store holds is looked at only now: without a server that is no answer, and not "none". */
     if (call->fetch.kind == KITH_FETCH_OPS) call->ok &= device->sim->server.up && device->sim->server.ready;
     if (call->ok && !call->is_empty) answer(call);
+    sealed_knows(device);
     kith_client_fetched(device->client,
                         (struct kith_time){.mono_ms = loop_now_ms(device->loop), .wall_ms = loop_wall_ms(device->loop)},
                         call->ok);

@@ -5,6 +5,7 @@
 
 #include "keys.h"
 #include "libkith/content.h"
+#include "libkith/e2ee/account_group.h"
 #include "wire/bodies.h"
 #include "wire/stomp.h"
 
@@ -18,8 +19,18 @@ struct version {
     } once[SIM_DEVICES_MAX];
 };
 
+/* A digest that a device may say in a group: of the members that it knew at one time, and their lists. */
+struct digest_key {
+    uint8_t device, chat;
+    uint8_t digest[BODIES_DIGEST_BYTES];
+};
+
+typedef uint64_t sim_lists[SIM_USERS_MAX]; /* 0: not in it, or without a list */
+
 struct sim_sealed {
-    struct kith_map versions; /* msg_id to struct version */
+    struct kith_map versions;                        /* msg_id to struct version */
+    struct kith_map digests;                         /* struct digest_key to sim_lists */
+    sim_lists known[SIM_DEVICES_MAX][SIM_CHATS_MAX]; /* by whom, now */
 };
 
 struct sim_sealed *sealed_new(void)
@@ -29,6 +40,7 @@ struct sim_sealed *sealed_new(void)
 
     if (sealed == NULL) abort();
     kith_map_init(&sealed->versions, sizeof(struct msg_id), sizeof(struct version), 1u << 20, seed);
+    kith_map_init(&sealed->digests, sizeof(struct digest_key), sizeof(sim_lists), 1u << 20, seed);
     return sealed;
 }
 
@@ -36,8 +48,71 @@ void sealed_free(struct sim_sealed *sealed)
 {
     if (sealed == NULL) return;
     kith_map_deinit(&sealed->versions);
+    kith_map_deinit(&sealed->digests);
     free(sealed);
 }
+
+/* ------------------------------------------------------------------------------------------------ digests */
+static bool lists_known(const struct sim_device *device, unsigned chat, sim_lists out)
+{
+    const struct e2e_account *account = kith_client_account(device->client);
+    struct e2e_group_view view;
+
+    if (!e2e_account_group(account, device->sim->chats[chat].id.raw, &view)) return false;
+    for (uint32_t i = 0; i < view.group->member_count; i++) {
+        const uint8_t *id = view.group->members[i].account_id;
+        const unsigned user = sim_user_number(device->sim, id);
+        if (user < SIM_USERS_MAX) out[user] = e2e_account_person(account, id).list_seq;
+    }
+    return true;
+}
+
+static struct digest_key digest_key_of(const struct sim_device *device, unsigned chat, const sim_lists lists)
+{
+    struct digest_key key = {.device = (uint8_t)device->number, .chat = (uint8_t)chat};
+
+    for (unsigned u = 0; u < device->sim->user_count; u++)
+        bodies_digest_add(key.digest, &(struct bodies_list){.user = device->sim->users[u], .list_seq = lists[u]});
+    return key;
+}
+
+void sealed_knows(struct sim_device *device)
+{
+    struct sim_sealed *sealed = device->sim->sealed;
+
+    if (!device->sim->encrypts || device->client == NULL) return;
+    for (unsigned c = 0; c < device->sim->chat_count; c++) {
+        sim_lists lists = {0}, *place = NULL;
+        struct digest_key key;
+        kith_err err;
+        if (!device->sim->chat_is_group[c] || !lists_known(device, c, lists)) continue;
+        if (memcmp(lists, sealed->known[device->number][c], sizeof lists) == 0) continue;
+        memcpy(sealed->known[device->number][c], lists, sizeof lists);
+        key = digest_key_of(device, c, lists);
+        err = kith_map_add(&sealed->digests, &key, (void **)&place);
+        if (err != KITH_OK && err != KITH_E_CONFLICT) abort();
+        memcpy(*place, lists, sizeof lists);
+    }
+}
+
+/* Those that the digest stands for. */
+static void take_digest(struct sim_device *device, struct chat_id chat, const uint8_t *digest, struct version *version)
+{
+    struct digest_key key = {.device = (uint8_t)device->number};
+    const sim_lists *lists = NULL;
+
+    memcpy(key.digest, digest, sizeof key.digest);
+    for (unsigned c = 0; c < device->sim->chat_count && lists == NULL; c++) {
+        key.chat = (uint8_t)c;
+        if (kith_uuid_eq(device->sim->chats[c].id, chat.id)) lists = kith_map_find(&device->sim->sealed->digests, &key);
+    }
+    if (lists == NULL)
+        sim_fail(device->sim, "E2E digest: %s says one of lists that it never knew", device->name);
+    else
+        memcpy(version->lists, *lists, sizeof version->lists);
+}
+
+/* ------------------------------------------------------------------------------------------------ what is sealed */
 
 static bool has_mark(struct kith_slice bytes)
 {
@@ -87,7 +162,7 @@ static void check_devices(struct sim_device *device, const struct version *versi
              version->devices, should);
 }
 
-static void sealed_message(struct sim_device *device, struct msg_id id, struct kith_slice body)
+static void sealed_message(struct sim_device *device, struct chat_id chat, struct msg_id id, struct kith_slice body)
 {
     struct sim *sim = device->sim;
     struct version version = {0}, *known = NULL;
@@ -105,6 +180,7 @@ static void sealed_message(struct sim_device *device, struct msg_id id, struct k
         unsigned user = sim_user_number(sim, list.user.id.raw);
         if (user < SIM_USERS_MAX) version.lists[user] = list.list_seq;
     }
+    if (bodies.digest != NULL) take_digest(device, chat, bodies.digest, &version);
     while (bodies_next_item(&bodies.items, &item) == KITH_OK) {
         unsigned number = sim_device_number(sim, item.device.id.raw);
         is_common |= kith_uuid_is_nil(item.device.id);
@@ -129,12 +205,23 @@ static void sealed_message(struct sim_device *device, struct msg_id id, struct k
     if (is_new) check_devices(device, &version, is_gift(sim, &bodies, is_common));
 }
 
+/* Mail goes to a person, and is not encrypted by the client. */
+static bool chat_of(struct kith_slice destination, struct chat_id *out)
+{
+    static const char before[] = "/chat/";
+    const size_t len = sizeof before - 1;
+
+    if (destination.len < len || memcmp(destination.ptr, before, len) != 0) return false;
+    return kith_uuid_parse(kith_slice_of(destination.ptr + len, destination.len - len), &out->id) == KITH_OK;
+}
+
 void sealed_frame(struct sim_device *device, struct kith_slice bytes)
 {
     struct sim *sim = device->sim;
     struct stomp_reader reader;
     struct stomp_frame frame;
     struct kith_slice value = {0};
+    struct chat_id chat = {0};
     struct msg_id id = {0};
     uint8_t *copy;
     size_t used = 0;
@@ -147,8 +234,9 @@ void sealed_frame(struct sim_device *device, struct kith_slice bytes)
     stomp_reader_init(&reader, KITH_FRAME_BYTES_MAX * 2);
     if (stomp_next(&reader, copy, bytes.len, &used, &frame) == KITH_OK && frame.command == STOMP_SEND &&
         stomp_header(&frame, "encrypted", &value) && kith_slice_is(value, "true") &&
-        stomp_header(&frame, "message-id", &value) && kith_uuid_parse(value, &id.id) == KITH_OK)
-        sealed_message(device, id, frame.body);
+        stomp_header(&frame, "message-id", &value) && kith_uuid_parse(value, &id.id) == KITH_OK &&
+        stomp_header(&frame, "destination", &value) && chat_of(value, &chat))
+        sealed_message(device, chat, id, frame.body);
     free(copy);
 }
 

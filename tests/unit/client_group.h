@@ -15,6 +15,10 @@ static inline void answer_lists(struct scene *scene)
     const bool has_after = scene->fetch.kind == KITH_FETCH_PAST_LISTS || scene->fetch.after > 0;
 
     scene->asked_past += scene->fetch.kind == KITH_FETCH_PAST_LISTS;
+    if (person != NULL && person->is_deleted) {
+        kith_client_no_list(scene->client, scene->fetch.user, 0);
+        return;
+    }
     for (size_t i = 0; person != NULL && i < person->list_count; i++) {
         const bool is_newest = i + 1 == person->list_count;
         if (!is_newest && (!has_after || i < scene->fetch.after)) continue;

@@ -70,17 +70,24 @@ static void answered(struct scene *scene, const char *code)
     answer(scene);
 }
 
-/* Of the newest frame: one body for all, or one each. */
-static bool is_common(const struct scene *scene)
+static struct bodies bodies_of(const struct scene *scene)
 {
     const uint8_t *at = memmem(scene->frame.ptr, kith_buf_len(&scene->frame), "\n\n", 2);
     const size_t head = (size_t)(at - scene->frame.ptr) + 2;
     struct kith_slice body = kith_slice_of(scene->frame.ptr + head, kith_buf_len(&scene->frame) - head - 1);
     struct bodies bodies = {0};
-    struct bodies_item item = {0};
 
     assert_non_null(at);
     assert_int_equal(bodies_decode(body, &bodies), KITH_OK);
+    return bodies;
+}
+
+/* Of the newest frame: one body for all, or one each. */
+static bool is_common(const struct scene *scene)
+{
+    struct bodies bodies = bodies_of(scene);
+    struct bodies_item item = {0};
+
     assert_int_equal(bodies_next_item(&bodies.items, &item), KITH_OK);
     return kith_uuid_is_nil(item.device.id);
 }
@@ -213,6 +220,45 @@ static void test_client_chain__what_is_for_all_is_not_for_a_device_without_keys(
     scene_free(scene);
 }
 
+/* ------------------------------------------------------------------------------------------------ who is there no more */
+static bool is_for(const struct scene *scene, const struct town_device *const *whose, size_t count)
+{
+    struct bodies bodies = bodies_of(scene);
+    uint8_t digest[BODIES_DIGEST_BYTES] = {0};
+
+    for (size_t i = 0; i < count; i++) {
+        const struct town_person *person = whose[i]->person;
+        bodies_digest_add(digest, &(struct bodies_list){.user = user_of(person->id), .list_seq = person->list_seq});
+    }
+    return bodies.digest != NULL && memcmp(bodies.digest, digest, sizeof digest) == 0;
+}
+
+/* Carol deletes her account: the message is refused, her list asked for, and from then on the digest is of the others. */
+static void test_client_chain__who_was_deleted_is_in_no_digest(void **state)
+{
+    struct scene *scene = scene_large(7);
+    const struct town_device *all[] = {scene->ann, scene->bob, scene->carol};
+
+    (void)state;
+    write_one(scene);
+    answer(scene);
+    answered(scene, NULL); /* the gift */
+    assert_true(is_for(scene, all, 3));
+    scene->carol->person->is_deleted = true;
+    answered(scene, "STALE_DEVICES");
+    assert_true(is_for(scene, all, 2));
+    answered(scene, NULL);
+    assert_int_equal(scene->sent, 1);
+    restart(scene);
+    write_one(scene);
+    answer(scene);
+    assert_true(is_for(scene, all, 2));
+    answered(scene, NULL);
+    assert_int_equal(scene->failed, 0);
+    assert_int_equal(kith_client_outbox_count(scene->client), 0);
+    scene_free(scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +267,7 @@ int main(void)
         cmocka_unit_test(test_client_chain__a_gift_to_nobody_is_forgotten),
         cmocka_unit_test(test_client_chain__a_gift_shows_nothing),
         cmocka_unit_test(test_client_chain__what_is_for_all_is_not_for_a_device_without_keys),
+        cmocka_unit_test(test_client_chain__who_was_deleted_is_in_no_digest),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,6 +137,36 @@ static void test_client_fetch_lists__only_what_differs_is_asked_for(void **state
     asks_after(",{\"user_id\":\"00000000-0000-4000-8000-000000000000\"}]}", 3, (const unsigned[]){1, 1, 1});
 }
 
+/* Of whom nothing is said is nobody any more. Once that is known, it is no news that the server says nothing of them. */
+static void test_client_fetch_lists__who_was_deleted_is_asked_for_once(void **state)
+{
+    (void)state;
+    for (size_t of = 0; of < 3; of++) {
+        struct scene *scene = scene_new(true);
+        struct town_person *people[3] = {scene->bob->person, scene->ann->person, scene->carol->person};
+
+        write_one(scene);
+        answer(scene);
+        scene->carol->person->is_deleted = true;
+        refuse_saying(scene, problem_of(people, 2, "]}"));
+        assert_int_equal(asks(scene, people[of], SOON_MS), of == 2 ? 1 : 0);
+        assert_int_equal(e2e_account_person(kith_client_account(scene->client), people[2]->id).list_seq, 0);
+        assert_int_equal(devices_of(scene, people[2]), 1); /* what was pinned stays */
+        scene->now.mono_ms += 60000;
+        for (size_t frames = 2; frames < 5; frames++) {
+            assert_int_equal(scene->frames, frames);
+            refuse_saying(scene, problem_of(people, 2, "]}"));
+            assert_int_equal(asks(scene, people[of], SOON_MS), 0);
+        }
+        refuse_saying(scene, problem_of(people, 3, "]}")); /* there is somebody, after all */
+        scene->carol->person->is_deleted = false;
+        assert_int_equal(asks(scene, people[of], 60000), of == 2 ? 1 : 0);
+        assert_int_equal(e2e_account_person(kith_client_account(scene->client), people[2]->id).list_seq,
+                         people[2]->list_seq);
+        scene_free(scene);
+    }
+}
+
 static void test_client_fetch_lists__a_device_that_is_not_known_asks_again(void **state)
 {
     struct scene *scene = scene_in_vain();
@@ -264,6 +294,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_client_fetch_lists__a_refusal_asks_again),
         cmocka_unit_test(test_client_fetch_lists__only_what_differs_is_asked_for),
+        cmocka_unit_test(test_client_fetch_lists__who_was_deleted_is_asked_for_once),
         cmocka_unit_test(test_client_fetch_lists__a_device_that_is_not_known_asks_again),
         cmocka_unit_test(test_client_fetch_lists__a_message_that_names_a_newer_list_asks_again),
         cmocka_unit_test(test_client_fetch_lists__an_answer_on_its_way_is_no_answer),
