@@ -197,10 +197,10 @@ struct e2e_envelope { /* as the server says it */
     uint64_t seq;      /* of a group's: in its chat. Who was removed by an event behind it could write it */
 };
 struct e2e_opened {
-    struct e2e_payload payload;             /* its slices are lent from `plain` */
-    uint64_t missed;                        /* messages of that device in that thread that never came */
-    bool wants_step;                        /* the sender's ratchet waits for an answer here, whatever it says */
-    bool is_common;                         /* one ciphertext for all, under a chain of the sender's */
+    struct e2e_payload payload; /* its slices are lent from `plain` */
+    uint64_t missed;            /* messages of that device in that thread that never came */
+    bool wants_step;            /* the sender's ratchet waits for an answer here, whatever it says, and may have one */
+    bool is_common;             /* one ciphertext for all, under a chain of the sender's */
     uint8_t newer[2][E2E_ACCOUNT_ID_BYTES]; /* whose newer lists it tells of, the first to do so */
     uint32_t newer_count;
 };

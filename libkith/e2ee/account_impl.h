@@ -341,6 +341,10 @@ void account_peers_prune(struct e2e_account *account, const struct person *perso
 void account_peers_drop(struct e2e_account *account, const struct person *person);
 void account_peers_free(struct e2e_account *account);
 
+/* account_thread.c */
+/** A device of this account has a message there, as far as this one knows. What a server says of it does not count. */
+bool account_has_written(const struct e2e_account *account, const uint8_t thread_id[static E2E_ID_BYTES]);
+
 /* account_group.c */
 struct group_place *account_group_find(const struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES]);
 /** Takes the group over, in place of the one before. NULL: no memory, or E2E_GROUPS_MAX; then it is not taken. */

@@ -379,13 +379,16 @@ static void keep_step(struct opening *o)
 
 /*
  * Its sender waits for a step. Not by a message in a large group: that goes under a chain to all and turns no ratchet, and each
- * who was given one would write to everybody.
+ * who was given one would write to everybody. Nor where this account has never written in a chat of two: a stranger would learn
+ * that somebody is there, and when.
  */
 static bool wants_step(const struct opening *o)
 {
-    const struct group_place *place = account_group_find(o->account, o->envelope->thread_id);
+    const struct e2e_envelope *envelope = o->envelope;
+    const struct group_place *place = account_group_find(o->account, envelope->thread_id);
 
     if (o->used == NULL || (place != NULL && account_is_large(o->account, place->group))) return false;
+    if (!envelope->is_group && !account_has_written(o->account, envelope->thread_id)) return false;
     return e2e_session_facts(o->used->session).needs_step;
 }
 
@@ -411,8 +414,8 @@ static kith_err open_all(struct opening *o, struct e2e_wants *wants, struct kith
         return err;
     }
     keep_step(o);
-    out->wants_step = wants_step(o);
     note_heard(o, out);
+    out->wants_step = wants_step(o);
     note_lists(o, out);
     return KITH_OK;
 }

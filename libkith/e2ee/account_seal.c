@@ -460,16 +460,3 @@ kith_err e2e_account_seal(struct e2e_account *account, uint64_t now_ms, const st
     sealing_free(s);
     return err;
 }
-
-void e2e_account_accepted(struct e2e_account *account, const uint8_t thread_id[static E2E_ID_BYTES],
-                          const uint8_t msg_id[static E2E_ID_BYTES])
-{
-    struct thread_place *place = kith_map_find(&account->threads, thread_id);
-
-    account_chain_given(account, thread_id, msg_id);
-    if (place == NULL || !place->has_pending || memcmp(place->pending_id, msg_id, E2E_ID_BYTES) != 0) return;
-    place->sseq++;
-    memcpy(place->prev, place->pending_prev, sizeof place->prev);
-    place->has_pending = false;
-    account_keep_thread(account, thread_id, place);
-}

@@ -195,9 +195,19 @@ kith_err e2e_session_decrypt(const struct e2e_random *random, struct e2e_session
     return err;
 }
 
+/* A first message under the prekey of last resort is as good as others only when it was answered. */
+static bool is_on_last_resort(const struct e2e_session *session)
+{
+    struct e2e_setup setup;
+
+    if (session->setup_bytes == 0) return false;
+    return e2e_setup_decode(kith_slice_of(session->setup, session->setup_bytes), &setup) == KITH_OK &&
+           setup.kem_is_last;
+}
+
 static bool wants_step(const struct e2e_session *session, uint64_t now_ms)
 {
-    return session->unanswered >= E2E_NEED_STEP_MESSAGES ||
+    return is_on_last_resort(session) || session->unanswered >= E2E_NEED_STEP_MESSAGES ||
            (now_ms > session->stepped_at_ms && now_ms - session->stepped_at_ms >= E2E_NEED_STEP_MS);
 }
 

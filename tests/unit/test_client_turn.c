@@ -124,10 +124,91 @@ static void test_client_turn__an_answer_that_nobody_wrote_is_no_news(void **stat
     }
 }
 
+static void write_one(struct scene *scene, const char *text)
+{
+    struct kith_send send = {.chat = chat_of(scene),
+                             .encrypted = true,
+                             .content_type = kith_content_type(KITH_CONTENT_TEXT),
+                             .body = kith_slice_str(text)};
+    struct msg_id id;
+
+    assert_int_equal(kith_client_send(scene->client, scene->now, &send, &id), KITH_OK);
+    run(scene);
+}
+
+static void receipt(struct scene *scene, unsigned seq)
+{
+    char frame[256];
+
+    (void)snprintf(frame, sizeof frame, "RECEIPT\nreceipt-id:x\nmessage-id:%s\nseq:%u\nepoch:1\n\n", scene->frame_id,
+                   seq);
+    bytes_in(scene, frame, (struct kith_slice){0});
+}
+
+/* Ann and Bob, who has never written to her and has found no one-time prekey of hers: each message of his asks for an answer. */
+static struct scene *scene_stranger(bool has_tablet)
+{
+    struct scene *scene = scene_begin(7);
+
+    scene->town->has_few_prekeys = true;
+    scene->ann = town_join(scene->town);
+    if (has_tablet) scene->tablet = town_link(scene->ann);
+    scene->bob = town_join(scene->town);
+    scene->chat = town_chat_two(scene->ann, scene->bob);
+    assert_int_equal(town_fetch_list(scene->ann, scene->bob->person), KITH_OK);
+    scene_open(scene, (struct kith_slice){0});
+    tell_members(scene);
+    return scene;
+}
+
+/* A stranger who asks for an answer gets none: what Ann writes is one. Then he is answered. */
+static void test_client_turn__a_stranger_waits_for_what_the_person_writes(void **state)
+{
+    struct scene *scene = scene_stranger(false);
+
+    (void)state;
+    for (unsigned i = 1; i <= 3; i++) message_event(scene, i, town_send(scene->bob, &scene->chat, "it is me"));
+    assert_int_equal(scene->shown, 3);
+    assert_int_equal(scene->unreadable_count, 0);
+    assert_int_equal(scene->frames, 0);
+    assert_int_equal(kith_client_outbox_count(scene->client), 0);
+    write_one(scene, "who?");
+    assert_int_equal(scene->frames, 1);
+    receipt(scene, 100);
+    assert_int_equal(scene->sent, 1);
+    message_event(scene, 4, town_send(scene->bob, &scene->chat, "he has not seen it yet, and asks on"));
+    assert_int_equal(scene->frames, 2);
+    assert_int_equal(kith_client_outbox_count(scene->client), 1);
+    receipt(scene, 101);
+    assert_int_equal(scene->sent, 1); /* nobody wrote it */
+    scene_free(scene);
+}
+
+/* What Ann wrote on her tablet counts, when it has come: then her phone answers for her. */
+static void test_client_turn__what_the_person_wrote_elsewhere_counts(void **state)
+{
+    struct scene *scene = scene_stranger(true);
+    const struct town_mail *mail;
+
+    (void)state;
+    message_event(scene, 1, town_send(scene->bob, &scene->chat, "it is me"));
+    mail = town_send(scene->tablet, &scene->chat, "from the tablet");
+    message_event(scene, 2, town_send(scene->bob, &scene->chat, "are you there?"));
+    assert_int_equal(scene->frames, 0);
+    message_event(scene, 3, mail);
+    message_event(scene, 4, town_send(scene->bob, &scene->chat, "and now?"));
+    assert_int_equal(scene->unreadable_count, 0);
+    assert_int_equal(scene->shown, 4);
+    assert_int_equal(scene->frames, 1);
+    scene_free(scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_client_turn__an_answer_that_nobody_wrote_is_no_news),
+        cmocka_unit_test(test_client_turn__a_stranger_waits_for_what_the_person_writes),
+        cmocka_unit_test(test_client_turn__what_the_person_wrote_elsewhere_counts),
         cmocka_unit_test(test_client_turn__opened_as_it_comes_and_shown_in_its_turn),
     };
 

@@ -333,6 +333,21 @@ static void test_e2e_session_order__an_answer_in_a_known_chain_is_no_new_key(voi
     world_free(world);
 }
 
+/* Its set-up names a prekey that others may have begun with, too. */
+static void test_e2e_session_order__begun_on_the_last_resort_it_asks_until_it_is_answered(void **state)
+{
+    (void)state;
+    for (int has_one_time = 0; has_one_time < 2; has_one_time++) {
+        struct world *world = world_new(14, has_one_time != 0);
+
+        for (int i = 0; i < 3; i++) assert_int_equal(asks(world, WORLD_NOW), has_one_time == 0);
+        turn(world);
+        assert_false(e2e_session_facts(world->at_b).needs_step);
+        for (int i = 0; i < 3; i++) assert_false(asks(world, WORLD_NOW));
+        world_free(world);
+    }
+}
+
 /* ---------------------------------------------------------------------------------------------- after a compromise */
 static void test_e2e_session_order__a_copy_of_the_state_is_worth_nothing_after_a_round_trip(void **state)
 {
@@ -454,6 +469,7 @@ int main(void)
         cmocka_unit_test(test_e2e_session_order__two_hundred_messages_without_an_answer_ask_for_one),
         cmocka_unit_test(test_e2e_session_order__seven_days_without_an_answer_ask_for_one),
         cmocka_unit_test(test_e2e_session_order__an_answer_in_a_known_chain_is_no_new_key),
+        cmocka_unit_test(test_e2e_session_order__begun_on_the_last_resort_it_asks_until_it_is_answered),
         cmocka_unit_test(test_e2e_session_order__a_copy_of_the_state_is_worth_nothing_after_a_round_trip),
         cmocka_unit_test(test_e2e_session_order__delivers_each_message_at_most_once_whatever_happens),
     };
