@@ -4,6 +4,7 @@
 
 #include "cli/commands.h"
 #include "cli/group.h"
+#include "cli/keys_taken.h"
 #include "cli/store.h"
 #include "libkith/e2ee/account.h"
 
@@ -175,10 +176,26 @@ int cmd_account_password(struct cli *cli)
     return code;
 }
 
+static void print_device(struct cli *cli, json_t *device, bool is_this, const struct e2e_account *account)
+{
+    char seen[32];
+
+    if (cli->options.json) {
+        if (is_this && account != NULL) json_object_set_new(device, "one_time_keys_taken", keys_taken_json(account));
+        cli_json(cli, json_incref(device));
+        return;
+    }
+    cli_time(json_string_value(json_object_get(device, "seen_at")), seen);
+    printf("%s  %-24s %s%s\n", json_string_value(json_object_get(device, "device_id")),
+           json_string_value(json_object_get(device, "name")), seen, is_this ? "  (this one)" : "");
+}
+
+/* As the server has them; and of this one, what it noticed itself. */
 int cmd_device_list(struct cli *cli)
 {
     struct cli_answer answer;
-    const char *me = store_get(cli->store, "device_id");
+    struct kith_client *client;
+    const struct e2e_account *account;
     json_t *device;
     size_t i;
     int code;
@@ -186,18 +203,15 @@ int cmd_device_list(struct cli *cli)
     if (cli->argc == 1) return cmd_device_list_of(cli);
     cli_rest(cli, "GET", "/devices", NULL, &answer);
     code = cli_check(cli, &answer);
+    client = code == EXIT_DONE ? online_peek(cli) : NULL;
+    account = client == NULL ? NULL : kith_client_account(client);
     json_array_foreach(json_object_get(answer.body, "devices"), i, device)
     {
         const char *id = json_string_value(json_object_get(device, "device_id"));
-        char seen[32];
-        if (cli->options.json) {
-            cli_json(cli, json_incref(device));
-            continue;
-        }
-        cli_time(json_string_value(json_object_get(device, "seen_at")), seen);
-        printf("%s  %-24s %s%s\n", id, json_string_value(json_object_get(device, "name")), seen,
-               strcmp(id, me) == 0 ? "  (this one)" : "");
+        print_device(cli, device, strcmp(id, store_get(cli->store, "device_id")) == 0, account);
     }
+    if (account != NULL && !cli->options.json) keys_taken_print(cli, account);
+    kith_client_free(client);
     cli_answer_free(&answer);
     return code;
 }

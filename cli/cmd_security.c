@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "cli/commands.h"
+#include "cli/keys_taken.h"
 #include "cli/store.h"
 #include "cli/trust.h"
 #include "libkith/e2ee/account_group.h"
@@ -244,6 +245,7 @@ static void print_text(const struct look *look)
     else
         printf("Each message is one ciphertext for each device.\n");
     for (size_t i = 0; i < look->member_count; i++) print_member(look, look->members[i]);
+    keys_taken_print(look->cli, look->account);
     printf("What this device knows. To compare the number of a person: kith verify PERSON\n");
 }
 
@@ -325,6 +327,7 @@ static void print_json(const struct look *look)
     (void)json_object_set_new(object, "encrypted", json_boolean(look->is_encrypted));
     (void)json_object_set_new(object, "group", json_boolean(look->is_group));
     if (look->is_group) put_group(look, object);
+    if (look->is_encrypted) (void)json_object_set_new(object, "one_time_keys_taken", keys_taken_json(look->account));
     cli_json(look->cli, object);
     for (size_t i = 0; i < look->member_count; i++) member_json(look, look->members[i]);
 }

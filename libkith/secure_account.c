@@ -78,7 +78,7 @@ void kith_client_keys(struct kith_client *client, bool has_list, uint64_t list_s
     if (e2e_account_person(secure->account, client->config.user.id.raw).list_seq != list_seq &&
         e2e_account_state(secure->account) == E2E_ACCOUNT_READY)
         secure->own_due = true;
-    e2e_account_prekeys_left(secure->account, opk_count, kem_ot_count);
+    e2e_account_prekeys_left(secure->account, client->now.wall_ms, opk_count, kem_ot_count);
     secure->upload_due = e2e_account_state(secure->account) == E2E_ACCOUNT_READY;
 }
 
@@ -94,7 +94,7 @@ void kith_client_uploaded(struct kith_client *client, uint64_t list_seq, uint32_
 {
     struct secure *secure = &client->secure;
 
-    e2e_account_uploaded(secure->account, opk_count, kem_ot_count);
+    e2e_account_uploaded(secure->account, client->now.wall_ms, opk_count, kem_ot_count);
     /* Only with a list is the answer's number that of ours; else another device may have changed it meanwhile. */
     if (secure->upload_has_list)
         e2e_account_own_seq(secure->account, list_seq);

@@ -67,11 +67,24 @@ struct e2e_upload { /* len 0: nothing new of that kind; lent until the next call
 /** Makes and renews what is due, and re-signs the list when it is a manager's turn. False: there is nothing to upload. */
 bool e2e_account_upload(struct e2e_account *account, uint64_t now_ms, struct e2e_upload *out);
 /** The server has all of the upload, and so many one-time keys now. */
-void e2e_account_uploaded(struct e2e_account *account, uint32_t opk_count, uint32_t kem_ot_count);
+void e2e_account_uploaded(struct e2e_account *account, uint64_t now_ms, uint32_t opk_count, uint32_t kem_ot_count);
 /** The server's number of the own list. */
 void e2e_account_own_seq(struct e2e_account *account, uint64_t list_seq);
-/** The server says how many it has left. */
-void e2e_account_prekeys_left(struct e2e_account *account, uint32_t opk_count, uint32_t kem_ot_count);
+/** The server says how many it has left, when it is asked. */
+void e2e_account_prekeys_left(struct e2e_account *account, uint64_t now_ms, uint32_t opk_count, uint32_t kem_ot_count);
+
+#define E2E_PREKEYS_TAKEN_MS    (24ull * 3600 * 1000)
+#define E2E_PREKEYS_TAKEN_ALARM 50
+struct e2e_prekeys_taken {
+    uint32_t count;    /* one-time keys that are gone from the server, and began nothing here so far */
+    uint64_t since_ms; /* that is of which time; 0: of none, and count is 0 */
+    bool is_alarm;     /* E2E_PREKEYS_TAKEN_ALARM or more: somebody empties them, or the server does */
+};
+/**
+ * In a window of E2E_PREKEYS_TAKEN_MS. Counted here, of what this device has left there, what the server said of it since, and the
+ * first messages that came: more may have been taken, fewer not.
+ */
+struct e2e_prekeys_taken e2e_account_prekeys_taken(const struct e2e_account *account, uint64_t now_ms);
 
 /* ---- people */
 enum e2e_trust {

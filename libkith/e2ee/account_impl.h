@@ -19,6 +19,7 @@
  *   'K' key id 8                               the key of a group's name
  *   'C' chat 16                                the chain that this device sends with in a group
  *   'D' chat 16                                the devices that have that chain, and those that may
+ *   'N'                                        how many one-time prekeys were taken
  *   'R' chat 16, account 16, device u32, chain id 8    a chain of another device
  *   'J' chat 16                                the secrets of invite links that this device made
  *   'A' chat 16                                which operation a link named that this device asked with
@@ -28,8 +29,10 @@
 #define SESSION_NAME_BYTES 8 /* of its transcript */
 #define LAST_RESORT_BYTES  (4 + 4 + E2E_DH_BYTES)
 
-#define E2E_SPK_LIFE_MS      (14ull * 24 * 3600 * 1000)
-#define E2E_SPK_RENEW_MS     (7ull * 24 * 3600 * 1000)
+#define E2E_SPK_LIFE_MS (14ull * 24 * 3600 * 1000)
+#define E2E_SPK_RENEW_MIN_MS \
+    (6ull * 24 * 3600 * 1000) /* after it was made; up to E2E_SPK_RENEW_RANGE_MS more are drawn */
+#define E2E_SPK_RENEW_RANGE  (2u * 24 * 3600 * 1000) /* ms: seven days, and one more or less */
 #define E2E_SPK_KEEP_MS      (30ull * 24 * 3600 * 1000)
 #define E2E_ONE_TIME_LIFE_MS (90ull * 24 * 3600 * 1000)
 #define E2E_LIST_LIFE_MS     (30ull * 24 * 3600 * 1000)
@@ -46,7 +49,7 @@ struct self_keys {
     uint8_t ark_secret[E2E_SIGN_SECRET_BYTES], aik_secret[E2E_SIGN_SECRET_BYTES];
     uint8_t acceptance[E2E_SIGNATURE_BYTES]; /* READY: this device's */
     bool list_unsent;                        /* our list, or our acceptance in it, is still to be uploaded */
-    uint64_t spk_made_ms;
+    uint64_t spk_renew_at_ms;                /* 0: there is none yet */
     /* LINKING */
     uint8_t link_dh_secret[E2E_DH_BYTES], link_kem_seed[E2E_KEM_SEED_BYTES], link_secret[16];
     uint64_t link_made_ms;
@@ -58,6 +61,15 @@ struct prekey_own {
     struct e2e_prekey_secret half;
     uint64_t made_ms;
     struct kith_buf public; /* empty: the server has it */
+};
+
+/* One-time prekeys that are gone from the server without a first message: the record 'N'. Of the KEM's, one to a bundle. */
+struct prekeys_watch {
+    bool is_known;     /* the server has said how many it has; what follows is about that */
+    uint32_t expected; /* that it has, if nobody took any but for the first messages that came */
+    uint64_t looked_ms;
+    uint64_t began_ms, since_ms; /* when the window began; when the server was looked at before that */
+    uint32_t taken;              /* in the window, without a first message so far */
 };
 
 struct past_device {
@@ -208,6 +220,7 @@ struct e2e_account {
     struct prekey_own *prekeys;
     uint32_t prekey_count;
     uint32_t opks_left, kem_ots_left; /* on the server, as it said last; UINT32_MAX: not known */
+    struct prekeys_watch watch;
     struct kith_map people;           /* account_id: struct person *       */
     struct kith_map peers;            /* struct peer_key: struct peer *     */
     struct kith_map threads;          /* thread_id: struct thread_place     */
@@ -228,6 +241,7 @@ struct e2e_account {
 void account_keep_self(struct e2e_account *account);
 void account_keep_prekey(struct e2e_account *account, const struct prekey_own *own);
 void account_drop_prekey(struct e2e_account *account, const struct prekey_own *own);
+void account_keep_watch(struct e2e_account *account);
 void account_keep_last_resort(struct e2e_account *account, const uint8_t use[static LAST_RESORT_BYTES]);
 void account_drop_last_resort(struct e2e_account *account, const uint8_t use[static LAST_RESORT_BYTES]);
 void account_keep_person(struct e2e_account *account, const struct person *person);
@@ -279,6 +293,8 @@ struct prekey_own *account_prekey_find(const struct e2e_account *account, enum e
 void account_prekey_link(struct e2e_account *account, struct prekey_own *own);
 /** Forgotten, record and all: a one-time one that was used, or one too old; with it the uses of one of last resort. */
 void account_prekey_forget(struct e2e_account *account, struct prekey_own *own);
+/** A first message has used this one-time KEM prekey up: it goes, and it was taken for that. */
+void account_prekey_use(struct e2e_account *account, uint64_t now_ms, struct prekey_own *own);
 void account_prekeys_free(struct e2e_account *account);
 void account_prekeys_renew(struct e2e_account *account, uint64_t now_ms);
 

@@ -52,7 +52,7 @@ static kith_err load_self(struct e2e_account *account, struct kith_slice in)
     copy(self->aik_secret, v[5]);
     copy(self->acceptance, v[6]);
     self->list_unsent = flag(v[7]);
-    self->spk_made_ms = e2e_tlv_u64(v[8]);
+    self->spk_renew_at_ms = e2e_tlv_u64(v[8]);
     if (account->state != E2E_ACCOUNT_LINKING) return KITH_OK;
     if (v[9].len == 0 || v[10].len == 0 || v[11].len == 0 || v[12].len == 0) return KITH_E_MALFORMED;
     copy(self->link_dh_secret, v[9]);
@@ -93,6 +93,23 @@ static kith_err load_prekey(struct e2e_account *account, struct kith_slice key, 
     e2e_wipe(own, sizeof *own);
     free(own);
     return err;
+}
+
+static kith_err load_watch(struct e2e_account *account, struct kith_slice in)
+{
+    static const struct e2e_tlv_field fields[] = {
+        {1, 4, 4, false}, {2, 8, 8, false}, {3, 8, 8, false}, {4, 8, 8, false}, {5, 4, 4, false}};
+    struct kith_slice v[5];
+    kith_err err = e2e_tlv_decode(in, fields, 5, v);
+
+    if (err != KITH_OK) return err;
+    account->watch = (struct prekeys_watch){.is_known = true,
+                                            .expected = e2e_tlv_u32(v[0]),
+                                            .looked_ms = e2e_tlv_u64(v[1]),
+                                            .began_ms = e2e_tlv_u64(v[2]),
+                                            .since_ms = e2e_tlv_u64(v[3]),
+                                            .taken = e2e_tlv_u32(v[4])};
+    return KITH_OK;
 }
 
 static kith_err load_last_resort(struct e2e_account *account, struct kith_slice key)
@@ -419,6 +436,7 @@ kith_err e2e_account_load(struct e2e_account *account, struct kith_slice key, st
     rest = kith_slice_of(key.ptr + 2, key.len - 2);
     switch (key.ptr[1]) {
     case 'I': return rest.len == 0 ? load_self(account, value) : KITH_E_MALFORMED;
+    case 'N': return rest.len == 0 ? load_watch(account, value) : KITH_E_MALFORMED;
     case 'P': return load_prekey(account, rest, value);
     case 'X': return load_last_resort(account, rest);
     case 'L': return load_person(account, rest, value);

@@ -292,7 +292,7 @@ static kith_err take_made(struct opening *o)
     if (o->setup.kem_is_last)
         account_keep_last_resort(account, use);
     else if (!kith_mutant(ONE_TIME_KEY_STAYS))
-        account_prekey_forget(account, o->kem);
+        account_prekey_use(account, o->now_ms, o->kem);
     return KITH_OK;
 }
 

@@ -128,15 +128,22 @@ static void forget_old(struct e2e_account *account, uint64_t now_ms)
     }
 }
 
+/* At a moment that nobody knows before: else who has the prekey could tell that the device was not there when it was due. */
+static uint64_t renew_at(const struct e2e_account *account, uint64_t now_ms)
+{
+    uint8_t coins[8];
+
+    account->config.random.fill(account->config.random.arg, coins, sizeof coins);
+    return now_ms + E2E_SPK_RENEW_MIN_MS + kith_get_u64_be(coins) % E2E_SPK_RENEW_RANGE;
+}
+
 void account_prekeys_renew(struct e2e_account *account, uint64_t now_ms)
 {
     forget_old(account, now_ms);
-    if (account->self.spk_made_ms == 0 || account->self.spk_made_ms + E2E_SPK_RENEW_MS <= now_ms) {
-        if (make(account, now_ms, E2E_PREKEY_SPK, E2E_SPK_LIFE_MS) &&
-            make(account, now_ms, E2E_PREKEY_KEM_LR, E2E_SPK_LIFE_MS)) {
-            account->self.spk_made_ms = now_ms;
-            account_keep_self(account);
-        }
+    if (account->self.spk_renew_at_ms <= now_ms && make(account, now_ms, E2E_PREKEY_SPK, E2E_SPK_LIFE_MS) &&
+        make(account, now_ms, E2E_PREKEY_KEM_LR, E2E_SPK_LIFE_MS)) {
+        account->self.spk_renew_at_ms = renew_at(account, now_ms);
+        account_keep_self(account);
     }
     fill(account, now_ms, E2E_PREKEY_OPK, account->opks_left);
     fill(account, now_ms, E2E_PREKEY_KEM_OT, account->kem_ots_left);
@@ -179,7 +186,7 @@ bool e2e_account_upload(struct e2e_account *account, uint64_t now_ms, struct e2e
     return out->list.len + out->spk.len + out->kem_lr.len + out->opk_count + out->kem_ot_count > 0;
 }
 
-void e2e_account_uploaded(struct e2e_account *account, uint32_t opk_count, uint32_t kem_ot_count)
+void e2e_account_uploaded(struct e2e_account *account, uint64_t now_ms, uint32_t opk_count, uint32_t kem_ot_count)
 {
     const struct person *me = account_person_find(account, account->config.account_id);
 
@@ -196,11 +203,58 @@ void e2e_account_uploaded(struct e2e_account *account, uint32_t opk_count, uint3
         account->self.list_unsent = false;
         account_keep_self(account);
     }
-    e2e_account_prekeys_left(account, opk_count, kem_ot_count);
-}
-
-void e2e_account_prekeys_left(struct e2e_account *account, uint32_t opk_count, uint32_t kem_ot_count)
-{
     account->opks_left = opk_count;
     account->kem_ots_left = kem_ot_count;
+    account->watch.expected = kem_ot_count;
+    if (!account->watch.is_known) account->watch.looked_ms = now_ms;
+    account->watch.is_known = true;
+    account_keep_watch(account);
+}
+
+/* ------------------------------------------------------------------------------------------------ what was taken */
+static bool is_over(const struct prekeys_watch *watch, uint64_t now_ms)
+{
+    return now_ms < watch->began_ms || now_ms - watch->began_ms >= E2E_PREKEYS_TAKEN_MS;
+}
+
+/* It may have been handed out before the server was looked at last, or since. */
+void account_prekey_use(struct e2e_account *account, uint64_t now_ms, struct prekey_own *own)
+{
+    struct prekeys_watch *watch = &account->watch;
+
+    account_prekey_forget(account, own);
+    if (watch->taken > 0 && !is_over(watch, now_ms))
+        watch->taken--;
+    else if (watch->expected > 0)
+        watch->expected--;
+    if (watch->is_known) account_keep_watch(account);
+}
+
+void e2e_account_prekeys_left(struct e2e_account *account, uint64_t now_ms, uint32_t opk_count, uint32_t kem_ot_count)
+{
+    struct prekeys_watch *watch = &account->watch;
+    const uint32_t taken = watch->is_known && kem_ot_count < watch->expected ? watch->expected - kem_ot_count : 0;
+
+    account->opks_left = opk_count;
+    account->kem_ots_left = kem_ot_count;
+    if (account->state != E2E_ACCOUNT_READY) return;
+    if (taken > 0 && is_over(watch, now_ms)) {
+        watch->began_ms = now_ms;
+        watch->since_ms = watch->looked_ms;
+        watch->taken = 0;
+    }
+    watch->taken = taken < UINT32_MAX - watch->taken ? watch->taken + taken : UINT32_MAX;
+    watch->expected = kem_ot_count;
+    watch->looked_ms = now_ms;
+    watch->is_known = true;
+    account_keep_watch(account);
+}
+
+struct e2e_prekeys_taken e2e_account_prekeys_taken(const struct e2e_account *account, uint64_t now_ms)
+{
+    const struct prekeys_watch *watch = &account->watch;
+
+    if (watch->taken == 0 || is_over(watch, now_ms)) return (struct e2e_prekeys_taken){0};
+    return (struct e2e_prekeys_taken){
+        .count = watch->taken, .since_ms = watch->since_ms, .is_alarm = watch->taken >= E2E_PREKEYS_TAKEN_ALARM};
 }

@@ -82,7 +82,7 @@ void account_keep_self(struct e2e_account *account)
     if (self->has_aik) put(&record, 6, self->aik_secret, E2E_SIGN_SECRET_BYTES);
     put(&record, 7, self->acceptance, E2E_SIGNATURE_BYTES);
     e2e_tlv_put_u8(&record.writer, 8, self->list_unsent);
-    e2e_tlv_put_u64(&record.writer, 9, self->spk_made_ms);
+    e2e_tlv_put_u64(&record.writer, 9, self->spk_renew_at_ms);
     if (account->state == E2E_ACCOUNT_LINKING) {
         put(&record, 10, self->link_dh_secret, E2E_DH_BYTES);
         put(&record, 11, self->link_kem_seed, E2E_KEM_SEED_BYTES);
@@ -120,6 +120,20 @@ void account_drop_prekey(struct e2e_account *account, const struct prekey_own *o
 
     prekey_key(&record, own);
     drop(account, &record);
+}
+
+void account_keep_watch(struct e2e_account *account)
+{
+    const struct prekeys_watch *watch = &account->watch;
+    struct record record;
+
+    begin(&record, 'N', 0);
+    e2e_tlv_put_u32(&record.writer, 1, watch->expected);
+    e2e_tlv_put_u64(&record.writer, 2, watch->looked_ms);
+    e2e_tlv_put_u64(&record.writer, 3, watch->began_ms);
+    e2e_tlv_put_u64(&record.writer, 4, watch->since_ms);
+    e2e_tlv_put_u32(&record.writer, 5, watch->taken);
+    keep(account, &record);
 }
 
 void account_keep_last_resort(struct e2e_account *account, const uint8_t use[static LAST_RESORT_BYTES])

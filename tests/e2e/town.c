@@ -186,7 +186,8 @@ struct town_device *town_device_new(struct town_person *person)
 
 static void few_prekeys(struct town_device *device)
 {
-    if (device->town->has_few_prekeys) e2e_account_prekeys_left(device->account, E2E_PREKEYS_MAX, E2E_PREKEYS_MAX);
+    if (device->town->has_few_prekeys)
+        e2e_account_prekeys_left(device->account, device->town->now_ms, E2E_PREKEYS_MAX, E2E_PREKEYS_MAX);
 }
 
 struct town_device *town_join(struct town *town)

@@ -118,10 +118,10 @@ void town_upload(struct town_device *device)
         put_more(&device->kem_ots, up->kem_ots, up->kem_ot_count);
         left(device, &opks, &kem_ots);
         if (town_call(device, NULL)) continue; /* killed before the answer came */
-        e2e_account_uploaded(device->account, opks, kem_ots);
+        e2e_account_uploaded(device->account, device->town->now_ms, opks, kem_ots);
         e2e_account_own_seq(device->account, device->person->list_seq);
         (void)town_call(device, NULL);
-        e2e_account_prekeys_left(device->account, opks, kem_ots);
+        e2e_account_prekeys_left(device->account, device->town->now_ms, opks, kem_ots);
     }
     free(up);
 }

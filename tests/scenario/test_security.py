@@ -81,6 +81,34 @@ def test_a_chat_that_is_open_says_so(kithd: Kithd, tmp_path: Path) -> None:
     assert [line["encrypted"] for line in ann.lines("security", made["chat_id"])] == [False]
 
 
+ALARM, AT_ONCE = 50, 6  # keys that are taken for nothing; bundles of a device that a person gets at once
+
+
+def test_keys_that_are_taken_and_not_written_with(make_kithd: Callable[..., Kithd], tmp_path: Path) -> None:
+    """Nine people take one-time keys of bob's phone, as fast as the server lets them, and write nothing."""
+    kithd = make_kithd("--registration", "open")
+    bob, ann = Person(tmp_path / "bob"), Person(tmp_path / "ann")
+    for person, name in ((bob, "bob"), (ann, "ann")):
+        person.run("account", "register", "--server", kithd.url, name)
+    ann.run("chat", "create", "bob")
+    ann.run("send", "bob", "one who writes")
+    bob.run("history", "ann")
+    devices = [{"user_id": me(bob), "device_id": device_of(bob)}]
+    for number in range(9):
+        taker = kithd.register(f"taker{number}")
+        for _ in range(AT_ONCE):
+            kithd.rest("POST", "/keys/claim", {"devices": devices}, taker.access_token)
+        bob.run("history", "ann")  # looks at what the server has
+        [mine] = bob.lines("device", "list")
+        taken = mine["one_time_keys_taken"]
+        assert taken["count"] == (number + 1) * AT_ONCE
+        assert taken["alarm"] == (taken["count"] >= ALARM)
+        assert bob.lines("security", "ann")[0]["one_time_keys_taken"] == taken
+        for command in (("device", "list"), ("security", "ann")):
+            assert ("54 one-time keys of this device were taken since" in bob.run(*command).stdout) == taken["alarm"]
+    assert "WARNING" not in ann.run("device", "list").stdout
+
+
 PAIRWISE_MAX = 64  # members of a group whose messages are a ciphertext for each device
 
 

@@ -63,7 +63,7 @@ static void test_e2e_account__a_device_without_keys_is_closed(void **state)
     }
     assert_int_equal(e2e_account_bundle(tablet->account, town->now_ms, &claimed), KITH_E_CLOSED);
     assert_false(e2e_account_upload(tablet->account, town->now_ms, &upload));
-    e2e_account_uploaded(tablet->account, 0, 0);
+    e2e_account_uploaded(tablet->account, town->now_ms, 0, 0);
     e2e_account_own_seq(tablet->account, 7);
     e2e_account_stale(tablet->account, bob->person->id);
     e2e_account_accepted(tablet->account, mail->thread_id, mail->msg_id);
@@ -80,6 +80,7 @@ static void test_e2e_account__a_device_without_keys_is_closed(void **state)
     town_free(town);
 }
 
+/* The list a week after it was signed; the prekeys a day earlier or later, as is drawn for each pair of them. */
 static void test_e2e_account__prekeys_are_renewed_as_time_passes(void **state)
 {
     struct town *town = town_new(3);
@@ -91,9 +92,9 @@ static void test_e2e_account__prekeys_are_renewed_as_time_passes(void **state)
     (void)state;
     assert_non_null(up);
     assert_false(e2e_account_upload(ann->account, town->now_ms, up));
-    town->now_ms += 7 * TOWN_DAY_MS - 1;
+    town->now_ms += 6 * TOWN_DAY_MS - 1;
     assert_false(e2e_account_upload(ann->account, town->now_ms, up));
-    town->now_ms += 1;
+    town->now_ms += 2 * TOWN_DAY_MS + 1;
     assert_true(e2e_account_upload(ann->account, town->now_ms, up));
     assert_true(up->spk.len > 0 && up->kem_lr.len > 0 && up->list.len > 0);
     assert_int_equal(up->opk_count + up->kem_ot_count, 0);
@@ -117,6 +118,38 @@ static void test_e2e_account__prekeys_are_renewed_as_time_passes(void **state)
     town_free(town);
 }
 
+/* When the next pair is due, in hours after this one; over a restart each time. */
+static uint32_t hours_to_next(struct town_device *device, struct e2e_upload *up)
+{
+    for (uint32_t hours = 1;; hours++) {
+        device->town->now_ms += TOWN_DAY_MS / 24;
+        town_restart(device);
+        if (!e2e_account_upload(device->account, device->town->now_ms, up) || up->spk.len == 0) continue;
+        town_upload(device);
+        return hours;
+    }
+}
+
+static void test_e2e_account__when_prekeys_are_renewed_is_drawn(void **state)
+{
+    struct town *town = town_new(5);
+    struct town_device *ann = town_join(town);
+    struct e2e_upload *up = calloc(1, sizeof *up);
+    uint32_t least = UINT32_MAX, most = 0;
+
+    (void)state;
+    assert_non_null(up);
+    for (int i = 0; i < 12; i++) {
+        const uint32_t hours = hours_to_next(ann, up);
+        least = hours < least ? hours : least;
+        most = hours > most ? hours : most;
+    }
+    assert_true(least >= 6 * 24 && most <= 8 * 24);
+    assert_true(most - least > 12); /* twelve draws of 48 hours */
+    free(up);
+    town_free(town);
+}
+
 static void test_e2e_account__one_time_prekeys_are_filled_up_below_fifty(void **state)
 {
     struct town *town = town_new(4);
@@ -125,14 +158,14 @@ static void test_e2e_account__one_time_prekeys_are_filled_up_below_fifty(void **
 
     (void)state;
     assert_non_null(up);
-    e2e_account_prekeys_left(ann->account, E2E_PREKEYS_LOW, E2E_PREKEYS_LOW);
+    e2e_account_prekeys_left(ann->account, town->now_ms, E2E_PREKEYS_LOW, E2E_PREKEYS_LOW);
     assert_false(e2e_account_upload(ann->account, town->now_ms, up));
-    e2e_account_prekeys_left(ann->account, E2E_PREKEYS_LOW - 1, E2E_PREKEYS_LOW);
+    e2e_account_prekeys_left(ann->account, town->now_ms, E2E_PREKEYS_LOW - 1, E2E_PREKEYS_LOW);
     assert_true(e2e_account_upload(ann->account, town->now_ms, up));
     assert_int_equal(up->opk_count, E2E_PREKEYS_MAX - (E2E_PREKEYS_LOW - 1));
     assert_int_equal(up->kem_ot_count, 0);
     assert_int_equal(up->spk.len + up->kem_lr.len + up->list.len, 0);
-    e2e_account_uploaded(ann->account, E2E_PREKEYS_MAX, 0);
+    e2e_account_uploaded(ann->account, town->now_ms, E2E_PREKEYS_MAX, 0);
     assert_true(e2e_account_upload(ann->account, town->now_ms, up));
     assert_int_equal(up->opk_count, 0);
     assert_int_equal(up->kem_ot_count, E2E_PREKEYS_MAX);
@@ -251,6 +284,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_e2e_account__the_first_device_founds_the_account),
         cmocka_unit_test(test_e2e_account__a_device_without_keys_is_closed),
         cmocka_unit_test(test_e2e_account__prekeys_are_renewed_as_time_passes),
+        cmocka_unit_test(test_e2e_account__when_prekeys_are_renewed_is_drawn),
         cmocka_unit_test(test_e2e_account__one_time_prekeys_are_filled_up_below_fifty),
         cmocka_unit_test(test_e2e_account__every_device_of_both_reads_what_any_of_them_sends),
         cmocka_unit_test(test_e2e_account__all_begin_at_once_and_meet_in_one_session),

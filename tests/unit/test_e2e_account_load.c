@@ -11,7 +11,7 @@
 
 /* Records as they come back from a store that may be damaged: what is no record is refused. */
 
-/* One of each kind: 'I' READY and LINKING, 'P', 'X', 'L', 'S', 'T', 'H'. */
+/* One of each kind: 'I' READY and LINKING, 'N', 'P', 'X', 'L', 'S', 'T', 'H'. */
 struct stores {
     struct town *town;
     struct town_device *ann, *bob, *fresh;
@@ -136,7 +136,7 @@ static void test_e2e_account_load__every_kind_whole_and_every_prefix(void **stat
             if (strchr(kinds, key[2]) == NULL) kinds[count++] = (char)key[2];
         }
     }
-    assert_int_equal(count, 14);
+    assert_int_equal(count, 15);
     assert_int_equal(load(&stores, kith_slice_str("EZ"), kith_slice_str("")), KITH_E_UNSUPPORTED);
     assert_int_equal(load(&stores, kith_slice_str("E"), kith_slice_str("")), KITH_E_MALFORMED);
     assert_int_equal(load(&stores, kith_slice_str("XI"), kith_slice_str("")), KITH_E_MALFORMED);

@@ -83,7 +83,7 @@ static kith_err upload_work(struct kith_buf *out)
     static struct e2e_upload upload;
 
     (void)out;
-    e2e_account_prekeys_left(account, 0, 0);
+    e2e_account_prekeys_left(account, town->now_ms, 0, 0);
     (void)e2e_account_upload(account, town->now_ms, &upload);
     return KITH_OK;
 }

@@ -405,9 +405,9 @@ static void test_e2e_account_thread__private_prekeys_have_a_maximum(void **state
     (void)state;
     assert_non_null(up);
     for (int i = 0; i < 8; i++) {
-        e2e_account_prekeys_left(ann->account, 0, 0);
+        e2e_account_prekeys_left(ann->account, town->now_ms, 0, 0);
         (void)e2e_account_upload(ann->account, town->now_ms, up);
-        e2e_account_uploaded(ann->account, 0, 0);
+        e2e_account_uploaded(ann->account, town->now_ms, 0, 0);
     }
     while (kith_map_next(&ann->records, &at, (const void **)&key, NULL)) kept += key[2] == 'P';
     assert_int_equal(kept, E2E_PREKEYS_KEPT_MAX);
@@ -436,7 +436,7 @@ static void test_e2e_account_thread__only_what_was_offered_has_been_uploaded(voi
     assert_non_null(up);
     assert_false(e2e_account_upload(two.ann->account, two.town->now_ms, up));
     assert_int_equal(e2e_account_remove_device(two.ann->account, two.town->now_ms, tablet->server_device), KITH_OK);
-    e2e_account_uploaded(two.ann->account, E2E_PREKEYS_MAX, E2E_PREKEYS_MAX); /* of the call before */
+    e2e_account_uploaded(two.ann->account, two.town->now_ms, E2E_PREKEYS_MAX, E2E_PREKEYS_MAX); /* of the call before */
     assert_true(e2e_account_upload(two.ann->account, two.town->now_ms, up));
     assert_true(up->list.len > 0);
     free(up);

@@ -83,7 +83,7 @@ static struct kith_buf upload(struct e2e_account *account, bool is_answered)
     assert_non_null(out);
     kith_buf_init(&list, E2E_SIGNED_LIST_BYTES_MAX);
     if (e2e_account_upload(account, NOW, out)) assert_int_equal(kith_buf_append(&list, out->list), KITH_OK);
-    if (is_answered) e2e_account_uploaded(account, 2, 2);
+    if (is_answered) e2e_account_uploaded(account, NOW, 2, 2);
     free(out);
     return list;
 }
@@ -163,7 +163,7 @@ static void test_e2e_account_upload__what_has_changed_meanwhile_goes_up_again(vo
     first = upload(rig->manager, false);
     accepted = upload(rig->phone, true);
     assert_int_equal(e2e_account_list(rig->manager, NOW, id, 3, kith_buf_peek(&accepted)), KITH_OK);
-    e2e_account_uploaded(rig->manager, 2, 2);
+    e2e_account_uploaded(rig->manager, NOW, 2, 2);
     again = upload(rig->manager, true);
     assert_true(kith_buf_len(&first) > 0 && kith_slice_eq(kith_buf_peek(&again), kith_buf_peek(&accepted)));
     kith_buf_deinit(&first);
