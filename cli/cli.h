@@ -57,6 +57,8 @@ void cli_time(const char *rfc3339, char out[static 32]);
 struct kith_message;
 /** What a person reads of a message's content: the text, or why there is none. Lent as the message is. */
 struct kith_slice cli_message_text(const struct kith_message *message);
+/** Of a message with is_anew, for a person. `sender` is shown before it. */
+#define CLI_ANEW_TEXT "one of their devices began a new session with this one, though it had one (see kith security)"
 /** What devices say to each other in a chat: nothing of it is shown. */
 bool cli_is_silent(const struct kith_message *message);
 /** The bytes as a C text of its own, to be freed. NULL: no memory. */
@@ -142,6 +144,8 @@ int cli_send(struct cli *cli, struct chat_id chat, struct kith_slice content_typ
 char *cli_joined(int argc, char **argv);
 void cli_print_message(struct cli *cli, const char *chat_title, const char *sender, const char *type,
                        const char *created_at, struct kith_slice body);
+/** A line of its own for a message with is_anew, before what else it says. */
+void cli_print_anew(struct cli *cli, const char *chat_title, const char *sender_id, const char *created_at);
 uint64_t cli_now_ms(void); /* monotonic */
 uint64_t cli_wall_ms(void);
 struct kith_time cli_time_now(void); /* both */

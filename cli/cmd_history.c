@@ -28,6 +28,17 @@ void cli_print_message(struct cli *cli, const char *chat_title, const char *send
     (void)fflush(stdout);
 }
 
+void cli_print_anew(struct cli *cli, const char *chat_title, const char *sender_id, const char *created_at)
+{
+    char time[32];
+
+    cli_time(created_at, time);
+    printf("%s%s%s ", cli_dim(cli), time, cli_plain(cli));
+    if (chat_title != NULL) printf("%s[%s]%s ", cli_dim(cli), chat_title, cli_plain(cli));
+    printf("%s* %s: " CLI_ANEW_TEXT "%s\n", cli_dim(cli), cli_user_name(cli, sender_id), cli_plain(cli));
+    (void)fflush(stdout);
+}
+
 static int print_page(struct cli *cli, const json_t *page)
 {
     json_t *message;
@@ -93,6 +104,7 @@ static void print_json(struct cli *cli, const struct history_entry *entry, const
     if (entry->reactions != NULL) json_object_set_new(line, "reactions", json_string(entry->reactions));
     if (entry->reply_to_seq != 0)
         json_object_set_new(line, "reply_to_seq", json_integer((json_int_t)entry->reply_to_seq));
+    if (entry->is_anew) json_object_set_new(line, "began_anew", json_true());
     if (entry->missed > 0) json_object_set_new(line, "missed", json_integer((json_int_t)entry->missed));
     cli_json(cli, line);
 }
@@ -128,6 +140,8 @@ static void print_entry(struct cli *cli, const struct history *history, const st
     }
     if (entry->missed > 0)
         printf("* %" PRIu64 " message%s before this one never came\n", entry->missed, entry->missed == 1 ? "" : "s");
+    if (entry->is_anew) cli_print_anew(cli, NULL, sender, created);
+    if (entry->is_silent) return;
     if (entry->reply_to_seq != 0) print_meant(cli, history, entry->reply_to_seq);
     if (cli->options.numbers) printf("%s%4" PRIu64 "%s ", cli_dim(cli), entry->seq, cli_plain(cli));
     cli_print_message(cli, NULL, cli_user_name(cli, sender), entry->type, created, kith_slice_str(entry->text));

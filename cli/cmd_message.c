@@ -164,6 +164,7 @@ static void tail_json(struct tail *tail, const struct kith_message *m, const cha
     json_t *content = json_stringn((const char *)m->body.ptr, m->body.len);
 
     if (line != NULL) json_object_set_new(line, "content", content == NULL ? json_null() : content);
+    if (line != NULL && m->is_anew) json_object_set_new(line, "began_anew", json_true());
     if (line != NULL && m->gap_from > 0) json_object_set_new(line, "gap_from", json_integer((json_int_t)m->gap_from));
     cli_json(tail->cli, line);
 }
@@ -172,8 +173,9 @@ static void tail_message(void *arg, const struct kith_message *m)
 {
     struct tail *tail = arg;
     char chat[KITH_UUID_TEXT_LEN + 1], sender[KITH_UUID_TEXT_LEN + 1], created[KITH_TIME_TEXT_LEN + 1], type[16];
+    const char *title;
 
-    if ((tail->one && !kith_uuid_eq(m->chat.id, tail->chat.id)) || cli_is_silent(m)) return;
+    if ((tail->one && !kith_uuid_eq(m->chat.id, tail->chat.id)) || (cli_is_silent(m) && !m->is_anew)) return;
     kith_uuid_format(m->chat.id, chat);
     kith_uuid_format(m->sender.id, sender);
     kith_time_format(m->created_ms, created);
@@ -186,8 +188,10 @@ static void tail_message(void *arg, const struct kith_message *m)
         printf("* %" PRIu64 " to %" PRIu64 " are gone\n", m->gap_from, m->seq);
         return;
     }
-    cli_print_message(tail->cli, tail->one ? NULL : title_of(tail->cli, chat), cli_user_name(tail->cli, sender), type,
-                      created, cli_message_text(m));
+    title = tail->one ? NULL : title_of(tail->cli, chat);
+    if (m->is_anew) cli_print_anew(tail->cli, title, sender, created);
+    if (!cli_is_silent(m))
+        cli_print_message(tail->cli, title, cli_user_name(tail->cli, sender), type, created, cli_message_text(m));
 }
 
 static void tail_state(void *arg, enum kith_connection connection, enum kith_code code)

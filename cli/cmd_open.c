@@ -127,6 +127,7 @@ static void screen_run(struct room *room)
         }
         if (room->dirty) room_draw(room);
         online_turn(room->online, 30);
+        room_name_typing(room);
         if (room->typing_until_ms != 0 && room->typing_until_ms < cli_now_ms())
             room->typing_until_ms = 0, room->dirty = true;
     }

@@ -157,7 +157,19 @@ _Static_assert(E2E_CHAIN_MESSAGES_MAX == 500 && E2E_CHAIN_LIFE_MS == 7ull * 24 *
 
 /* ---- for people */
 
-static void print_devices(const struct look *look, const struct e2e_device_list *list)
+static void print_anew(const struct look *look, struct user_id user, const struct e2e_device *device)
+{
+    uint64_t times[E2E_ANEW_MAX];
+    const uint32_t count = e2e_account_anew(look->account, user.id.raw, device->device_id, times);
+
+    if (count == 0) return;
+    printf("      began a new session with this device, though it had one:");
+    for (uint32_t i = count; i > 0; i--) printf("%s %s", i == count ? "" : ",", moment_of(times[i - 1]).shown);
+    printf("\n      It had lost its keys, or heard nothing of this device for 30 days; or somebody else has its keys: "
+           "ask.\n");
+}
+
+static void print_devices(const struct look *look, struct user_id user, const struct e2e_device_list *list)
 {
     for (uint32_t i = 0; i < list->device_count; i++) {
         const struct e2e_device *device = &list->devices[i];
@@ -168,6 +180,7 @@ static void print_devices(const struct look *look, const struct e2e_device_list 
                moment_of(device->added_at_ms).shown, is_this ? "  this device" : "",
                device->is_manager ? "  signs the list" : "",
                device->is_accepted ? "" : "  has not accepted its place: not written to");
+        print_anew(look, user, device);
     }
     if (list->removed_count == 0) return;
     printf("    removed: device%s", list->removed_count > 1 ? "s" : "");
@@ -187,7 +200,7 @@ static void print_member(const struct look *look, struct user_id user)
     else if (person.was_reset)
         printf("; the account key has changed since you first met");
     (void)putchar('\n');
-    if (person.list != NULL) print_devices(look, person.list);
+    if (person.list != NULL) print_devices(look, user, person.list);
 }
 
 static void print_chain(const struct look *look)
@@ -290,7 +303,17 @@ static void put_group(const struct look *look, json_t *object)
     (void)json_object_set_new(object, "newest_change", change);
 }
 
-static json_t *device_json(const struct look *look, const struct e2e_device *device)
+static json_t *anew_json(const struct look *look, struct user_id user, const struct e2e_device *device)
+{
+    uint64_t times[E2E_ANEW_MAX];
+    const uint32_t count = e2e_account_anew(look->account, user.id.raw, device->device_id, times);
+    json_t *array = json_array();
+
+    for (uint32_t i = count; i > 0; i--) (void)json_array_append_new(array, time_or_null(times[i - 1]));
+    return array;
+}
+
+static json_t *device_json(const struct look *look, struct user_id user, const struct e2e_device *device)
 {
     json_t *object = json_pack("{s:I, s:o, s:b, s:b, s:b}", "device", (json_int_t)device->device_id, "added_at",
                                time_or_null(device->added_at_ms), "manager", (int)device->is_manager, "accepted",
@@ -298,6 +321,7 @@ static json_t *device_json(const struct look *look, const struct e2e_device *dev
                                memcmp(device->server_device, look->device.raw, sizeof device->server_device) == 0);
 
     put_id(object, "device_id", server_id(device));
+    (void)json_object_set_new(object, "began_anew", anew_json(look, user, device));
     return object;
 }
 
@@ -311,7 +335,7 @@ static void member_json(const struct look *look, struct user_id user)
     (void)json_object_set_new(object, "was_reset", json_boolean(person.was_reset));
     (void)json_object_set_new(object, "reset_at", time_or_null(person.reset_at_ms));
     for (uint32_t i = 0; person.list != NULL && i < person.list->device_count; i++)
-        (void)json_array_append_new(devices, device_json(look, &person.list->devices[i]));
+        (void)json_array_append_new(devices, device_json(look, user, &person.list->devices[i]));
     for (uint32_t i = 0; person.list != NULL && i < person.list->removed_count; i++)
         (void)json_array_append_new(removed, json_integer((json_int_t)person.list->removed[i]));
     (void)json_object_set_new(object, "devices", devices);

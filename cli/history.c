@@ -126,17 +126,27 @@ static bool is_change(const struct kith_message *m)
            content.kind == KITH_CONTENT_DELETE;
 }
 
+/* Beside what it says, which has come behind the first `count`; or by itself, if that is nothing that is shown. */
+static void note_anew(struct history *history, const struct kith_message *m, size_t count)
+{
+    if (history->count == count) add(history, m, (struct kith_slice){0})->is_silent = true;
+    history->entries[history->count - 1].is_anew = true;
+}
+
 static bool each(void *arg, const struct kith_message *m)
 {
     struct load *load = arg;
+    size_t count;
 
     if (load->last != 0 && m->seq > load->last && !is_change(m)) return true;
     /* In an encrypted chat the server's word deletes nothing here: the author's does (change()). */
     if (m->encrypted && kith_slice_is(m->type, "deleted")) return true;
+    count = load->history->count;
     if (m->is_open)
         message(load->history, m);
     else
         (void)add(load->history, m, cli_message_text(m));
+    if (m->is_anew && (load->last == 0 || m->seq <= load->last)) note_anew(load->history, m, count);
     return true;
 }
 

@@ -15,6 +15,8 @@ struct history_entry {
     uint64_t created_ms, missed;
     char type[16]; /* "message", "member", … */
     bool has_text, is_edited, is_deleted;
+    bool is_anew;          /* its device began a new session with it */
+    bool is_silent;        /* and else it says nothing here: there is no text */
     char *text;            /* or why there is none */
     char *reactions;       /* "+1 2, ok": NULL: none */
     uint64_t reply_to_seq; /* 0: none, or not here */

@@ -56,6 +56,19 @@ static void said_fill(struct room *room, struct said *said, uint64_t seq, const 
     if (room->first_seq == 0 || seq < room->first_seq) room->first_seq = seq;
 }
 
+/* A line of its own, before what else the message says. */
+static bool add_anew(struct room *room, size_t at, const struct kith_message *m, const char *sender,
+                     const char *created)
+{
+    struct said *said = m->is_anew ? said_add(room, at) : NULL;
+    char text[64 + sizeof CLI_ANEW_TEXT];
+
+    if (said == NULL) return false;
+    (void)snprintf(text, sizeof text, "%.60s: " CLI_ANEW_TEXT, cli_user_name(room->cli, sender));
+    said_fill(room, said, m->seq, sender, "session", created, kith_slice_str(text));
+    return true;
+}
+
 struct older {
     struct room *room;
     size_t count, shown;
@@ -68,6 +81,9 @@ static bool older_add(void *arg, const struct kith_message *m)
     struct said *said;
 
     if (m->gap_from > 0) return true;
+    kith_uuid_format(m->sender.id, sender);
+    kith_time_format(m->created_ms, created);
+    if (add_anew(older->room, older->shown, m, sender, created)) older->shown++;
     if (cli_is_silent(m)) {
         older->count++;
         if (older->room->first_seq == 0 || m->seq < older->room->first_seq) older->room->first_seq = m->seq;
@@ -78,8 +94,6 @@ static bool older_add(void *arg, const struct kith_message *m)
     if (said == NULL) return false;
     older->count++;
     older->shown++;
-    kith_uuid_format(m->sender.id, sender);
-    kith_time_format(m->created_ms, created);
     (void)snprintf(type, sizeof type, "%.*s", (int)m->type.len, (const char *)m->type.ptr);
     said_fill(older->room, said, m->seq, sender, type, created, cli_message_text(m));
     return true;
@@ -134,6 +148,7 @@ static void on_message(void *arg, const struct kith_message *m)
     kith_uuid_format(m->sender.id, sender);
     kith_time_format(m->created_ms, created);
     (void)snprintf(type, sizeof type, "%.*s", (int)m->type.len, (const char *)m->type.ptr);
+    (void)add_anew(room, room->count, m, sender, created);
     said = cli_is_silent(m) ? NULL : said_add(room, room->count);
     if (cli_is_silent(m)) room->last_seq = m->seq;
     if (said != NULL) said_fill(room, said, m->seq, sender, type, created, cli_message_text(m));
@@ -203,9 +218,21 @@ static void on_typing(void *arg, struct chat_id chat, struct user_id user, bool 
     if (!kith_uuid_eq(chat.id, room->chat.id)) return;
     kith_uuid_format(user.id, id);
     if (strcmp(id, room->me) == 0) return;
-    (void)snprintf(room->typing_name, sizeof room->typing_name, "%.60s", cli_user_name(room->cli, id));
+    (void)snprintf(room->typing_id, sizeof room->typing_id, "%s", id);
     room->typing_until_ms = typing ? cli_now_ms() + 8000 : 0;
+    room->is_typing_new = typing;
     room->dirty = true;
+}
+
+/* Whose name that is may be asked of the server, during which the loop turns: not where the connection says that they type. */
+void room_name_typing(struct room *room)
+{
+    while (room->is_typing_new) {
+        char id[KITH_UUID_TEXT_LEN + 1];
+        room->is_typing_new = false;
+        memcpy(id, room->typing_id, sizeof id);
+        (void)snprintf(room->typing_name, sizeof room->typing_name, "%.60s", cli_user_name(room->cli, id));
+    }
 }
 
 static void on_state(void *arg, enum kith_connection connection, enum kith_code code)

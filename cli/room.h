@@ -25,6 +25,8 @@ struct room {
     struct online *online;
     struct chat_id chat;
     char id[KITH_UUID_TEXT_LEN + 1], title[160], me[KITH_UUID_TEXT_LEN + 1], typing_name[64];
+    char typing_id[KITH_UUID_TEXT_LEN + 1];
+    bool is_typing_new; /* typing_name is not theirs yet */
     struct said *said;
     size_t count, cap;
     uint64_t first_seq, last_seq; /* what is shown; first_seq 1: all of it */
@@ -51,6 +53,8 @@ bool room_load(struct room *room);
 /* A page before what is shown; the first call gets the newest. */
 void room_load_older(struct room *room);
 struct online_view room_view(struct room *room);
+/* Who types; to be called between two turns of the loop, before it is drawn. */
+void room_name_typing(struct room *room);
 void room_free(struct room *room);
 
 /* room_draw.c */

@@ -216,6 +216,7 @@ struct kith_message {
     bool is_open; /* of an encrypted message: content_type and body are what was inside */
     kith_err
         unreadable; /* encrypted, with a body that could not be opened: why (NOTFOUND: it is not for this device); or a change of a group that nobody signed. KITH_OK: not so */
+    bool is_anew;   /* is_open: its device began a session with it though there was one that went on */
     uint64_t missed; /* is_open: messages of that device that should have come before and did not */
     struct kith_slice type, content_type, body; /* "message", "member", …; lent */
 };

@@ -178,7 +178,7 @@ static void put_message(struct kith_client *client, struct key key, const struct
     struct kith_buf value;
     unsigned flags = (message->encrypted ? 1u : 0u) | (message->has_body ? 2u : 0u) | (message->is_open ? 4u : 0u) |
                      (message->unreadable != KITH_OK ? 8u : 0u) | (message->unreadable == KITH_E_FULL ? 16u : 0u) |
-                     (message->unreadable == KITH_E_NOTFOUND ? 32u : 0u);
+                     (message->unreadable == KITH_E_NOTFOUND ? 32u : 0u) | (message->is_anew ? 64u : 0u);
 
     begin(&value);
     must(kith_buf_append_u64_be(&value, message->gap_from));

@@ -225,6 +225,7 @@ static kith_err message_of(struct chat_id chat, uint64_t seq, struct kith_slice 
     message.encrypted = (flags & 1) != 0;
     message.has_body = (flags & 2) != 0;
     message.is_open = (flags & 4) != 0;
+    message.is_anew = (flags & 64) != 0;
     if ((flags & 8) != 0)
         message.unreadable = (flags & 16) != 0 ? KITH_E_FULL : (flags & 32) != 0 ? KITH_E_NOTFOUND : KITH_E_DENIED;
     *out = message;

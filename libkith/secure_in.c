@@ -130,6 +130,7 @@ static kith_err open_message(struct kith_client *client, struct kith_message *me
     }
     message->is_open = true;
     message->missed = opened.missed;
+    message->is_anew = opened.is_anew;
     message->content_type = opened.payload.content_type;
     message->body = group_is_keys(message->content_type) ? (struct kith_slice){0} : opened.payload.body;
     group_opened(client, message->chat, &opened);

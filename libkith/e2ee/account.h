@@ -38,6 +38,8 @@ struct e2e_account_config {
 #define E2E_PREKEYS_LOW          50   /* fewer are left there: filled up; when fewer are kept there, half of them */
 #define E2E_PREKEYS_KEPT_MAX     1024 /* private halves */
 #define E2E_ARCHIVED_MAX         5
+#define E2E_ANEW_MAX             3 /* sessions that a device begins anew in E2E_ANEW_MS */
+#define E2E_ANEW_MS              (24ull * 3600 * 1000)
 #define E2E_MEMBERS_MAX          64     /* of a chat whose messages go pairwise */
 #define E2E_RECEIVED_MAX         200000 /* devices in groups with a chain of theirs */
 
@@ -213,6 +215,7 @@ struct e2e_opened {
     struct e2e_payload payload; /* its slices are lent from `plain` */
     uint64_t missed;            /* messages of that device in that thread that never came */
     bool wants_step;            /* the sender's ratchet waits for an answer here, whatever it says, and may have one */
+    bool is_anew;               /* the sender began a session with it, though there was one that went on */
     bool is_common;             /* one ciphertext for all, under a chain of the sender's */
     uint8_t newer[2][E2E_ACCOUNT_ID_BYTES]; /* whose newer lists it tells of, the first to do so */
     uint32_t newer_count;
@@ -221,7 +224,8 @@ struct e2e_opened {
  * Opens it, into `plain`; what it says of itself must be what the envelope says.
  *
  * KITH_E_AGAIN      *wants says what is missing
- * KITH_E_CONFLICT   a repeat: it was opened before             KITH_E_DENIED     not for us, not of a listed device, or broken
+ * KITH_E_CONFLICT   a repeat: it was opened before             KITH_E_DENIED     not for us, not of a listed device, or broken;
+ *                   or it would be the E2E_ANEW_MAX + 1st session that its device begins anew in E2E_ANEW_MS
  * KITH_E_CLOSED     this device is not READY                   KITH_E_MALFORMED, KITH_E_UNSUPPORTED, KITH_E_TOOBIG, KITH_E_NOMEM
  * KITH_E_FULL       it begins a session with a device for which there is no room: E2E_PEERS_MAX
  * KITH_E_NOTFOUND   it is for who has a chain that this device was not given: not for this one
@@ -229,6 +233,13 @@ struct e2e_opened {
 KITH_MUST_USE kith_err e2e_account_open(struct e2e_account *account, uint64_t now_ms,
                                         const struct e2e_envelope *envelope, struct e2e_wants *wants,
                                         struct kith_buf *plain, struct e2e_opened *out);
+
+/**
+ * When that device last began a session though there was one that went on, the newest first; how many of them: 0 to E2E_ANEW_MAX.
+ * It has lost its state; or somebody has its keys, but not its state.
+ */
+uint32_t e2e_account_anew(const struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
+                          uint32_t device_id, uint64_t out[static E2E_ANEW_MAX]);
 
 /* ---- linking another device of the same person (docs/wire/e2ee.md, "Linking"); texts are bytes, for a file or a paste */
 #define E2E_LINK_BYTES_MAX   65536

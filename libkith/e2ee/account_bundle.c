@@ -32,7 +32,7 @@ kith_err e2e_account_bundle(struct e2e_account *account, uint64_t now_ms, const 
         err = e2e_session_begin(&account->config.random, &self, &end, &bundle, now_ms, &session);
     }
     if (err == KITH_OK) err = account_peer_put(account, now_ms, claimed->account_id, device->device_id, &peer);
-    if (err == KITH_OK) err = account_peer_add(account, peer, session, account->rank_next);
+    if (err == KITH_OK) err = account_peer_add(account, now_ms, peer, session);
     if (err != KITH_OK) {
         e2e_session_free(session);
         return err;

@@ -13,6 +13,7 @@
  *   'X' kem id u32, spk id u32, ek 32          a use of the prekey of last resort
  *   'L' account 16                             a person: trust, and the pinned list
  *   'S' account 16, device u32, transcript 8   a session
+ *   'W' account 16, device u32                 when that device began anew
  *   'T' thread 16                              this device's place in a thread
  *   'H' thread 16, account 16, device u32      what was last heard of a device in a thread
  *   'G' chat 16                                a group: what its operations came to
@@ -38,6 +39,7 @@
 #define E2E_LIST_LIFE_MS     (30ull * 24 * 3600 * 1000)
 #define E2E_LIST_RENEW_MS    (7ull * 24 * 3600 * 1000)
 #define E2E_SESSION_LIFE_MS  (30ull * 24 * 3600 * 1000)
+#define E2E_ARCHIVED_MS      (30ull * 24 * 3600 * 1000)
 #define E2E_PASSED_OVER_MS   (10ull * 60 * 1000)
 #define E2E_LAST_RESORT_MAX  65536
 
@@ -121,13 +123,16 @@ struct peer_key {
 struct peer_session {
     struct peer_session *next;
     struct e2e_session *session;
-    uint64_t rank; /* the higher, the nearer to the front */
+    uint64_t rank;        /* the higher, the nearer to the front */
+    uint64_t archived_ms; /* when another one came before it; 0: it is the first */
 };
 
 struct peer {
     struct peer_key key;
     struct peer_session *sessions; /* descending in rank */
     uint64_t passed_over_until_ms;
+    uint64_t anew_ms[E2E_ANEW_MAX]; /* when it began anew, the newest first; only of a device with sessions */
+    uint32_t anew_count;
 };
 
 struct thread_place {
@@ -247,6 +252,8 @@ void account_drop_last_resort(struct e2e_account *account, const uint8_t use[sta
 void account_keep_person(struct e2e_account *account, const struct person *person);
 void account_keep_session(struct e2e_account *account, const struct peer *peer, const struct peer_session *one);
 void account_drop_session(struct e2e_account *account, const struct peer *peer, const struct peer_session *one);
+void account_keep_anew(struct e2e_account *account, const struct peer *peer);
+void account_drop_anew(struct e2e_account *account, const struct peer *peer);
 void account_keep_thread(struct e2e_account *account, const uint8_t thread_id[static E2E_ID_BYTES],
                          const struct thread_place *place);
 void account_keep_heard(struct e2e_account *account, const struct heard_key *key, uint64_t sseq);
@@ -344,13 +351,23 @@ KITH_MUST_USE kith_err account_peer_put(struct e2e_account *account, uint64_t no
                                         struct peer **out);
 /** One more would be taken. */
 bool account_peers_have_room(const struct e2e_account *account, uint64_t now_ms);
-/** Takes the session over, at its rank; beyond E2E_ARCHIVED_MAX others the last one goes. KITH_E_NOMEM: it is not taken. */
-KITH_MUST_USE kith_err account_peer_add(struct e2e_account *account, struct peer *peer, struct e2e_session *session,
-                                        uint64_t rank);
+/**
+ * Takes the session over: it sends from now on, and is still to be kept. Beyond E2E_ARCHIVED_MAX others the last one goes.
+ * KITH_E_NOMEM: it is not taken.
+ */
+KITH_MUST_USE kith_err account_peer_add(struct e2e_account *account, uint64_t now_ms, struct peer *peer,
+                                        struct e2e_session *session);
+/** As it was kept: takes the session over, at its rank. KITH_E_NOMEM. */
+KITH_MUST_USE kith_err account_peer_load(struct e2e_account *account, struct peer *peer, struct e2e_session *session,
+                                         uint64_t rank, uint64_t archived_ms);
+/** It was archived, and even decrypts no more. */
+bool account_peer_has_ended(const struct peer *peer, const struct peer_session *one, uint64_t now_ms);
+/** Those that have go, with a step that succeeded. */
+void account_peer_drop_ended(struct e2e_account *account, struct peer *peer, uint64_t now_ms);
 /** account_seal.c: it has a session to send with, which was not silent for too long. */
 bool account_peer_can_send(const struct peer *peer, uint64_t now_ms);
-/** To the front: it sends from now on. */
-void account_peer_prefer(struct e2e_account *account, struct peer *peer, struct peer_session *one);
+/** To the front: it sends from now on, and is still to be kept; what it takes the place of, too. */
+void account_peer_prefer(struct e2e_account *account, uint64_t now_ms, struct peer *peer, struct peer_session *one);
 /** All sessions of devices that the person's list does not have any more. */
 void account_peers_prune(struct e2e_account *account, const struct person *person);
 /** All sessions with the person: who they were with is nobody's any more. */
@@ -360,6 +377,15 @@ void account_peers_free(struct e2e_account *account);
 /* account_thread.c */
 /** A device of this account has a message there, as far as this one knows. What a server says of it does not count. */
 bool account_has_written(const struct e2e_account *account, const uint8_t thread_id[static E2E_ID_BYTES]);
+
+/* account_anew.c */
+/** Whether a session that the device begins now is one too many: there is one in which both can go on, and no tie. */
+bool account_anew_is(const struct peer *peer, uint64_t now_ms);
+/** It has done so E2E_ANEW_MAX times in E2E_ANEW_MS. */
+bool account_anew_is_too_often(const struct peer *peer, uint64_t now_ms);
+void account_anew_note(struct e2e_account *account, uint64_t now_ms, struct peer *peer);
+/** The device has no sessions any more. */
+void account_anew_forget(struct e2e_account *account, struct peer *peer);
 
 /* account_group.c */
 struct group_place *account_group_find(const struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES]);

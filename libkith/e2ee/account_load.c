@@ -193,19 +193,37 @@ static kith_err load_person(struct e2e_account *account, struct kith_slice key, 
 
 static kith_err load_session(struct e2e_account *account, struct kith_slice key, struct kith_slice in)
 {
-    static const struct e2e_tlv_field fields[] = {{1, 8, 8, false}, {2, 1, E2E_SESSION_BYTES_MAX, false}};
-    struct kith_slice v[2];
+    static const struct e2e_tlv_field fields[] = {
+        {1, 8, 8, false}, {2, 1, E2E_SESSION_BYTES_MAX, false}, {3, 8, 8, true}};
+    struct kith_slice v[3];
     struct e2e_session *session = NULL;
     struct peer *peer = NULL;
-    kith_err err = e2e_tlv_decode(in, fields, 2, v);
+    kith_err err = e2e_tlv_decode(in, fields, 3, v);
 
     if (err != KITH_OK) return err;
     if (key.len != E2E_ACCOUNT_ID_BYTES + 4 + SESSION_NAME_BYTES) return KITH_E_MALFORMED;
     err = account_peer_put(account, 0, key.ptr, kith_get_u32_be(key.ptr + E2E_ACCOUNT_ID_BYTES), &peer);
     if (err == KITH_OK) err = e2e_session_decode(v[1], &session);
-    if (err == KITH_OK) err = account_peer_add(account, peer, session, e2e_tlv_u64(v[0]));
+    if (err == KITH_OK)
+        err = account_peer_load(account, peer, session, e2e_tlv_u64(v[0]), v[2].len > 0 ? e2e_tlv_u64(v[2]) : 0);
     if (err != KITH_OK) e2e_session_free(session);
     return err;
+}
+
+static kith_err load_anew(struct e2e_account *account, struct kith_slice key, struct kith_slice in)
+{
+    static const struct e2e_tlv_field fields[] = {{1, 8, E2E_ANEW_MAX * 8, false}};
+    struct kith_slice v[1];
+    struct peer *peer = NULL;
+    kith_err err = e2e_tlv_decode(in, fields, 1, v);
+
+    if (err != KITH_OK) return err;
+    if (key.len != E2E_ACCOUNT_ID_BYTES + 4 || v[0].len % 8 != 0) return KITH_E_MALFORMED;
+    err = account_peer_put(account, 0, key.ptr, kith_get_u32_be(key.ptr + E2E_ACCOUNT_ID_BYTES), &peer);
+    if (err != KITH_OK) return err;
+    peer->anew_count = (uint32_t)(v[0].len / 8);
+    for (uint32_t i = 0; i < peer->anew_count; i++) peer->anew_ms[i] = kith_get_u64_be(v[0].ptr + (size_t)i * 8);
+    return KITH_OK;
 }
 
 static kith_err load_thread(struct e2e_account *account, struct kith_slice key, struct kith_slice in)
@@ -441,6 +459,7 @@ kith_err e2e_account_load(struct e2e_account *account, struct kith_slice key, st
     case 'X': return load_last_resort(account, rest);
     case 'L': return load_person(account, rest, value);
     case 'S': return load_session(account, rest, value);
+    case 'W': return load_anew(account, rest, value);
     case 'T': return load_thread(account, rest, value);
     case 'H': return load_heard(account, rest, value);
     case 'G': return load_group(account, rest, value);

@@ -19,6 +19,7 @@ struct opening {
     struct e2e_setup setup;
     struct prekey_own *opk, *kem; /* of a new session */
     bool is_own;                  /* it comes of another device of this account */
+    bool is_anew;                 /* its sender begins, and had no need to */
     bool forks;                   /* the set-up names a list that is not the one of its number here */
     struct e2e_session *made;     /* not yet the peer's */
     struct peer_session *used;
@@ -134,6 +135,8 @@ static kith_err take_setup(struct opening *o, struct e2e_wants *wants, struct ki
     if (setup->kem_is_last && kith_map_find(&account->last_resort, use) != NULL) return KITH_E_CONFLICT;
     /* What could not be remembered could come again. */
     if (setup->kem_is_last && account->last_resort.count == E2E_LAST_RESORT_MAX) return KITH_E_DENIED;
+    o->is_anew = account_anew_is(o->peer, o->now_ms);
+    if (o->is_anew && account_anew_is_too_often(o->peer, o->now_ms)) return KITH_E_DENIED;
     keys.spk = &spk->half;
     keys.kem = &o->kem->half;
     keys.opk = o->opk == NULL ? NULL : &o->opk->half;
@@ -189,6 +192,7 @@ static kith_err decrypt(struct opening *o, struct e2e_wants *wants, struct kith_
 
     for (struct peer_session *one = o->peer == NULL ? NULL : o->peer->sessions; one != NULL; one = one->next) {
         kith_err now;
+        if (account_peer_has_ended(o->peer, one, o->now_ms)) continue;
         if (o->has_setup && !e2e_session_is_of(one->session, &o->setup)) continue;
         now = decrypt_with(o, one, plain);
         if (now == KITH_OK || now == KITH_E_NOMEM || o->has_setup) return now;
@@ -265,7 +269,6 @@ static kith_err take_made(struct opening *o)
 {
     struct e2e_account *account = o->account;
     struct peer_session *ours;
-    uint64_t rank = account->rank_next;
     uint8_t use[LAST_RESORT_BYTES];
     void *nothing = NULL;
     kith_err err = KITH_OK;
@@ -276,7 +279,7 @@ static kith_err take_made(struct opening *o)
     last_resort_use(&o->setup, use);
     if (o->setup.kem_is_last) err = kith_map_add(&account->last_resort, use, &nothing);
     ours = o->peer->sessions;
-    if (err == KITH_OK) err = account_peer_add(account, o->peer, o->made, rank);
+    if (err == KITH_OK) err = account_peer_add(account, o->now_ms, o->peer, o->made);
     if (err != KITH_OK) {
         if (o->setup.kem_is_last) (void)kith_map_remove(&account->last_resort, use);
         return err;
@@ -285,9 +288,10 @@ static kith_err take_made(struct opening *o)
     o->made = NULL;
     if (ours != NULL && !e2e_session_facts(ours->session).is_answered &&
         memcmp(e2e_session_transcript(ours->session), e2e_session_transcript(o->used->session), E2E_HASH_BYTES) < 0) {
-        account_peer_prefer(account, o->peer, ours);
+        account_peer_prefer(account, o->now_ms, o->peer, ours);
         account_keep_session(account, o->peer, ours);
     }
+    if (o->is_anew) account_anew_note(account, o->now_ms, o->peer);
     if (o->opk != NULL && !kith_mutant(ONE_TIME_KEY_STAYS)) account_prekey_forget(account, o->opk);
     if (o->setup.kem_is_last)
         account_keep_last_resort(account, use);
@@ -375,6 +379,7 @@ static void keep_step(struct opening *o)
         account_keep_received(o->account, &o->key, o->chain);
     else
         account_keep_session(o->account, o->peer, o->used);
+    if (o->peer != NULL) account_peer_drop_ended(o->account, o->peer, o->now_ms);
 }
 
 /*
@@ -416,6 +421,7 @@ static kith_err open_all(struct opening *o, struct e2e_wants *wants, struct kith
     keep_step(o);
     note_heard(o, out);
     out->wants_step = wants_step(o);
+    out->is_anew = o->is_anew;
     note_lists(o, out);
     return KITH_OK;
 }

@@ -29,7 +29,8 @@ static struct peer *find_idle(const struct e2e_account *account, uint64_t now_ms
     uint32_t at = 0;
 
     while (kith_map_next(&account->peers, &at, NULL, (void **)&peer))
-        if ((*peer)->sessions == NULL && (*peer)->passed_over_until_ms <= now_ms) return *peer;
+        if ((*peer)->sessions == NULL && (*peer)->anew_count == 0 && (*peer)->passed_over_until_ms <= now_ms)
+            return *peer;
     return NULL;
 }
 
@@ -99,25 +100,76 @@ static void drop_beyond(struct e2e_account *account, struct peer *peer, unsigned
     }
 }
 
-kith_err account_peer_add(struct e2e_account *account, struct peer *peer, struct e2e_session *session, uint64_t rank)
+kith_err account_peer_load(struct e2e_account *account, struct peer *peer, struct e2e_session *session, uint64_t rank,
+                           uint64_t archived_ms)
 {
     struct peer_session *one = calloc(1, sizeof *one);
 
     if (one == NULL) return KITH_E_NOMEM;
     one->session = session;
     one->rank = rank;
+    one->archived_ms = archived_ms;
     if (rank >= account->rank_next) account->rank_next = rank + 1;
     insert(peer, one);
     drop_beyond(account, peer, 1 + E2E_ARCHIVED_MAX);
     return KITH_OK;
 }
 
-void account_peer_prefer(struct e2e_account *account, struct peer *peer, struct peer_session *one)
+/* Another one is before it from now on. */
+static void archive(struct e2e_account *account, uint64_t now_ms, struct peer *peer, struct peer_session *one)
 {
-    if (peer->sessions == one) return;
+    if (one == NULL) return;
+    one->archived_ms = now_ms;
+    account_keep_session(account, peer, one);
+}
+
+kith_err account_peer_add(struct e2e_account *account, uint64_t now_ms, struct peer *peer, struct e2e_session *session)
+{
+    struct peer_session *before = peer->sessions;
+    kith_err err = account_peer_load(account, peer, session, account->rank_next, 0);
+
+    if (err == KITH_OK) archive(account, now_ms, peer, before);
+    return err;
+}
+
+void account_peer_prefer(struct e2e_account *account, uint64_t now_ms, struct peer *peer, struct peer_session *one)
+{
+    struct peer_session *before = peer->sessions;
+
+    if (before == one) return;
     take_out(peer, one);
     one->rank = account->rank_next++;
+    one->archived_ms = 0;
     insert(peer, one);
+    archive(account, now_ms, peer, before);
+}
+
+/* Of a record from before that was written down: since something was heard, at least. */
+static uint64_t archived_at(const struct peer_session *one)
+{
+    const struct e2e_session_facts facts = e2e_session_facts(one->session);
+
+    if (one->archived_ms != 0) return one->archived_ms;
+    return facts.heard_ms != 0 ? facts.heard_ms : facts.created_ms;
+}
+
+bool account_peer_has_ended(const struct peer *peer, const struct peer_session *one, uint64_t now_ms)
+{
+    if (one == peer->sessions) return false;
+    return now_ms >= archived_at(one) && now_ms - archived_at(one) >= E2E_ARCHIVED_MS;
+}
+
+void account_peer_drop_ended(struct e2e_account *account, struct peer *peer, uint64_t now_ms)
+{
+    for (struct peer_session **at = &peer->sessions, *one; (one = *at) != NULL;) {
+        if (!account_peer_has_ended(peer, one, now_ms)) {
+            at = &one->next;
+            continue;
+        }
+        *at = one->next;
+        account_drop_session(account, peer, one);
+        one_free(one);
+    }
 }
 
 static void drop_those(struct e2e_account *account, const struct person *person, const struct e2e_device_list *but)
@@ -129,6 +181,7 @@ static void drop_those(struct e2e_account *account, const struct person *person,
         if (memcmp((*peer)->key.account_id, person->account_id, E2E_ACCOUNT_ID_BYTES) != 0) continue;
         if (but != NULL && e2e_device_find(but, kith_get_u32_be((*peer)->key.device_id)) != NULL) continue;
         drop_beyond(account, *peer, 0);
+        account_anew_forget(account, *peer);
     }
 }
 

@@ -207,6 +207,7 @@ void account_keep_session(struct e2e_account *account, const struct peer *peer, 
     session_key(&record, peer, one, kith_buf_len(&state));
     e2e_tlv_put_u64(&record.writer, 1, one->rank);
     e2e_tlv_put(&record.writer, 2, kith_buf_peek(&state));
+    if (one->archived_ms != 0) e2e_tlv_put_u64(&record.writer, 3, one->archived_ms);
     kith_buf_wipe(&state);
     keep(account, &record);
 }
@@ -216,6 +217,32 @@ void account_drop_session(struct e2e_account *account, const struct peer *peer, 
     struct record record;
 
     session_key(&record, peer, one, 0);
+    drop(account, &record);
+}
+
+static void anew_key(struct record *record, const struct peer *peer)
+{
+    begin(record, 'W', 0);
+    key_bytes(record, peer->key.account_id, E2E_ACCOUNT_ID_BYTES);
+    key_bytes(record, peer->key.device_id, 4);
+}
+
+void account_keep_anew(struct e2e_account *account, const struct peer *peer)
+{
+    uint8_t times[E2E_ANEW_MAX * 8];
+    struct record record;
+
+    for (uint32_t i = 0; i < peer->anew_count; i++) kith_put_u64_be(times + (size_t)i * 8, peer->anew_ms[i]);
+    anew_key(&record, peer);
+    put(&record, 1, times, (size_t)peer->anew_count * 8);
+    keep(account, &record);
+}
+
+void account_drop_anew(struct e2e_account *account, const struct peer *peer)
+{
+    struct record record;
+
+    anew_key(&record, peer);
     drop(account, &record);
 }
 

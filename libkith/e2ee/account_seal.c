@@ -282,6 +282,7 @@ static kith_err encrypt_to(struct sealing *s, const struct person *person, const
     err = e2e_session_encrypt(&s->account->config.random, one->session, kith_buf_peek(plain), s->now_ms, &s->ciphers);
     if (err != KITH_OK) return err;
     if (!kith_mutant(SESSION_NOT_KEPT)) account_keep_session(s->account, peer, one);
+    account_peer_drop_ended(s->account, peer, s->now_ms);
     return item_add(s, device->server_device, at);
 }
 

@@ -119,6 +119,7 @@ enum door_kind { DOOR_NONE, DOOR_CLIENT, DOOR_VAULT };
  *              RECEIPT CHAT USER DELIVERED_UP_TO READ_UP_TO; TYPING CHAT USER TYPING; STATE CODE CONNECTION RETRY_MS; MESSAGE
  *              and MAIL what a message has; FETCH CHAT USER FETCH AFTER DEVICES. A PERSIST's records come by client_record
  *   message    CHAT ID SEQ GAP_FROM SENDER DEVICE CREATED_MS EXPIRES_MS ENCRYPTED HAS_BODY IS_OPEN UNREADABLE MISSED TYPE CONTENT_TYPE BODY
+ *              IS_ANEW
  *   entry      CHAT ID CODE CREATED_MS CONTENT_TYPE BODY STATE WAS_ON_WIRE
  *   record     KEY VALUE IS_PUT; of a vault without IS_PUT
  *   upload     LIST SPK KEM_LR OPKS KEM_OTS
@@ -186,7 +187,8 @@ enum door_kind { DOOR_NONE, DOOR_CLIENT, DOOR_VAULT };
     X(NAME, 55, "text")                                                                   \
     X(ABOUT, 56, "text")                                                                  \
     X(SIGNED_OP, 57, "bytes")                                                             \
-    X(JOIN_KEY, 58, "bytes: of the invite link that holds")
+    X(JOIN_KEY, 58, "bytes: of the invite link that holds")                         \
+    X(IS_ANEW, 59, "u8")
 
 #define X(name, tag, what) DOOR_##name = (tag),
 enum door_field { KITH_DOOR_FIELDS(X) };

@@ -30,6 +30,7 @@ static void message_fields(struct e2e_tlv_writer *w, const struct kith_message *
     e2e_tlv_put_optional(w, DOOR_TYPE, message->type);
     e2e_tlv_put_optional(w, DOOR_CONTENT_TYPE, message->content_type);
     e2e_tlv_put_optional(w, DOOR_BODY, message->body);
+    e2e_tlv_put_u8(w, DOOR_IS_ANEW, message->is_anew);
 }
 
 kith_err door_put_message(const struct kith_message *message, struct kith_buf *out)

@@ -251,6 +251,8 @@ def test_a_one_sided_chat_is_answered_for_the_ratchets_sake(kithd: Kithd, tmp_pa
     ann, bob = two_people(kithd, tmp_path)
     ann.run("chat", "create", "bob")
     ann.run("send", "bob", "one")
+    bob.run("send", "ann", "hello to you")  # whoever has not written is a stranger's, and answers nobody by itself
+    ann.run("history", "bob")
     kithd.kill9()
     for _ in range(200):
         ann.run("send", "bob", "one more", "--timeout", "0", code=75)
@@ -259,6 +261,6 @@ def test_a_one_sided_chat_is_answered_for_the_ratchets_sake(kithd: Kithd, tmp_pa
     assert len(texts(bob, "ann")) == 50
     bob.run("send", "ann", "enough")
     shown = ann.lines("history", "bob", "--all")
-    assert [m["content"] for m in shown if m["type"] == "message"] == ["one", *["one more"] * 200, "the last", "enough"]
+    assert [m["content"] for m in shown if m["type"] == "message"] == ["one", "hello to you", *["one more"] * 200, "the last", "enough"]
     # The answer without content is numbered like any message, and shown to nobody: 1 is the beginning of the chat.
-    assert shown[-1]["seq"] == 1 + 202 + 1 + 1
+    assert shown[-1]["seq"] == 1 + 203 + 1 + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -79,6 +80,35 @@ def test_a_chat_that_is_open_says_so(kithd: Kithd, tmp_path: Path) -> None:
     [made] = ann.lines("chat", "create", "bob", "--unencrypted")
     assert screen(ann, made["chat_id"]) == ["NOT encrypted: the server can read this chat."]
     assert [line["encrypted"] for line in ann.lines("security", made["chat_id"])] == [False]
+
+
+ANEW = "one of their devices began a new session with this one, though it had one (see kith security)"
+
+
+def test_a_session_that_is_begun_anew(kithd: Kithd, tmp_path: Path) -> None:
+    """Bob puts an old copy of his folder back, from before he wrote: three times, and once too often."""
+    ann, bob = people(kithd, tmp_path, "ann", "bob")
+    ann.run("chat", "create", "bob")
+    bob.run("chat", "list")
+    shutil.copytree(bob.state, tmp_path / "bare")
+    bob.run("send", "ann", "text 0")
+    ann.run("history", "bob")
+    assert his_of(ann)["devices"][0]["began_anew"] == []
+    for n in range(1, 5):
+        shutil.rmtree(bob.state)
+        shutil.copytree(tmp_path / "bare", bob.state)
+        bob.run("send", "ann", f"text {n}")
+        if n == 1:
+            told = ann.run("tail", "--timeout", "2").stdout.splitlines()
+            assert [ANEW in line for line in told] == [True, False] and told[1].endswith("text 1")
+    shown = ann.lines("history", "bob")[1:]
+    assert [(line["content"], line.get("began_anew", False)) for line in shown] == \
+        [("text 0", False), ("text 1", True), ("text 2", True), ("text 3", True), (None, False)]
+    printed = ann.run("history", "bob").stdout
+    assert printed.count("bob: " + ANEW) == 3 and printed.count("(this device cannot read this message)") == 1
+    [times] = [d["began_anew"] for d in his_of(ann)["devices"]]
+    assert len(times) == 3 and times == sorted(times)
+    assert "      began a new session with this device, though it had one: TIME, TIME, TIME" in screen(ann, "bob")
 
 
 ALARM, AT_ONCE = 50, 6  # keys that are taken for nothing; bundles of a device that a person gets at once

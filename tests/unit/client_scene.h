@@ -26,7 +26,8 @@ struct scene {
     struct kith_time now;
     struct kith_buf persisted; /* all that it ever stored */
     /* What came of it. */
-    size_t shown, unreadable_count, sent, failed, frames;
+    size_t shown, unreadable_count, anew_count, sent, failed, frames;
+    size_t sends, fetches[16]; /* SEND frames, those that are no message, too; by kind */
     uint64_t last_seq;
     char last_text[TOWN_TEXT_BYTES_MAX];   /* "" for what is longer: no text of a test */
     kith_err unreadable;                   /* of what was shown last */
@@ -54,7 +55,9 @@ static inline void note_send(struct scene *scene, struct kith_slice frame)
 {
     const char *at = memmem(frame.ptr, frame.len, "\nmessage-id:", 12);
 
-    if (frame.len < 4 || memcmp(frame.ptr, "SEND", 4) != 0 || at == NULL) return;
+    if (frame.len < 4 || memcmp(frame.ptr, "SEND", 4) != 0) return;
+    scene->sends++;
+    if (at == NULL) return;
     scene->frames++;
     memcpy(scene->frame_id, at + 12, KITH_UUID_TEXT_LEN);
     kith_buf_reset(&scene->frame);
@@ -69,6 +72,7 @@ static inline void note_message(struct scene *scene, const struct kith_effect *e
     scene->last_seq = e->message.seq;
     scene->unreadable = e->message.unreadable;
     scene->unreadable_count += e->message.unreadable != KITH_OK;
+    scene->anew_count += e->message.is_anew;
     memset(scene->last_text, 0, sizeof scene->last_text);
     if (len > 0) memcpy(scene->last_text, e->message.body.ptr, len);
 }
@@ -90,6 +94,7 @@ static inline void note(struct scene *scene, const struct kith_effect *e)
     case KITH_EFFECT_FETCH:
         scene->fetch = e->fetch;
         scene->has_fetch = true;
+        scene->fetches[e->fetch.kind]++;
         break;
     case KITH_EFFECT_MESSAGE: note_message(scene, e); break;
     default: break;

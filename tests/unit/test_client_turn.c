@@ -94,6 +94,50 @@ static void test_client_turn__opened_as_it_comes_and_shown_in_its_turn(void **st
     }
 }
 
+/*
+ * The tablet has lost its state and begins anew. Its message is opened when it comes and shown later, over a restart too, and
+ * says so then.
+ */
+static void test_client_turn__a_session_begun_anew_is_told_with_its_message(void **state)
+{
+    (void)state;
+    for (unsigned restarts = 0; restarts < 2; restarts++) {
+        struct scene *scene = scene_begin(8);
+        const struct town_mail *first, *second;
+        struct kith_map bare;
+
+        scene->town->has_few_prekeys = scene->town->is_cloned = true;
+        scene->ann = town_join(scene->town);
+        scene->tablet = town_link(scene->ann);
+        scene->bob = town_join(scene->town);
+        scene->chat = town_chat_two(scene->ann, scene->bob);
+        bare = town_records_copy(scene->tablet);
+        (void)town_send(scene->tablet, &scene->chat, "hello");
+        town_need(town_read(scene->ann) + town_read(scene->bob) == 2);
+        town_restart_from(scene->tablet, &bare);
+        assert_int_equal(town_fetch_list(scene->ann, scene->bob->person), KITH_OK);
+        scene_open(scene, (struct kith_slice){0});
+        tell_members(scene);
+        scene->phone = town_link(scene->bob);
+        first = town_send(scene->phone, &scene->chat, "from a device that is not known yet");
+        second = town_send(scene->tablet, &scene->chat, "anew");
+        message_event(scene, 1, first);
+        message_event(scene, 2, second);
+        assert_int_equal(scene->shown, 0);
+        if (restarts > 0) {
+            scene_open(scene, kith_buf_peek(&scene->persisted));
+            tell_members(scene);
+        }
+        give_list(scene);
+        assert_int_equal(scene->shown, 2);
+        assert_int_equal(scene->unreadable_count, 0);
+        assert_int_equal(scene->anew_count, 1);
+        assert_string_equal(scene->last_text, "anew");
+        town_records_free(&bare);
+        scene_free(scene);
+    }
+}
+
 /* One who wrote 200 messages without an answer wants one, whatever it says. The host did not write it. */
 static void test_client_turn__an_answer_that_nobody_wrote_is_no_news(void **state)
 {
@@ -207,6 +251,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_client_turn__an_answer_that_nobody_wrote_is_no_news),
+        cmocka_unit_test(test_client_turn__a_session_begun_anew_is_told_with_its_message),
         cmocka_unit_test(test_client_turn__a_stranger_waits_for_what_the_person_writes),
         cmocka_unit_test(test_client_turn__what_the_person_wrote_elsewhere_counts),
         cmocka_unit_test(test_client_turn__opened_as_it_comes_and_shown_in_its_turn),

@@ -11,7 +11,7 @@
 
 /* Records as they come back from a store that may be damaged: what is no record is refused. */
 
-/* One of each kind: 'I' READY and LINKING, 'N', 'P', 'X', 'L', 'S', 'T', 'H'. */
+/* One of each kind: 'I' READY and LINKING, 'N', 'P', 'X', 'L', 'S', 'W', 'T', 'H'. */
 struct stores {
     struct town *town;
     struct town_device *ann, *bob, *fresh;
@@ -21,15 +21,21 @@ static struct stores stores_new(void)
 {
     struct stores stores = {.town = town_new(1)};
     struct town_chat chat;
+    struct kith_map bare;
     struct kith_buf request;
 
-    stores.town->has_few_prekeys = true;
+    stores.town->has_few_prekeys = stores.town->is_cloned = true;
     stores.town->pairwise_max = 2;
     stores.ann = town_join(stores.town);
     stores.bob = town_join(stores.town);
     chat = town_chat_two(stores.ann, stores.bob);
-    (void)town_send(stores.bob, &chat, "hello");
-    assert_int_equal(town_read(stores.ann), 1);
+    bare = town_records_copy(stores.bob);
+    for (int i = 0; i < 2; i++) { /* the second time he begins anew */
+        town_restart_from(stores.bob, &bare);
+        (void)town_send(stores.bob, &chat, "hello");
+        assert_int_equal(town_read(stores.ann), 1);
+    }
+    town_records_free(&bare);
     (void)town_send(stores.ann, &chat, "hello to you");
     stores.fresh = town_device_new(stores.ann->person);
     kith_buf_init(&request, E2E_LINK_BYTES_MAX);
@@ -136,7 +142,7 @@ static void test_e2e_account_load__every_kind_whole_and_every_prefix(void **stat
             if (strchr(kinds, key[2]) == NULL) kinds[count++] = (char)key[2];
         }
     }
-    assert_int_equal(count, 15);
+    assert_int_equal(count, 16);
     assert_int_equal(load(&stores, kith_slice_str("EZ"), kith_slice_str("")), KITH_E_UNSUPPORTED);
     assert_int_equal(load(&stores, kith_slice_str("E"), kith_slice_str("")), KITH_E_MALFORMED);
     assert_int_equal(load(&stores, kith_slice_str("XI"), kith_slice_str("")), KITH_E_MALFORMED);
@@ -173,6 +179,7 @@ static kith_err load_changed(const struct stores *stores, const struct town_devi
 static void test_e2e_account_load__values_that_cannot_be(void **state)
 {
     struct stores stores = stores_new();
+    const uint8_t times[(E2E_ANEW_MAX + 1) * 8] = {0};
     const struct kith_slice high = kith_slice_of("\x7f", 1), none = {0}, three = kith_slice_of("\1\2\3\4\5", 5),
                             zero = kith_slice_of("\0\0\0\0\0\0\0", 8);
 
@@ -196,6 +203,11 @@ static void test_e2e_account_load__values_that_cannot_be(void **state)
                      KITH_E_MALFORMED); /* the number of no operation */
     assert_int_equal(load_changed(&stores, stores.ann, 'J', 5, zero), KITH_E_MALFORMED);
     assert_int_equal(load_changed(&stores, stores.ann, 'A', 1, three), KITH_E_MALFORMED);
+    assert_int_equal(load_changed(&stores, stores.ann, 'S', 1, three), KITH_E_MALFORMED); /* its rank */
+    /* When it began anew: as many times as are kept, and one more; and no whole number of them. */
+    for (size_t len = 0; len <= (E2E_ANEW_MAX + 1) * 8; len++)
+        assert_int_equal(load_changed(&stores, stores.ann, 'W', 1, kith_slice_of(times, len)),
+                         len > 0 && len % 8 == 0 && len / 8 <= E2E_ANEW_MAX ? KITH_OK : KITH_E_MALFORMED);
     town_free(stores.town);
 }
 

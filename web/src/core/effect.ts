@@ -27,6 +27,7 @@ export interface Message {
     readonly type: string;
     readonly contentType: string;
     readonly body: Uint8Array;
+    readonly isAnew: boolean;
 }
 
 export interface OutboxEntry {
@@ -101,6 +102,7 @@ export function decodeMessage(fields: Fields): Message {
         type: fields.text('TYPE'),
         contentType: fields.text('CONTENT_TYPE'),
         body: fields.bytes('BODY'),
+        isAnew: fields.flag('IS_ANEW'),
     };
 }
 
