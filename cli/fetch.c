@@ -14,13 +14,14 @@
 struct fetcher {
     struct cli *cli;
     struct kith_client *client;
-    void (*changed)(void *arg);
+    void (*changed)(void *arg, bool is_unauthorized);
     void *arg;
     struct http_call *call;
     struct kith_fetch fetch;
 };
 
-struct fetcher *fetcher_new(struct cli *cli, struct kith_client *client, void (*changed)(void *arg), void *arg)
+struct fetcher *fetcher_new(struct cli *cli, struct kith_client *client,
+                            void (*changed)(void *arg, bool is_unauthorized), void *arg)
 {
     struct fetcher *fetcher = calloc(1, sizeof *fetcher);
 
@@ -220,10 +221,8 @@ static void call_done(void *arg, const struct http_call_result *result)
         ok = ok && body != NULL;
     }
     json_decref(body);
-    /* With a fresh token it is asked again; without one, in a while. */
-    if (status == 401 && !cli_refresh(fetcher->cli)) ok = false;
-    kith_client_fetched(fetcher->client, cli_time_now(), ok);
-    fetcher->changed(fetcher->arg);
+    kith_client_fetched(fetcher->client, cli_time_now(), ok); /* it is asked again in a while, with a fresh token */
+    fetcher->changed(fetcher->arg, status == 401);
 }
 
 /* ---- questions */

@@ -9,8 +9,9 @@
  */
 struct fetcher;
 
-/** `changed` runs when the client may have effects to carry out. NULL: no memory. */
-struct fetcher *fetcher_new(struct cli *cli, struct kith_client *client, void (*changed)(void *arg), void *arg);
+/** `changed` runs when the client may have effects to carry out. is_unauthorized: the token has ended. NULL: no memory. */
+struct fetcher *fetcher_new(struct cli *cli, struct kith_client *client,
+                            void (*changed)(void *arg, bool is_unauthorized), void *arg);
 void fetcher_free(struct fetcher *fetcher); /* NULL is fine; what is under way is given up */
 void fetcher_start(struct fetcher *fetcher, const struct kith_fetch *fetch);
 

@@ -31,6 +31,7 @@ struct online {
     struct conn *conn;
     struct loop_timer tick, poll;
     struct shown *shown_first, **shown_last;
+    bool wants_token;
     int64_t taking; /* the row whose record the next PERSIST stores; 0: none */
     struct msg_id taking_id;
     enum send_state taking_to; /* what it is then */
@@ -154,10 +155,13 @@ static void persist(struct online *online, struct kith_slice records)
     kith_client_persisted(online->client);
 }
 
+/* The server is asked for it, and meanwhile the loop turns: see show_later(). */
 static void give_token(struct online *online)
 {
+    online->wants_token = false;
     if (!cli_refresh(online->cli)) return; /* stays offline; `account login` helps */
     kith_client_token(online->client, cli_time_now(), kith_slice_str(store_get(online->cli->store, "access_token")));
+    online_run_effects(online);
 }
 
 static struct kith_slice copy_to(uint8_t **at, struct kith_slice from)
@@ -241,7 +245,7 @@ static void effect(struct online *online, const struct kith_effect *e)
     case KITH_EFFECT_TIMER:
         loop_timer_start(online->cli->loop, &online->tick, e->at_ms > at ? e->at_ms - at : 0);
         break;
-    case KITH_EFFECT_TOKEN: give_token(online); break;
+    case KITH_EFFECT_TOKEN: online->wants_token = true; break;
     case KITH_EFFECT_FETCH: fetcher_start(online->fetcher, &e->fetch); break;
     default: show(online, e); break;
     }
@@ -254,9 +258,12 @@ void online_run_effects(struct online *online)
     while (kith_client_next(online->client, &e) == KITH_OK) effect(online, &e);
 }
 
-static void fetched(void *arg)
+static void fetched(void *arg, bool is_unauthorized)
 {
-    online_run_effects(arg);
+    struct online *online = arg;
+
+    online->wants_token |= is_unauthorized;
+    online_run_effects(online);
 }
 
 static void tick_fire(struct loop_timer *timer)
@@ -447,6 +454,7 @@ void online_settle(struct online *online, const struct chat_id *chat, uint64_t s
 void online_turn(struct online *online, int wait_ms)
 {
     loop_epoll_once(online->cli->loop, wait_ms);
+    if (online->wants_token) give_token(online);
     show_all(online);
 }
 
