@@ -22,8 +22,8 @@ compile() {
 }
 
 parts=
-for source in libkith/crypto/*.c libkith/e2ee/*.c libkith/wasm/module/system.c src/base/buf.c src/base/err.c src/base/id.c src/base/map.c src/base/prng.c src/base/slice.c \
-    src/wire/bodies.c src/wire/utf8.c tests/e2e/*.c tests/malicious/*.c tests/wasm/cmocka/fails.c; do
+for source in libkith/*.c libkith/crypto/*.c libkith/e2ee/*.c libkith/wasm/module/system.c src/base/buf.c src/base/err.c src/base/id.c src/base/map.c src/base/prng.c \
+    src/base/slice.c src/wire/bodies.c src/wire/code.c src/wire/json_flat.c src/wire/json_text.c src/wire/stomp.c src/wire/stomp_writer.c src/wire/utf8.c tests/e2e/*.c tests/malicious/*.c tests/wasm/cmocka/fails.c; do
     compile "$source"
     case $source in
         */test_*.c | */fails.c) ;;
