@@ -4,6 +4,7 @@
 
 #include "bench/bench_direct.h"
 #include "bench/bench_e2ee.h"
+#include "bench/bench_group.h"
 #include "bench/bench_log.h"
 
 static const struct {
@@ -14,6 +15,7 @@ static const struct {
     {"direct", bench_direct, "messages between pairs of people, durable: per CPU-second of the server, latencies"},
     {"e2ee", bench_e2ee, "end-to-end encryption beyond its primitives"},
     {"floor", bench_floor, "what a bare relay that syncs costs, to read `direct` beside it"},
+    {"group", bench_group, "a message for all in a large group: bytes, and what it costs the core"},
     {"idle", bench_idle, "memory of the server per idle connection"},
     {"log", bench_log, "the command log alone"},
 };
