@@ -83,7 +83,7 @@ static void links_free(struct own_links *links)
 /* Its operation was taken, or another one in its place. Whether there was one. */
 static bool next_is_over(struct own_links *links, const struct e2e_group_op *op)
 {
-    if (links->next.seq == 0 || links->next.seq > op->seq) return false;
+    if (links->next.seq == 0) return false;
     if (op->kind == E2E_GROUP_JOIN_KEY && same_key(op->join_key, links->next.join_key)) {
         links->held = links->next;
         memcpy(links->held.op_hash, op->hash, sizeof links->held.op_hash);

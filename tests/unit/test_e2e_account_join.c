@@ -148,6 +148,31 @@ static void test_e2e_account_join__is_over_when_an_operation_says_so(void **stat
     ends(14, remove_carol, true);
 }
 
+/* What does not concern it is written without it: a store is not asked to keep a secret again and again. */
+static void test_e2e_account_join__is_written_when_it_changes(void **state)
+{
+    struct club club = club_new(17);
+    struct e2e_group_change end = town_change(E2E_GROUP_JOIN_KEY, NULL, 0);
+    uint64_t writes;
+
+    (void)state;
+    (void)town_group_link(club.group, club.ann);
+    club_meet(&club);
+    for (int i = 0; i < 2; i++) {
+        town_group_must(club.group, club.bob, town_change(E2E_GROUP_SETTINGS, NULL, 0));
+        writes = club.ann->writes;
+        assert_int_equal(town_group_fetch(club.ann, club.group), KITH_OK);
+        assert_int_equal(club.ann->writes, writes + 1); /* the group */
+        town_restart(club.ann);
+    }
+    end.ends = true;
+    town_group_must(club.group, club.bob, end);
+    writes = club.ann->writes;
+    assert_int_equal(town_group_fetch(club.ann, club.group), KITH_OK);
+    assert_int_equal(club.ann->writes, writes + 2);
+    town_free(club.town);
+}
+
 /* For the group it goes on, but not for who made it. */
 static void test_e2e_account_join__is_kept_by_nobody_who_left(void **state)
 {
@@ -311,6 +336,13 @@ static void test_e2e_account_join__who_may_not_ask(void **state)
     assert_int_equal(e2e_account_join_ask(club.dan->account, TOWN_NOW, &link, &out), KITH_E_TOOBIG);
     assert_int_equal(club.dan->writes, writes);
     kith_buf_deinit(&out);
+    /* Where two heads were shown nothing is asked: that it is known of goes on. */
+    kith_buf_init(&out, E2E_JOIN_SIGNED_BYTES_MAX);
+    assert_int_equal(town_group_fetch(club.dan, club.group), KITH_OK);
+    (void)account_group_forked(club.dan->account, account_group_find(club.dan->account, club.group->chat_id));
+    assert_int_equal(e2e_account_join_ask(club.dan->account, TOWN_NOW, &link, &out), KITH_E_DENIED);
+    assert_true(town_group_view(club.dan, club.group).is_forked);
+    kith_buf_deinit(&out);
     town_free(club.town);
 }
 
@@ -319,6 +351,7 @@ static void test_e2e_account_join__asks_so_many_groups_and_one_more(void **state
     struct club club = club_new(31);
     struct e2e_join_link link = town_group_link(club.group, club.ann), other = link;
     struct kith_buf out;
+    uint64_t writes;
 
     (void)state;
     kith_buf_init(&out, E2E_JOIN_SIGNED_BYTES_MAX);
@@ -335,7 +368,9 @@ static void test_e2e_account_join__asks_so_many_groups_and_one_more(void **state
     assert_int_equal(club_records_of(club.dan, 'A'), E2E_JOINS_MAX);
     town_restart(club.dan);
     e2e_account_join_forget(club.dan->account, other.chat_id);
+    writes = club.dan->writes;
     e2e_account_join_forget(club.dan->account, other.chat_id); /* which is none any more */
+    assert_int_equal(club.dan->writes, writes);
     assert_int_equal(club_records_of(club.dan, 'A'), E2E_JOINS_MAX - 1);
     assert_int_equal(e2e_account_join_ask(club.dan->account, TOWN_NOW, &link, &out), KITH_OK);
     kith_buf_deinit(&out);
@@ -420,6 +455,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_e2e_account_join__over_restarts_behind_every_step),
         cmocka_unit_test(test_e2e_account_join__is_shown_by_who_made_it),
         cmocka_unit_test(test_e2e_account_join__is_over_when_an_operation_says_so),
+        cmocka_unit_test(test_e2e_account_join__is_written_when_it_changes),
         cmocka_unit_test(test_e2e_account_join__is_kept_by_nobody_who_left),
         cmocka_unit_test(test_e2e_account_join__makes_another_in_its_place),
         cmocka_unit_test(test_e2e_account_join__keeps_the_secret_until_its_place_is_taken),

@@ -114,6 +114,20 @@ static bool ends_behind_a_field(struct kith_slice in)
     return in.len > 0 && err == KITH_E_NOTFOUND;
 }
 
+/* With a field that a newer client knows. */
+static kith_err load_with_more(const struct stores *stores, struct kith_slice key, struct kith_slice value)
+{
+    struct kith_buf more;
+    kith_err err;
+
+    kith_buf_init(&more, 1 << 20);
+    assert_int_equal(kith_buf_append(&more, value), KITH_OK);
+    assert_int_equal(kith_buf_append(&more, kith_slice_of("\x7f\xff\0\0\0\1x", 7)), KITH_OK);
+    err = load(stores, key, kith_buf_peek(&more));
+    kith_buf_wipe(&more);
+    return err;
+}
+
 static void test_e2e_account_load__every_kind_whole_and_every_prefix(void **state)
 {
     struct stores stores = stores_new();
@@ -135,6 +149,7 @@ static void test_e2e_account_load__every_kind_whole_and_every_prefix(void **stat
             for (size_t len = key[2] == 'D'; len < bytes.len && key[2] != 'X'; len += len < 200 ? 1 : 61)
                 if (!ends_behind_a_field(kith_slice_of(bytes.ptr, len)))
                     assert_int_not_equal(load(&stores, name, kith_slice_of(bytes.ptr, len)), KITH_OK);
+            if (key[2] != 'X') assert_int_equal(load_with_more(&stores, name, bytes), KITH_E_UNSUPPORTED);
             memcpy(longer, name.ptr, name.len);
             assert_int_equal(load(&stores, kith_slice_of(longer, name.len + 1), bytes), KITH_E_MALFORMED);
             if (name.len > 2)
