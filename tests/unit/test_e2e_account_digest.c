@@ -171,6 +171,9 @@ static void test_e2e_account_digest__a_deletion_that_is_none_changes_nothing_els
     (void)state;
     (void)town_group_send(crowd.ann, crowd.group, "one");
     assert_int_equal(town_read(crowd.bob), 3);
+    e2e_account_no_list(crowd.ann->account, crowd.bob->person->id,
+                        99); /* or only that he has none, with a number for that */
+    assert_int_equal(e2e_account_person(crowd.ann->account, crowd.bob->person->id).list_seq, 99);
     e2e_account_no_list(crowd.ann->account, crowd.bob->person->id, 0);
     sealed = seal_now(&crowd, crowd.ann);
     assert_true(is_for(&sealed, all, 2));
