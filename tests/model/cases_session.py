@@ -1,6 +1,8 @@
 """Known answers of the beginning of a session, on both sides, with all that can be wrong about it."""
 
-from . import cases_setup, session, tlv
+from dataclasses import replace
+
+from . import cases_setup, primitives, ratchet, session, tlv
 from .cases import Case
 from .fixtures import DAY_MS, NOW, coin, with_field
 from .session_steps import (
@@ -114,6 +116,48 @@ def failed_keeps() -> list[Case]:
     return [case]
 
 
+# ---------------------------------------------------------------------------------------------- of last resort
+def asks(message: bytes) -> bool:
+    """Whether its header has need_step, in the open."""
+    return ratchet.message_decode(message).header.flags == ratchet.NEED_STEP
+
+
+def last_resort() -> list[Case]:
+    case, first = begun("a set-up of last resort asks for an answer in each message", last=True, opk=False)
+    second, third = encrypt(case, "a", "second"), encrypt(case, "a", "third", NOW + 6 * DAY_MS)
+    accept(case, "b", second, note="whichever comes first")
+    decrypt(case, "b", first, new=False)
+    assert all(map(asks, (first, second, third)))
+    answer = encrypt(case, "b", "answer")
+    assert not asks(answer), "who begins nothing asks for nothing"
+    decrypt(case, "b", third, new=False, note="which was under way: it asks again")
+    decrypt(case, "a", answer, new=True)
+    fourth = encrypt(case, "a", "fourth")
+    assert not asks(fourth), "answered"
+    decrypt(case, "b", fourth, new=True, note="nor does it take back what was asked")
+    encrypt(case, "b", "again")
+
+    once, message = begun("one of one-time prekeys does not")
+    assert not asks(message) and not asks(encrypt(once, "a", "second"))
+    accept(once, "b", message)
+
+    kept, _ = begun("as long as the state has the set-up", last=True)
+    kept.do("load", session="again", state=kept.run.sessions["a"].encode())
+    assert asks(encrypt(kept, "again", "after a restart"))
+    many = replace(kept.run.sessions["a"], unanswered=199, ns=199)
+    kept.do("load", note="199 were sent before", session="long", state=many.encode())
+    assert asks(encrypt(kept, "long", "the 200th")) and asks(encrypt(kept, "long", "the 201st"))
+
+    quiet, _ = begun("a reader does not insist on it", last=True, opk=False)
+    state = quiet.run.sessions["a"]
+    assert state.send_chain is not None
+    mk, _ = ratchet.chain_step(state.send_chain)
+    header = tlv.encode(ratchet.HEADER, {"ratchet_pub": primitives.dh_public(state.our_secret), "pn": 0, "n": state.ns, "flags": 0})
+    accept(quiet, "b", ratchet.seal(mk, state, header, coin("without need_step", 24), b"asks for nothing"))
+    assert quiet.run.sessions["b"].needs_step is None
+    return [case, once, kept, quiet]
+
+
 # ---------------------------------------------------------------------------------------------- both at once
 def both_begin() -> list[Case]:
     found = []
@@ -175,4 +219,4 @@ def anew() -> list[Case]:
 
 def cases() -> list[Case]:
     works = (talks, other_first, suites, used_up, failed_keeps, both_begin, anew)
-    return [case for part in works for case in part()] + cases_setup.cases()
+    return [case for part in works for case in part()] + cases_setup.cases() + last_resort()

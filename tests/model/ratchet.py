@@ -92,7 +92,14 @@ def send_step(state: State, coins: Coins) -> State:
 
 
 # ---------------------------------------------------------------------------------------------- sending
+def is_of_last_resort(state: State) -> bool:
+    """Whether what is sent carries a set-up whose KEM prekey others have, too. Once it is answered there is none."""
+    return state.setup is not None and tlv.decode(setup.SETUP, state.setup)["kem_is_last"] == 1
+
+
 def needs_answer(state: State, now: int) -> bool:
+    if is_of_last_resort(state):
+        return True
     return state.unanswered >= UNANSWERED_MAX or now - state.stepped_at >= UNANSWERED_MS
 
 
