@@ -226,17 +226,17 @@ struct e2e_account {
     uint32_t prekey_count;
     uint32_t opks_left, kem_ots_left; /* on the server, as it said last; UINT32_MAX: not known */
     struct prekeys_watch watch;
-    struct kith_map people;           /* account_id: struct person *       */
-    struct kith_map peers;            /* struct peer_key: struct peer *     */
-    struct kith_map threads;          /* thread_id: struct thread_place     */
-    struct kith_map heard;            /* struct heard_key: uint64_t sseq, 0: nothing counts yet */
-    struct kith_map last_resort;      /* 4 + 4 + 32 bytes: nothing          */
-    struct kith_map groups;           /* chat_id: struct group_place *      */
-    struct kith_map info_keys;        /* key id: E2E_KEY_BYTES              */
-    struct kith_map own_chains;       /* chat_id: struct own_chain *        */
-    struct kith_map received;         /* struct received_key: struct received * */
-    struct kith_map links;            /* chat_id: struct own_links *        */
-    struct kith_map pins;             /* chat_id: struct join_pin           */
+    struct kith_map people;      /* account_id: struct person *       */
+    struct kith_map peers;       /* struct peer_key: struct peer *     */
+    struct kith_map threads;     /* thread_id: struct thread_place     */
+    struct kith_map heard;       /* struct heard_key: uint64_t sseq, 0: nothing counts yet */
+    struct kith_map last_resort; /* 4 + 4 + 32 bytes: nothing          */
+    struct kith_map groups;      /* chat_id: struct group_place *      */
+    struct kith_map info_keys;   /* key id: E2E_KEY_BYTES              */
+    struct kith_map own_chains;  /* chat_id: struct own_chain *        */
+    struct kith_map received;    /* struct received_key: struct received * */
+    struct kith_map links;       /* chat_id: struct own_links *        */
+    struct kith_map pins;        /* chat_id: struct join_pin           */
     uint64_t rank_next;
     struct past_walk *walk;      /* NULL: none. One at a time, since lists are fetched so */
     struct kith_buf upload_list; /* lent by e2e_account_upload(): what the server has when that is over */

@@ -187,7 +187,7 @@ enum door_kind { DOOR_NONE, DOOR_CLIENT, DOOR_VAULT };
     X(NAME, 55, "text")                                                                   \
     X(ABOUT, 56, "text")                                                                  \
     X(SIGNED_OP, 57, "bytes")                                                             \
-    X(JOIN_KEY, 58, "bytes: of the invite link that holds")                         \
+    X(JOIN_KEY, 58, "bytes: of the invite link that holds")                               \
     X(IS_ANEW, 59, "u8")
 
 #define X(name, tag, what) DOOR_##name = (tag),

@@ -82,6 +82,15 @@ static bool is_unseen(const struct chat *chat, const struct chat_member *sender)
     return false;
 }
 
+/* The other of two deleted the account: nobody is there to write to, and no lists are current ever again. */
+static bool is_over(const struct chat *chat)
+{
+    if (chat->head.type != CHAT_DIRECT) return false;
+    for (size_t i = 0; i < chat->member_count; i++)
+        if ((chat->members[i].row.flags & MEMBER_GONE) != 0) return true;
+    return false;
+}
+
 static void accept_message(struct chat_step *step, struct chat_member *sender, const struct bodies *bodies)
 {
     const struct cmd *cmd = step->cmd;
@@ -142,7 +151,7 @@ void chat_apply_send(struct chat_step *step)
         return;
     }
     if (per_device && !lists_are_current(step->chat, &bodies)) {
-        chat_answer(step, CODE_STALE_DEVICES);
+        chat_answer(step, is_over(step->chat) ? CODE_FORBIDDEN : CODE_STALE_DEVICES);
         return;
     }
     if (!predecessor_is_here(step)) {

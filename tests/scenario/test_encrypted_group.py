@@ -144,10 +144,12 @@ def test_an_owner_deletes_the_account(kithd: Kithd, tmp_path: Path) -> None:
     chat = create(ann, "walks", "bob", "carl")
     ann.run("chat", "role", chat, "carl", "admin")
     ann.run("send", chat, "farewell")
+    bob.run("send", "ann", "why?")
     assert "--confirm" in ann.run("account", "delete", code=2).stderr
     assert "Deleted." in ann.run("account", "delete", "--confirm").stdout
     ann.run("chat", "list", code=NO_ACCOUNT)
     assert roles(carl, chat)[me(carl)] == "owner"
+    bob.run("send", "ann", "nobody is there to write to", code=REFUSED)
     tablet = link(bob, "bob", tmp_path / "tablet", kithd.url)
     carl.run("chat", "add", chat, "dora")
     carl.run("send", chat, "who is left")

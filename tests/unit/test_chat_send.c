@@ -247,6 +247,11 @@ static void test_chat_send__per_device_bodies_are_checked_against_the_lists(void
     /* Repeats come before the device check: the answer stays the first one when the list moves on. */
     do_apply(&f, (struct cmd){.verb = CMD_FACT, .subject = USER(2), .fact = FACT_LIST_SEQ, .value = 5});
     assert_true(do_apply(&f, cmd).repeated);
+    /* The account is deleted: no lists will be current again, and that is said, or it would be tried for ever. */
+    cmd.id = msg_id_at(&f, T0 + 1);
+    assert_int_equal(do_apply(&f, cmd).code, CODE_STALE_DEVICES);
+    do_apply(&f, (struct cmd){.verb = CMD_FACT, .subject = USER(2), .fact = FACT_ACCOUNT_GONE, .value = 1});
+    assert_int_equal(do_apply(&f, cmd).code, CODE_FORBIDDEN);
     kith_buf_deinit(&good);
     kith_buf_deinit(&stale);
     fixture_close(&f);
