@@ -223,6 +223,11 @@ static void print_chain(const struct look *look)
                moment_of(chain.created_at_ms + E2E_CHAIN_LIFE_MS).shown);
 }
 
+static bool has_link(const struct look *look)
+{
+    return !sodium_is_zero(look->view.group->join_key, sizeof look->view.group->join_key);
+}
+
 static void print_group(const struct look *look)
 {
     const struct newest newest = newest_of(look);
@@ -233,6 +238,7 @@ static void print_group(const struct look *look)
             "members.\n");
     if (!look->view.is_member) printf("You are not in it any more.\n");
     print_chain(look);
+    if (has_link(look)) printf("Whoever has its invite link can join; kith chat link shows or ends it.\n");
     printf("Its newest change is number %" PRIu64, look->view.group->seq);
     if (newest.is_found)
         printf(", signed by %s with device %" PRIu32 ", %s.\n", name_of(look, newest.author), newest.author_device,
@@ -293,6 +299,7 @@ static void put_group(const struct look *look, json_t *object)
     (void)e2e_account_chain(look->account, cli_wall_ms(), look->chat.id.raw, &chain);
     (void)json_object_set_new(object, "forked", json_boolean(look->view.is_forked));
     (void)json_object_set_new(object, "member", json_boolean(look->view.is_member));
+    (void)json_object_set_new(object, "invite_link", json_boolean(has_link(look)));
     (void)json_object_set_new(object, "encrypted_for", json_string(chain.is_common ? "all" : "each_device"));
     if (chain.is_common) (void)json_object_set_new(object, "chain", chain_json(&chain));
     if (newest.is_found) {

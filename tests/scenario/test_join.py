@@ -40,6 +40,8 @@ def test_who_has_the_link_joins(kithd: Kithd, tmp_path: Path) -> None:
     link = link_of(ann, chat)
     assert link.startswith(f"{kithd.url}/join#")
     assert link_of(ann, chat) == link  # the same for as long as it holds
+    assert "Whoever has its invite link can join" in ann.run("security", chat).stdout
+    assert ann.lines("security", chat)[0]["invite_link"] is True
     shown = ann.run("chat", "link", chat).stdout
     assert link in shown and "kith chat link" in shown
 
@@ -110,6 +112,7 @@ def test_a_link_ends(kithd: Kithd, tmp_path: Path) -> None:
     assert "your role" in dora.run("chat", "link", chat, code=REFUSED).stderr
     assert "has ended" in ann.run("chat", "link", chat, "--end").stdout
     assert events(bob, chat)[-1].endswith("ann ended the invite link")
+    assert bob.lines("security", chat)[0]["invite_link"] is False
     carl.run("chat", "join", third, "--timeout", "0", code=REFUSED)
 
 
