@@ -25,6 +25,7 @@ static void test_e2e_join__a_link_is_its_parts_one_after_the_other(void **state)
     for (size_t len = 0; len <= sizeof bytes; len++)
         if (len != E2E_JOIN_LINK_BYTES)
             assert_int_equal(e2e_join_link_decode(kith_slice_of(bytes, len), &read), KITH_E_MALFORMED);
+    assert_int_equal(e2e_join_link_decode((struct kith_slice){0}, &read), KITH_E_MALFORMED);
     /* Of another version nobody knows how long it is. */
     for (unsigned version = 0; version < 256; version++) {
         if (version == 1) continue;
