@@ -110,10 +110,10 @@ static void move_behind(struct ask **at)
 {
     struct ask *ask = *at, **end = at;
 
-    while (*end != NULL) end = &(*end)->next;
-    *end = ask;
     *at = ask->next;
     ask->next = NULL;
+    while (*end != NULL) end = &(*end)->next;
+    *end = ask;
 }
 
 /* A few at a time: each costs signatures. Whose list is missing goes behind the others. */

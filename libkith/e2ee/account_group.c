@@ -388,6 +388,7 @@ kith_err e2e_account_group_make(struct e2e_account *account, uint64_t now_ms, co
     if (err == KITH_OK && has_info(change))
         err = e2e_group_info_seal(&account->config.random, op.group_id, &change->info, &key, &info);
     if (draws_link(change)) {
+        assert(before != NULL); /* only a create has no chat */
         account_link_draw(account, chat_id, before->seq + 1, &link);
         memcpy(op.join_key, link.join_key, sizeof op.join_key);
     }

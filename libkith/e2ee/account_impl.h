@@ -13,7 +13,7 @@
  *   'X' kem id u32, spk id u32, ek 32          a use of the prekey of last resort
  *   'L' account 16                             a person: trust, and the pinned list
  *   'S' account 16, device u32, transcript 8   a session
- *   'W' account 16, device u32                 when that device began anew
+ *   'B' account 16, device u32                 when that device began anew
  *   'T' thread 16                              this device's place in a thread
  *   'H' thread 16, account 16, device u32      what was last heard of a device in a thread
  *   'G' chat 16                                a group: what its operations came to

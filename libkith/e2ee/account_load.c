@@ -459,7 +459,7 @@ kith_err e2e_account_load(struct e2e_account *account, struct kith_slice key, st
     case 'X': return load_last_resort(account, rest);
     case 'L': return load_person(account, rest, value);
     case 'S': return load_session(account, rest, value);
-    case 'W': return load_anew(account, rest, value);
+    case 'B': return load_anew(account, rest, value);
     case 'T': return load_thread(account, rest, value);
     case 'H': return load_heard(account, rest, value);
     case 'G': return load_group(account, rest, value);

@@ -222,7 +222,7 @@ void account_drop_session(struct e2e_account *account, const struct peer *peer, 
 
 static void anew_key(struct record *record, const struct peer *peer)
 {
-    begin(record, 'W', 0);
+    begin(record, 'B', 0);
     key_bytes(record, peer->key.account_id, E2E_ACCOUNT_ID_BYTES);
     key_bytes(record, peer->key.device_id, 4);
 }

@@ -19,11 +19,13 @@ static bool was_heard(const struct e2e_account *account, const uint8_t thread_id
                       uint32_t device_id)
 {
     struct heard_key key;
+    const uint64_t *sseq;
 
     memcpy(key.thread_id, thread_id, sizeof key.thread_id);
     memcpy(key.account_id, account->config.account_id, sizeof key.account_id);
     kith_put_u32_be(key.device_id, device_id);
-    return kith_map_find(&account->heard, &key) != NULL;
+    sseq = kith_map_find(&account->heard, &key);
+    return sseq != NULL && *sseq > 0;
 }
 
 bool account_has_written(const struct e2e_account *account, const uint8_t thread_id[static E2E_ID_BYTES])

@@ -78,7 +78,7 @@ static size_t kept(const struct scene *scene, char letter)
     bool is_put;
 
     while (kith_record_next(&records, &is_put, &key, &value) == KITH_OK)
-        if (key.ptr[0] == letter) count += is_put ? 1 : (size_t)-1;
+        if (key.ptr[0] == (uint8_t)letter) count += is_put ? 1 : (size_t)-1;
     return count;
 }
 

@@ -103,7 +103,7 @@ static void test_e2e_account_anew__is_noted_with_its_time(void **state)
         for (uint32_t j = 0; j < E2E_ANEW_MAX && j <= i; j++)
             assert_int_equal(times[j], first_ms + (i - j) * E2E_ANEW_MS);
     }
-    assert_int_equal(records(two.ann, 'W'), 1);
+    assert_int_equal(records(two.ann, 'B'), 1);
     two_free(&two);
 }
 
@@ -240,7 +240,7 @@ static void test_e2e_account_anew__of_a_removed_device_nothing_is_known(void **s
     town_upload(two.bob);
     assert_int_equal(town_fetch_list(two.ann, two.bob->person), KITH_OK);
     assert_int_equal(e2e_account_anew(two.ann->account, two.bob->person->id, id, times), 0);
-    assert_int_equal(records(two.ann, 'W'), 0);
+    assert_int_equal(records(two.ann, 'B'), 0);
     town_restart(two.ann);
     assert_int_equal(e2e_account_anew(two.ann->account, two.bob->person->id, id, times), 0);
     town_records_free(&bare);
