@@ -204,6 +204,20 @@ static void say_joined(struct cli *cli, const char *chat_id, bool is_member)
     json_decref(chats);
 }
 
+static int say_not_asked(struct cli *cli, kith_err err)
+{
+    if (err == KITH_E_NOTFOUND)
+        cli_error(cli, "this account is or was in a group of that chat, and whether it is the link's cannot be told",
+                  "Ask for a new link.");
+    else if (err == KITH_E_DENIED)
+        cli_error(cli, "the server has shown two histories of that group", NULL);
+    else if (err == KITH_E_FULL)
+        cli_error(cli, "too many groups were asked and have not answered", NULL);
+    else
+        return group_say_refused(cli, err);
+    return EXIT_REFUSED;
+}
+
 static int ask(struct cli *cli, struct online *online, const struct e2e_join_link *link)
 {
     struct e2e_account *account = kith_client_account(online_client(online));
@@ -220,7 +234,7 @@ static int ask(struct cli *cli, struct online *online, const struct e2e_join_lin
     (void)snprintf(path, sizeof path, "/chats/%s/join", id);
     group_catch_up(cli, online, chat); /* it may be in it, by an older operation than the link's */
     err = make_request(online, link, &body);
-    if (err != KITH_OK && err != KITH_E_CONFLICT) return group_say_refused(cli, err);
+    if (err != KITH_OK && err != KITH_E_CONFLICT) return say_not_asked(cli, err);
     if (err == KITH_OK) {
         cli_rest(cli, "POST", path, body, &answer);
         if (answer.status == 404) {

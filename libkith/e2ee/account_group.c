@@ -105,15 +105,10 @@ static kith_err check_author(struct e2e_account *account, const uint8_t *chat_id
                              const struct e2e_group *after, bool is_fresh, struct e2e_wants *wants)
 {
     struct group_place *place = account_group_find(account, chat_id);
+    const enum account_pin pin = account_join_pin(account, chat_id, op);
 
-    switch (account_join_pin(account, chat_id, op)) {
-    case ACCOUNT_PIN_MET: break;
-    case ACCOUNT_PIN_AWAITED:
-        if (is_in(account, after)) return KITH_E_DENIED;
-        return KITH_OK;
-    case ACCOUNT_PIN_NONE:
-        if (is_vouched(account, place, after)) return KITH_OK;
-    }
+    if (pin == ACCOUNT_PIN_AWAITED && is_in(account, after)) return KITH_E_DENIED;
+    if (pin != ACCOUNT_PIN_MET && is_vouched(account, place, after)) return KITH_OK;
     return check_signature(account, place, op, is_fresh, wants);
 }
 

@@ -177,7 +177,7 @@ void account_join_step(struct e2e_account *account, const struct group_place *pl
     pin_step(account, place, op);
 }
 
-static kith_err pin_put(struct e2e_account *account, const struct e2e_join_link *link)
+static kith_err pin_put(struct e2e_account *account, const struct e2e_join_link *link, bool was_in)
 {
     struct join_pin *pin = NULL;
     kith_err err = kith_map_add(&account->pins, link->chat_id, (void **)&pin);
@@ -187,8 +187,30 @@ static kith_err pin_put(struct e2e_account *account, const struct e2e_join_link 
     memcpy(pin->op_hash, link->op_hash, sizeof pin->op_hash);
     account_keep_pin(account, link->chat_id, pin);
     /* What was read of it before may not be what the link leads to, or be past the operation that it names: it is read anew. */
-    account_group_discard(account, link->chat_id);
+    if (!was_in) account_group_discard(account, link->chat_id);
     return KITH_OK;
+}
+
+/* The operation that the link names is one of the last. */
+static bool remembers(const struct e2e_group *group, const struct e2e_join_link *link)
+{
+    for (uint32_t i = 0; i < group->head_count; i++)
+        if (memcmp(group->heads[i], link->op_hash, sizeof link->op_hash) == 0) return true;
+    return false;
+}
+
+/* Who is in the group of that chat, or was, may have been shown another one there: the link says whether it is this one. */
+static kith_err check_known(const struct e2e_account *account, const struct group_place *place,
+                            const struct e2e_join_link *link)
+{
+    uint8_t join_key[E2E_SIGN_PUBLIC_BYTES];
+
+    if (is_in(place->group, account->config.account_id))
+        return remembers(place->group, link) ? KITH_E_CONFLICT : KITH_E_NOTFOUND;
+    if (!place->was_in || remembers(place->group, link)) return KITH_OK;
+    /* With that key the operation is behind us, if it is one of this group: it would be awaited for ever. */
+    e2e_join_key(link, join_key);
+    return same_key(join_key, place->group->join_key) ? KITH_E_NOTFOUND : KITH_OK;
 }
 
 kith_err e2e_account_join_ask(struct e2e_account *account, uint64_t now_ms, const struct e2e_join_link *link,
@@ -202,7 +224,8 @@ kith_err e2e_account_join_ask(struct e2e_account *account, uint64_t now_ms, cons
     kith_err err;
 
     if (account->state != E2E_ACCOUNT_READY) return KITH_E_CLOSED;
-    if (place != NULL && is_in(place->group, account->config.account_id)) return KITH_E_CONFLICT;
+    err = place == NULL ? KITH_OK : check_known(account, place, link);
+    if (err != KITH_OK) return err;
     if (place != NULL && place->is_forked) return KITH_E_DENIED;
     if (account->self.list_unsent) return KITH_E_AGAIN;
     request = (struct e2e_join_request){.device_id = account->self.device_id,
@@ -212,8 +235,10 @@ kith_err e2e_account_join_ask(struct e2e_account *account, uint64_t now_ms, cons
     memcpy(request.account_id, account->config.account_id, sizeof request.account_id);
     memcpy(request.list_hash, own->hash, sizeof request.list_hash);
     err = e2e_join_sign(link, &request, account->self.dsk_secret, out);
-    /* Who was in it verifies every signature, and needs nobody's word for which group it is. */
-    if (err == KITH_OK && !was_in) err = pin_put(account, link);
+    if (err == KITH_OK && was_in && remembers(place->group, link))
+        e2e_account_join_forget(account, link->chat_id); /* it is that group, whatever another link was waited for */
+    else if (err == KITH_OK)
+        err = pin_put(account, link, was_in);
     if (err != KITH_OK) out->tail = out->head + out_len;
     return err;
 }

@@ -22,6 +22,8 @@ KITH_MUST_USE kith_err e2e_account_join_link(const struct e2e_account *account,
  * On the asking device: appends a signed join request, and keeps which group that chat must turn out to be. Ask the server first
  * whether this account is in that chat: who is, by an older operation than the link's, would take it for another group.
  * KITH_E_CONFLICT  this account is in it            KITH_E_CLOSED  this device is not READY
+ * KITH_E_NOTFOUND  it is, or was, in a group of that chat, and none of the last operations known here is the one that the link
+ *                  names: the server has shown another group there, or the link is older than those
  * KITH_E_AGAIN     the own list is to be uploaded first        KITH_E_DENIED  the group is forked
  * KITH_E_FULL      E2E_JOINS_MAX                    KITH_E_NOMEM
  * Unless this account was in it before, what was read of the group is forgotten: it is read anew, from its first operation on.

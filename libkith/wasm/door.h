@@ -91,7 +91,7 @@ enum door_kind { DOOR_NONE, DOOR_CLIENT, DOOR_VAULT };
       " what its kind has not is empty, a role or settings 0")                                                      \
     X(join_key_make, CLIENT, 2, "chat ends -> operation; with JOIN_KEY, if it is of a new invite link")             \
     X(join_link, CLIENT, 1, "chat -> invite link; NOTFOUND: none holds, DENIED: another device made it")            \
-    X(join_ask, CLIENT, 1, "invite link -> join request; CONFLICT: this account is in the group")                   \
+    X(join_ask, CLIENT, 1, "invite link -> join request; CONFLICT: is in the group, NOTFOUND: in another there")    \
     X(join_forget, CLIENT, 1, "chat -> nothing")
 
 /* Records at rest (vault.h). */

@@ -463,6 +463,46 @@ static void test_malicious__e2e_04_the_links_operation_of_another(void **state)
     door_free(&door);
 }
 
+/*
+ * Before Eve asks, the server has shown a group of Mallory's in Ann's chat, where she is, or was; or that has Ann's link, too. She is not
+ * told that she is in Ann's group by that, and Mallory does not let her in again.
+ */
+static void test_malicious__e2e_04_another_group_is_there_before_somebody_asks(void **state)
+{
+    (void)state;
+    for (int row = 0; row < 3; row++) {
+        struct door door = {.ring = ring_new(4503)};
+        struct ring *ring = door.ring;
+        struct town_group *other;
+        struct e2e_group_op op = forge_op_of(E2E_GROUP_JOIN_KEY, NULL, 0);
+        door.eve = town_join(ring->town);
+        door.link = town_group_link(ring->group, ring->ann);
+        other = town_group_create(ring->mallory, &door.eve, 1, "us");
+        if (row > 0) town_group_must(other, ring->mallory, town_change(E2E_GROUP_REMOVE, door.eve, 0));
+        for (size_t i = 0; i < other->op_count; i++)
+            assert_int_equal(town_group_give(door.eve, ring->group, kith_buf_peek(&other->ops[i])), KITH_OK);
+        if (row == 2) {
+            struct kith_buf same_link;
+            e2e_join_key(&door.link, op.join_key);
+            same_link = forge_op(ring->mallory, ring->mallory, ring->mallory, ring_head(ring, door.eve), op);
+            assert_int_equal(town_group_give(door.eve, ring->group, kith_buf_peek(&same_link)), KITH_OK);
+            kith_buf_deinit(&same_link);
+        }
+        kith_buf_init(&door.request, E2E_JOIN_SIGNED_BYTES_MAX);
+        assert_int_equal(e2e_account_join_ask(door.eve->account, TOWN_NOW, &door.link, &door.request),
+                         row == 1 ? KITH_OK : KITH_E_NOTFOUND);
+        assert_int_equal(kith_buf_len(&door.request) > 0, row == 1);
+        for (int i = 0; row == 1 && i < 2; i++) {
+            if (i == 0) town_group_must(other, ring->mallory, town_change(E2E_GROUP_ADD, door.eve, E2E_ROLE_MEMBER));
+            assert_int_equal(town_group_give(door.eve, ring->group, kith_buf_peek(&other->ops[other->op_count - 1])),
+                             KITH_E_DENIED);
+            assert_false(has_come(&door));
+            town_restart(door.eve);
+        }
+        door_free(&door);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -477,6 +517,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_malicious__e2e_02_a_device_that_is_none_asks),
         cmocka_unit_test(test_malicious__e2e_04_who_asks_is_led_into_another_group),
         cmocka_unit_test(test_malicious__e2e_04_who_asks_is_led_astray_behind_the_link),
+        cmocka_unit_test(test_malicious__e2e_04_another_group_is_there_before_somebody_asks),
         cmocka_unit_test(test_malicious__e2e_04_the_links_operation_of_another),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);

@@ -162,7 +162,7 @@ struct groups_ask groups_ask(struct sim *sim, unsigned chat)
         ask.request = keys_copy(sim, kith_buf_peek(&bytes));
         if (is_durable(device)) ask.by = device;
         sim_note(sim, "%s asks to join chat %u", device->name, chat);
-    } else if (err != KITH_E_CONFLICT && err != KITH_E_AGAIN) {
+    } else if (err != KITH_E_CONFLICT && err != KITH_E_AGAIN && err != KITH_E_NOTFOUND) { /* the link may be too old */
         sim_fail(sim, "%s cannot ask to join a group: %s", device->name, kith_err_name(err));
     }
     kith_buf_deinit(&bytes);

@@ -422,7 +422,7 @@ static void test_e2e_account_join__reads_anew_what_it_read_before(void **state)
     town_free(club.town);
 }
 
-/* Who was in it knows the group: no link says which one it is. */
+/* Who was in it remembers the link's operation, and by that knows that it is that group: nothing is waited for. */
 static void test_e2e_account_join__who_left_comes_back(void **state)
 {
     struct club club = club_new(34);
@@ -448,6 +448,69 @@ static void test_e2e_account_join__who_left_comes_back(void **state)
     town_free(club.town);
 }
 
+/* The link was made when Dan was in it no more: he waits for its operation, and verifies all signatures before it, too. */
+static void test_e2e_account_join__who_left_comes_back_by_a_newer_link(void **state)
+{
+    struct club club = club_new(35);
+    struct e2e_join_link link;
+    struct kith_buf request, bad;
+
+    (void)state;
+    town_group_must(club.group, club.ann, town_change(E2E_GROUP_ADD, club.dan, E2E_ROLE_MEMBER));
+    assert_int_equal(town_group_fetch(club.dan, club.group), KITH_OK);
+    town_group_must(club.group, club.dan, town_change(E2E_GROUP_LEAVE, NULL, 0));
+    assert_int_equal(town_group_fetch(club.dan, club.group), KITH_OK);
+    link = town_group_link(club.group, club.ann);
+    request = town_join_ask(club.dan, &link);
+    assert_int_equal(club_records_of(club.dan, 'A'), 1);
+    assert_int_equal(club_records_of(club.dan, 'G'), 1); /* what he knows of it is not read anew */
+    town_restart(club.dan);
+    assert_int_equal(town_join_let_in(club.group, club.ann, kith_buf_peek(&request)), KITH_OK);
+    kith_buf_init(&bad, E2E_GROUP_SIGNED_BYTES_MAX);
+    assert_int_equal(kith_buf_append(&bad, kith_buf_peek(&club.group->ops[club.group->op_count - 2])), KITH_OK);
+    bad.ptr[bad.tail - 1] ^= 1; /* the link's own operation, by nobody */
+    assert_int_equal(town_group_give(club.dan, club.group, kith_buf_peek(&bad)), KITH_E_DENIED);
+    assert_int_equal(town_group_fetch(club.dan, club.group), KITH_OK);
+    assert_true(club_is_member(&club, club.dan));
+    assert_int_equal(club_records_of(club.dan, 'A'), 0);
+    kith_buf_deinit(&bad);
+    kith_buf_deinit(&request);
+    town_free(club.town);
+}
+
+/* As many operations as are remembered, and one more: then nobody can tell whether it is the link's group, in it or behind it. */
+static void test_e2e_account_join__a_link_is_remembered_so_long(void **state)
+{
+    struct club club = club_new(36);
+    struct e2e_join_link link;
+    struct kith_buf out;
+    uint64_t writes;
+
+    (void)state;
+    kith_buf_init(&out, E2E_JOIN_SIGNED_BYTES_MAX);
+    town_group_must(club.group, club.ann, town_change(E2E_GROUP_ADD, club.dan, E2E_ROLE_MEMBER));
+    link = town_group_link(club.group, club.ann);
+    for (int i = 0; i < E2E_GROUP_HEADS_MAX - 2; i++)
+        town_group_must(club.group, club.ann, town_change(E2E_GROUP_SETTINGS, NULL, 0));
+    club_meet(&club);
+    assert_int_equal(town_group_fetch(club.dan, club.group), KITH_OK);
+    town_group_must(club.group, club.dan, town_change(E2E_GROUP_LEAVE, NULL, 0));
+    club_meet(&club);
+    assert_int_equal(e2e_account_join_ask(club.bob->account, TOWN_NOW, &link, &out), KITH_E_CONFLICT);
+    assert_int_equal(e2e_account_join_ask(club.dan->account, TOWN_NOW, &link, &out), KITH_OK);
+    kith_buf_reset(&out);
+    town_group_must(club.group, club.ann, town_change(E2E_GROUP_SETTINGS, NULL, 0));
+    club_meet(&club);
+    assert_int_equal(town_group_fetch(club.dan, club.group), KITH_OK);
+    writes = club.dan->writes;
+    assert_int_equal(e2e_account_join_ask(club.bob->account, TOWN_NOW, &link, &out), KITH_E_NOTFOUND);
+    assert_int_equal(e2e_account_join_ask(club.dan->account, TOWN_NOW, &link, &out), KITH_E_NOTFOUND);
+    assert_int_equal(kith_buf_len(&out), 0);
+    assert_int_equal(club.dan->writes, writes);
+    kith_buf_deinit(&out);
+    town_free(club.town);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -466,6 +529,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_e2e_account_join__forgets_what_it_asked),
         cmocka_unit_test(test_e2e_account_join__reads_anew_what_it_read_before),
         cmocka_unit_test(test_e2e_account_join__who_left_comes_back),
+        cmocka_unit_test(test_e2e_account_join__who_left_comes_back_by_a_newer_link),
+        cmocka_unit_test(test_e2e_account_join__a_link_is_remembered_so_long),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -347,7 +347,7 @@ export class KithCore {
         return this.#maybe('join_link', [ERRORS.NOTFOUND], idBytes(chat));
     }
 
-    /** `request` of POST /chats/{chat}/join. CONFLICT: this account is in the group. */
+    /** `request` of POST /chats/{chat}/join. CONFLICT: this account is in the group. NOTFOUND: it is or was in another there, or cannot tell. */
     joinAsk(now: KithTime, link: Uint8Array): Uint8Array {
         return this.#call('join_ask', now, link);
     }
