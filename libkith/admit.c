@@ -9,7 +9,7 @@
  * Whom this device lets into groups: who asks by an invite link comes as an event, and is kept until they are in, or are refused
  * (docs/wire/e2ee-groups.md, "Invite links"). Each device of an admin does so, and the first one's operation counts.
  */
-#define ADMIT_LOOKS_MAX 4 /* of a round of secure_work() */
+#define ADMIT_LOOKS_MAX 4 /* of a round of secure_work(), at those that go on waiting */
 
 static struct ask **ask_find(struct kith_client *client, struct chat_id chat, struct user_id user)
 {
@@ -116,13 +116,18 @@ static void move_behind(struct ask **at)
     *end = ask;
 }
 
-/* A few at a time: each costs signatures. Whose list is missing goes behind the others. */
+/*
+ * Of those that go on waiting a few at a time: each costs signatures. Whose list is missing goes behind the others. Whom this device
+ * has nothing to do with any more is dropped at once, however many those are.
+ */
 void admit_work(struct kith_client *client)
 {
     struct ask **at = &client->secure.asks;
+    unsigned waiting = 0;
 
-    for (unsigned looked = 0; looked < ADMIT_LOOKS_MAX && looked < client->secure.ask_count && *at != NULL; looked++) {
+    for (uint32_t left = client->secure.ask_count; left > 0 && waiting < ADMIT_LOOKS_MAX; left--) {
         kith_err err = look(client, *at);
+        waiting += err == KITH_OK || err == KITH_E_AGAIN || err == KITH_E_NOMEM;
         if (err == KITH_OK)
             at = &(*at)->next;
         else if (err == KITH_E_AGAIN || err == KITH_E_NOMEM)
@@ -144,11 +149,14 @@ bool kith_client_admit(struct kith_client *client, struct kith_admit *out)
     struct secure *secure = &client->secure;
     struct e2e_group_change change = {.kind = E2E_GROUP_ADD, .role = E2E_ROLE_MEMBER};
     struct e2e_wants wants = {0};
+    struct ask **at;
     const struct ask *ask;
 
     if (!secure->busy || secure->fetch.kind != KITH_FETCH_ADMIT) return false;
-    ask = *ask_find(client, secure->fetch.chat, secure->fetch.user);
+    at = ask_find(client, secure->fetch.chat, secure->fetch.user);
+    ask = *at;
     if (ask == NULL) return false;
+    move_behind(at); /* whom the server does not take is in nobody's way */
     change.request = kith_slice_of(ask->request, ask->len);
     if (e2e_account_join_check(secure->account, client->now.wall_ms, ask->chat.id.raw, change.request, ask->is_fresh,
                                &wants) != KITH_OK)
@@ -171,7 +179,10 @@ void kith_client_admitted(struct kith_client *client, enum kith_code code)
     if (!secure->busy || secure->fetch.kind != KITH_FETCH_ADMIT) return;
     switch (code) {
     case CODE_OK:
-    case CODE_STALE_GROUP: secure->ops_behind = secure->fetch.chat; return; /* the next one is signed behind these */
+    case CODE_STALE_GROUP:
+        secure->ops_behind = secure->fetch.chat; /* the next one is signed behind these */
+        secure->is_late = code == CODE_STALE_GROUP;
+        return;
     case CODE_CHAT_FULL:
     case CODE_FORBIDDEN:
     case CODE_NOT_FOUND: break;

@@ -121,6 +121,7 @@ struct secure {
     bool busy;          /* a fetch is out */
     bool helped;        /* and brought something new */
     bool is_doubted;    /* it is for a list, and something that came since it began says that there is a newer one */
+    bool is_late;       /* it was to let somebody in, and another operation was ahead */
     bool changed;       /* what waits may go on */
     bool working;
     struct kith_fetch fetch;

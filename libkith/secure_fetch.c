@@ -317,7 +317,7 @@ static void start_fetch(struct kith_client *client)
     if (secure->busy || client->link != LINK_UP || secure->retry_at_ms > client->now.mono_ms) return;
     if (!choose(client, &fetch)) return;
     secure->busy = true;
-    secure->helped = secure->is_doubted = false;
+    secure->helped = secure->is_doubted = secure->is_late = false;
     if (fetch.kind == KITH_FETCH_OPS) secure->ops_wants.count = 0;
     secure->fetch = fetch;
     secure->fetches++;
@@ -465,7 +465,7 @@ static void fetch_done(struct kith_client *client)
     struct secure *secure = &client->secure;
     const struct kith_fetch *fetch = &secure->fetch;
     struct secure_want wants[KITH_FETCH_DEVICES_MAX];
-    uint32_t count = wants_of(fetch, wants);
+    uint32_t count = wants_of(fetch, wants), failures = 0;
     uint64_t ms = 0;
 
     if (fetch->kind != KITH_FETCH_KEYS) secure->failures = 0; /* what failed before it may fail again */
@@ -481,9 +481,13 @@ static void fetch_done(struct kith_client *client)
     if (fetch->kind == KITH_FETCH_OPS) ms = ops_fetched(client, fetch->chat);
     if (fetch->kind == KITH_FETCH_BUNDLES) ms = COOL_LONG_MS;
     if (fetch->kind == KITH_FETCH_ADMIT) ms = COOL_MS; /* the operations are fetched meanwhile */
+    if (secure->is_late) {                             /* somebody was quicker; time and again: the group was stopped */
+        ms += client_backoff_ms(client, failures_of(client, &wants[0]));
+        failures = failures_of(client, &wants[0]) + 1;
+    }
     if (fetch->kind == KITH_FETCH_MEMBERS && secure_members_of(client, fetch->chat) == NULL) ms = COOL_LONG_MS;
     for (uint32_t i = 0; i < count; i++)
-        if (ms > 0 || cooling_of(client, &wants[i]) != NULL) (void)cool(client, &wants[i], ms, 0);
+        if (ms > 0 || cooling_of(client, &wants[i]) != NULL) (void)cool(client, &wants[i], ms, failures);
 }
 
 void kith_client_fetched(struct kith_client *client, struct kith_time now, bool ok)

@@ -29,12 +29,17 @@ static inline void answer_lists(struct scene *scene)
 
 static inline void answer_admit(struct scene *scene)
 {
+    static const uint8_t any[16];
     struct kith_admit admit;
+    bool is_next;
 
     if (!kith_client_admit(scene->client, &admit)) return;
     scene->asked_admit++;
     assert_true(kith_uuid_eq(admit.chat.id, chat_of(scene).id));
-    if (scene->admit_code == CODE_OK && admit.group_seq == scene->group->op_count + 1) {
+    is_next = admit.group_seq == scene->group->op_count + 1;
+    if (memcmp(scene->admit_only, any, sizeof any) != 0)
+        is_next &= memcmp(scene->admit_only, admit.user.id.raw, sizeof any) == 0;
+    if (scene->admit_code == CODE_OK && is_next) {
         town_group_put(scene->group, admit.signed_op);
         scene->admitted++;
         scene->ops_shown = scene->group->op_count;

@@ -40,6 +40,7 @@ struct scene {
     struct town_group *group;
     size_t ops_shown; /* so many of the group's operations the server shows when it is asked */
     size_t asked_ops, asked_past, asked_admit, admitted;
+    uint8_t admit_only[16]; /* of all others' operations the server says that they are late; zeros: of nobody's */
     uint64_t asked_after;
     enum kith_code admit_code; /* what the server says when somebody is to be let in; OK: it does that */
 };

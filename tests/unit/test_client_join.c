@@ -322,6 +322,54 @@ static void test_client_join__a_link_that_ends_lets_nobody_in(void **state)
     scene_free(scene);
 }
 
+/* So many ask, the last of whom is returned, and are not let in for now. */
+static struct town_device *many_ask(struct scene *scene, unsigned count)
+{
+    struct town_device *who = NULL;
+
+    for (unsigned i = 0; i < count; i++) {
+        struct kith_buf request;
+        who = town_join(scene->town);
+        request = request_of(scene, who);
+        ask_event(scene, 3 + i, who, kith_buf_peek(&request));
+        answer(scene);
+        kith_buf_deinit(&request);
+    }
+    assert_int_equal(kept(scene, 'A'), count);
+    return who;
+}
+
+/* Each is looked at, whatever becomes of those before. */
+static void test_client_join__a_link_that_ends_lets_none_of_many_in(void **state)
+{
+    struct scene *scene = join_scene(true);
+    struct e2e_group_change end = town_change(E2E_GROUP_JOIN_KEY, NULL, 0);
+
+    (void)state;
+    scene->admit_code = CODE_UNAVAILABLE;
+    (void)many_ask(scene, 9);
+    end.ends = true;
+    change_event(scene, 12, scene->bob, end);
+    assert_int_equal(kept(scene, 'A'), 0);
+    scene_free(scene);
+}
+
+/* Where a member has stopped the group nobody is let in any more. Whoever asks behind those is looked at all the same. */
+static void test_client_join__who_cannot_be_let_in_is_in_nobodys_way(void **state)
+{
+    struct scene *scene = join_scene(true);
+    struct town_device *last;
+
+    (void)state;
+    memset(scene->admit_only, 0xff, sizeof scene->admit_only); /* nobody's */
+    last = many_ask(scene, 6);
+    memcpy(scene->admit_only, last->person->id, sizeof scene->admit_only);
+    for (int i = 0; i < 6; i++) pass(scene, 60000);
+    assert_int_equal(scene->admitted, 1);
+    assert_true(is_in(scene, last));
+    scene_free(scene);
+}
+
 static void test_client_join__an_old_request_lets_nobody_in(void **state)
 {
     struct scene *scene = join_scene(true);
@@ -381,6 +429,8 @@ int main(void)
         cmocka_unit_test(test_client_join__a_member_lets_nobody_in),
         cmocka_unit_test(test_client_join__who_has_no_link_is_not_shown_as_asking),
         cmocka_unit_test(test_client_join__a_link_that_ends_lets_nobody_in),
+        cmocka_unit_test(test_client_join__a_link_that_ends_lets_none_of_many_in),
+        cmocka_unit_test(test_client_join__who_cannot_be_let_in_is_in_nobodys_way),
         cmocka_unit_test(test_client_join__an_old_request_lets_nobody_in),
         cmocka_unit_test(test_client_join__at_most_so_many_are_kept),
     };
