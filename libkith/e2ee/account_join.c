@@ -319,6 +319,7 @@ kith_err e2e_account_join_check(struct e2e_account *account, uint64_t now_ms,
     err = e2e_join_decode(signed_request, &request);
     if (err != KITH_OK) return err;
     if (is_in(place->group, request.account_id)) return KITH_E_CONFLICT;
+    if (place->group->member_count == E2E_GROUP_MEMBERS_MAX) return KITH_E_FULL;
     if (!is_of_now(&request, now_ms)) return KITH_E_DENIED;
     err = check_proof(place->group, &request);
     if (err != KITH_OK) return err;

@@ -46,6 +46,7 @@ KITH_MUST_USE kith_err e2e_account_join_asked(const struct e2e_account *account,
  * KITH_E_AGAIN     *wants says whose list is missing           KITH_E_CONFLICT  the asker is in the group
  * KITH_E_CLOSED    this account lets nobody in, or this device is not READY, or the group is forked
  * KITH_E_DENIED    not let in: whatever else the text says     KITH_E_NOTFOUND  no such group
+ * KITH_E_FULL      E2E_GROUP_MEMBERS_MAX
  * KITH_E_MALFORMED, KITH_E_UNSUPPORTED, KITH_E_TOOBIG
  */
 KITH_MUST_USE kith_err e2e_account_join_check(struct e2e_account *account, uint64_t now_ms,

@@ -1,4 +1,5 @@
 #include "e2e_club.h"
+#include "libkith/e2ee/group_parts.h"
 
 /* Whom a device lets in that asks by its group's link, and whom not. */
 
@@ -211,6 +212,42 @@ static void test_e2e_account_join_check__what_they_asked_before_they_left(void *
     town_free(club.town);
 }
 
+/* With as many members as a group may have, in the place of the club's; room: for so many more. */
+static void fill_up(const struct club *club, uint32_t room)
+{
+    struct group_place *place = account_group_find(club->ann->account, club->group->chat_id);
+    struct e2e_group *large = e2e_group_new(E2E_GROUP_MEMBERS_MAX);
+    struct e2e_group_member *members;
+
+    assert_non_null(large);
+    members = e2e_group_room(large);
+    *large = *place->group;
+    large->members = members;
+    memcpy(members, place->group->members, place->group->member_count * sizeof members[0]);
+    for (; large->member_count < E2E_GROUP_MEMBERS_MAX - room; large->member_count++) {
+        members[large->member_count] = (struct e2e_group_member){.role = E2E_ROLE_MEMBER, .since = 1};
+        memset(members[large->member_count].account_id, 0xff, E2E_ACCOUNT_ID_BYTES);
+        kith_put_u32_be(members[large->member_count].account_id + 12, large->member_count);
+    }
+    assert_non_null(account_group_put(club->ann->account, club->group->chat_id, large, false));
+}
+
+static void test_e2e_account_join_check__as_many_as_a_group_may_have_and_one_more(void **state)
+{
+    struct club club = club_new(47);
+    struct e2e_join_link link = town_group_link(club.group, club.ann);
+    struct kith_buf request = town_join_ask(club.dan, &link);
+
+    (void)state;
+    assert_int_equal(town_fetch_list(club.ann, club.dan->person), KITH_OK);
+    fill_up(&club, 1);
+    assert_int_equal(club_check_err(&club, club.ann, &request), KITH_OK);
+    fill_up(&club, 0);
+    assert_int_equal(club_check_err(&club, club.ann, &request), KITH_E_FULL);
+    kith_buf_deinit(&request);
+    town_free(club.town);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +258,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_e2e_account_join_check__a_device_that_has_not_accepted),
         cmocka_unit_test(test_e2e_account_join_check__nobody_of_whom_one_is_warned),
         cmocka_unit_test(test_e2e_account_join_check__what_they_asked_before_they_left),
+        cmocka_unit_test(test_e2e_account_join_check__as_many_as_a_group_may_have_and_one_more),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
