@@ -54,6 +54,7 @@ void kith_client_look_into(struct kith_client *client, struct kith_time now, str
 {
     client->now = now;
     if (!secure_on(client)) return;
+    if (secure_knows_ops(client, chat)) return; /* they would not be fetched again for a while */
     client->secure.looks_into = chat;
     client->secure.changed = true;
     step_end(client);

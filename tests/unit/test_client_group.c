@@ -117,6 +117,10 @@ static void test_client_group__a_group_is_looked_into(void **state)
     assert_true(kith_client_is_settled(scene->client));
     assert_int_equal(view_of(scene).group->seq, 4);
     assert_int_equal(scene->shown, 0);
+    /* Where they were fetched just now, and there were no more, nothing is waited for. */
+    kith_client_look_into(scene->client, scene->now, chat_of(scene));
+    run(scene);
+    assert_true(kith_client_is_settled(scene->client));
     scene_free(scene);
 }
 
