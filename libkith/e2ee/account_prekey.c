@@ -203,12 +203,7 @@ void e2e_account_uploaded(struct e2e_account *account, uint64_t now_ms, uint32_t
         account->self.list_unsent = false;
         account_keep_self(account);
     }
-    account->opks_left = opk_count;
-    account->kem_ots_left = kem_ot_count;
-    account->watch.expected = kem_ot_count;
-    if (!account->watch.is_known) account->watch.looked_ms = now_ms;
-    account->watch.is_known = true;
-    account_keep_watch(account);
+    e2e_account_prekeys_left(account, now_ms, opk_count, kem_ot_count);
 }
 
 /* ------------------------------------------------------------------------------------------------ what was taken */

@@ -102,6 +102,26 @@ static void test_e2e_account_taken__an_upload_counts_for_nothing(void **state)
     town_free(town);
 }
 
+/* A device that stays connected uploads without having asked how many are left: fewer in the answer are fewer all the same. */
+static void test_e2e_account_taken__what_an_upload_finds_missing_counts(void **state)
+{
+    struct town *town = town_new(6);
+    struct town_device *ann = town_join(town);
+    const uint64_t looked_ms = town->now_ms;
+
+    (void)state;
+    look(ann, E2E_PREKEYS_MAX);
+    town->now_ms += 1000;
+    e2e_account_uploaded(ann->account, town->now_ms, E2E_PREKEYS_MAX, E2E_PREKEYS_MAX - E2E_PREKEYS_TAKEN_ALARM);
+    town_restart(ann);
+    assert_int_equal(taken_of(ann).count, E2E_PREKEYS_TAKEN_ALARM);
+    assert_int_equal(taken_of(ann).since_ms, looked_ms);
+    assert_true(taken_of(ann).is_alarm);
+    look(ann, E2E_PREKEYS_MAX - E2E_PREKEYS_TAKEN_ALARM);
+    assert_int_equal(taken_of(ann).count, E2E_PREKEYS_TAKEN_ALARM);
+    town_free(town);
+}
+
 /* Whoever begins a session has taken one for that: whether the device looks before the message comes, or behind it, or a day later. */
 static void test_e2e_account_taken__first_messages_are_what_they_are_for(void **state)
 {
@@ -148,6 +168,7 @@ int main(void)
         cmocka_unit_test(test_e2e_account_taken__is_counted_up_to_the_alarm),
         cmocka_unit_test(test_e2e_account_taken__a_day_is_over_and_another_begins),
         cmocka_unit_test(test_e2e_account_taken__an_upload_counts_for_nothing),
+        cmocka_unit_test(test_e2e_account_taken__what_an_upload_finds_missing_counts),
         cmocka_unit_test(test_e2e_account_taken__first_messages_are_what_they_are_for),
         cmocka_unit_test(test_e2e_account_taken__nothing_is_counted_before_there_are_keys),
     };
