@@ -10,6 +10,7 @@
  * (docs/wire/e2ee-groups.md, "Invite links"). Each device of an admin does so, and the first one's operation counts.
  */
 #define ADMIT_LOOKS_MAX 4 /* of a round of secure_work(), at those that go on waiting */
+#define ADMIT_LATE_MAX  3 /* operations, behind which nobody waits for the next one */
 
 static struct ask **ask_find(struct kith_client *client, struct chat_id chat, struct user_id user)
 {
@@ -37,6 +38,7 @@ struct ask *admit_add(struct kith_client *client, struct chat_id chat, struct us
     ask->user = user;
     ask->fetches = client->secure.fetches;
     ask->is_fresh = false;
+    ask->late = 0;
     ask->len = request.len;
     memcpy(ask->request, request.ptr, request.len);
     client->secure.changed = true;
@@ -137,6 +139,14 @@ void admit_work(struct kith_client *client)
     }
 }
 
+bool admit_is_settled(const struct kith_client *client)
+{
+    const struct ask *ask = client->secure.asks;
+
+    while (ask != NULL && ask->late >= ADMIT_LATE_MAX) ask = ask->next;
+    return ask == NULL;
+}
+
 void admit_fresh(struct kith_client *client, struct user_id user)
 {
     for (struct ask *ask = client->secure.asks; ask != NULL; ask = ask->next)
@@ -177,17 +187,18 @@ void kith_client_admitted(struct kith_client *client, enum kith_code code)
     struct ask **at;
 
     if (!secure->busy || secure->fetch.kind != KITH_FETCH_ADMIT) return;
+    at = ask_find(client, secure->fetch.chat, secure->fetch.user);
     switch (code) {
     case CODE_OK:
     case CODE_STALE_GROUP:
         secure->ops_behind = secure->fetch.chat; /* the next one is signed behind these */
         secure->is_late = code == CODE_STALE_GROUP;
+        if (*at != NULL && secure->is_late && (*at)->late < ADMIT_LATE_MAX) (*at)->late++;
         return;
     case CODE_CHAT_FULL:
     case CODE_FORBIDDEN:
     case CODE_NOT_FOUND: break;
     default: return; /* the host says that the fetch failed */
     }
-    at = ask_find(client, secure->fetch.chat, secure->fetch.user);
     if (*at != NULL) drop(client, at);
 }

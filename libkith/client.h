@@ -86,6 +86,7 @@ struct ask {
     struct user_id user;
     uint64_t fetches; /* that had been started when it came */
     bool is_fresh;    /* the list of who asks was fetched since then */
+    uint32_t late;    /* times that another operation was ahead of the one that was to let them in. Not kept */
     size_t len;
     uint8_t request[E2E_JOIN_SIGNED_BYTES_MAX];
 };
@@ -280,6 +281,8 @@ KITH_MUST_USE kith_err admit_asked(struct kith_client *client, const struct kith
 struct ask *admit_add(struct kith_client *client, struct chat_id chat, struct user_id user, struct kith_slice request);
 /** Wants what is missing, or that somebody is let in; forgets whom that is no longer about. */
 void admit_work(struct kith_client *client);
+/** Nobody is to be let in, but into groups in which every operation is late: a member has stopped those, or the server. */
+bool admit_is_settled(const struct kith_client *client);
 /** That person's list was fetched. */
 void admit_fresh(struct kith_client *client, struct user_id user);
 void admit_deinit(struct kith_client *client);

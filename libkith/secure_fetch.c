@@ -508,6 +508,6 @@ bool kith_client_is_settled(const struct kith_client *client)
 
     if (!secure_on(client)) return true;
     return secure->keys_known && !secure->own_due && !secure->upload_due && !secure->busy &&
-           secure->pending_first == NULL && secure->asks == NULL && kith_uuid_is_nil(secure->looks_up.id) &&
+           secure->pending_first == NULL && admit_is_settled(client) && kith_uuid_is_nil(secure->looks_up.id) &&
            kith_uuid_is_nil(secure->looks_into.id);
 }

@@ -367,6 +367,35 @@ static void test_client_join__who_cannot_be_let_in_is_in_nobodys_way(void **stat
     for (int i = 0; i < 6; i++) pass(scene, 60000);
     assert_int_equal(scene->admitted, 1);
     assert_true(is_in(scene, last));
+    assert_true(kith_client_is_settled(scene->client)); /* nobody waits for it, and it is tried again */
+    assert_int_equal(kept(scene, 'A'), 5);
+    scene_free(scene);
+}
+
+static void test_client_join__is_settled_when_it_was_late_so_often(void **state)
+{
+    struct scene *scene = join_scene(true);
+    struct town_device *dave = town_join(scene->town);
+    struct kith_buf request = request_of(scene, dave);
+
+    (void)state;
+    memset(scene->admit_only, 0xff, sizeof scene->admit_only);
+    ask_event(scene, 3, dave, kith_buf_peek(&request));
+    for (unsigned i = 0; i < 400 && scene->asked_admit < 3; i++) {
+        assert_false(kith_client_is_settled(scene->client));
+        if (scene->has_fetch)
+            answer_one(scene);
+        else
+            kith_client_tick(scene->client, scene->now);
+        run(scene);
+        scene->now.mono_ms += 500;
+    }
+    assert_int_equal(scene->asked_admit, 3);
+    answer(scene);
+    assert_true(kith_client_is_settled(scene->client));
+    ask_event(scene, 4, dave, kith_buf_peek(&request)); /* asked anew, it is waited for anew */
+    assert_false(kith_client_is_settled(scene->client));
+    kith_buf_deinit(&request);
     scene_free(scene);
 }
 
@@ -431,6 +460,7 @@ int main(void)
         cmocka_unit_test(test_client_join__a_link_that_ends_lets_nobody_in),
         cmocka_unit_test(test_client_join__a_link_that_ends_lets_none_of_many_in),
         cmocka_unit_test(test_client_join__who_cannot_be_let_in_is_in_nobodys_way),
+        cmocka_unit_test(test_client_join__is_settled_when_it_was_late_so_often),
         cmocka_unit_test(test_client_join__an_old_request_lets_nobody_in),
         cmocka_unit_test(test_client_join__at_most_so_many_are_kept),
     };
