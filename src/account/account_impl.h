@@ -128,6 +128,8 @@ KITH_MUST_USE kith_err account_session_put(struct account_call *call, struct dir
 KITH_MUST_USE kith_err account_family_forget(struct directory_tx *tx, struct device_id device);
 /** In the transaction that removes a device: forgets the prekeys it left here (keys.c). */
 KITH_MUST_USE kith_err keys_forget(struct directory_tx *tx, struct device_id device);
+/** Nobody can begin a session with it any more. */
+bool prekey_has_ended(const struct prekey_record *row, uint64_t now_ms);
 /** The same of all devices of a person, before they are deleted. The signed lists stay: docs/decisions/0014. */
 KITH_MUST_USE kith_err keys_forget_all(struct directory_tx *tx, struct user_id user);
 /** Notes a fact for the chats in call->job, in this transaction. */

@@ -17,20 +17,37 @@ kith_err account_prekey_read(struct kith_slice prekey, enum e2e_prekey_kind kind
 
 /* ------------------------------------------------------------------------------------------------ what there is */
 
-static bool prekey_counted(void *arg, const void *record)
+bool prekey_has_ended(const struct prekey_record *row, uint64_t now_ms)
 {
-    size_t *count = arg;
+    const enum e2e_prekey_kind kind = row->kind == PREKEY_OPK ? E2E_PREKEY_OPK : E2E_PREKEY_KEM_OT;
+    struct e2e_prekey prekey;
 
-    (void)record;
-    return ++*count <= KITH_PREKEYS_MAX;
+    if (e2e_prekey_parse(kith_slice_of(row->prekey.bytes, row->prekey.len), kind, &prekey) != KITH_OK) return true;
+    return prekey.expires_at_ms <= now_ms;
 }
 
-static kith_err prekeys_count(struct directory_tx *tx, struct device_id device, enum prekey_kind kind, size_t *out)
+struct counted {
+    uint64_t now_ms;
+    size_t count; /* of those that somebody can begin with */
+};
+
+static bool prekey_counted(void *arg, const void *record)
+{
+    struct counted *counted = arg;
+
+    counted->count += !prekey_has_ended(record, counted->now_ms);
+    return true;
+}
+
+static kith_err prekeys_count(struct directory_tx *tx, struct device_id device, enum prekey_kind kind, uint64_t now_ms,
+                              size_t *out)
 {
     struct prekey_record key = {.device_id = device.id, .kind = kind};
+    struct counted counted = {.now_ms = now_ms};
+    kith_err err = directory_scan(tx, &table_prekeys, PREKEYS_BY_ID, 2, &key, false, prekey_counted, &counted);
 
-    *out = 0;
-    return directory_scan(tx, &table_prekeys, PREKEYS_BY_ID, 2, &key, false, prekey_counted, out);
+    *out = counted.count;
+    return err;
 }
 
 static uint32_t id_of(struct kith_slice stored, enum e2e_prekey_kind kind)
@@ -41,7 +58,7 @@ static uint32_t id_of(struct kith_slice stored, enum e2e_prekey_kind kind)
 }
 
 static kith_err state_load(struct directory_tx *tx, const struct account_identity *who, uint64_t list_seq,
-                           struct account_keys_state *out)
+                           uint64_t now_ms, struct account_keys_state *out)
 {
     struct signed_list_record list = {.user_id = who->user.id};
     struct device_keys_record keys = {.device_id = who->device.id};
@@ -53,8 +70,8 @@ static kith_err state_load(struct directory_tx *tx, const struct account_identit
     if (err != KITH_OK && err != KITH_E_NOTFOUND) return err;
     out->spk_id = id_of(kith_slice_of(keys.spk.bytes, keys.spk.len), E2E_PREKEY_SPK);
     out->kem_lr_id = id_of(kith_slice_of(keys.kem_lr.bytes, keys.kem_lr.len), E2E_PREKEY_KEM_LR);
-    err = prekeys_count(tx, who->device, PREKEY_OPK, &out->opk_count);
-    return err == KITH_OK ? prekeys_count(tx, who->device, PREKEY_KEM_OT, &out->kem_ot_count) : err;
+    err = prekeys_count(tx, who->device, PREKEY_OPK, now_ms, &out->opk_count);
+    return err == KITH_OK ? prekeys_count(tx, who->device, PREKEY_KEM_OT, now_ms, &out->kem_ot_count) : err;
 }
 
 static kith_err show_run(struct account_call *call, struct directory_tx *tx)
@@ -65,7 +82,7 @@ static kith_err show_run(struct account_call *call, struct directory_tx *tx)
 
     if (err == KITH_E_NOTFOUND) return account_deny(call, CODE_UNAUTHORIZED);
     call->code = CODE_OK;
-    return err == KITH_OK ? state_load(tx, &op->who, user.list_seq, &op->keys) : err;
+    return err == KITH_OK ? state_load(tx, &op->who, user.list_seq, call->now_ms, &op->keys) : err;
 }
 
 void account_keys_show(struct accounts *accounts, struct account_keys_show *op)
@@ -158,6 +175,7 @@ void account_user_devices(struct accounts *accounts, struct account_user_devices
 /* ------------------------------------------------------------------------------------------------ forgetting */
 
 struct forget {
+    uint64_t ended_ms; /* those alone that have ended then; UINT64_MAX: all */
     struct prekey_key {
         uint64_t kind, key_id;
     } keys[KITH_PREKEYS_MAX];
@@ -169,15 +187,31 @@ static bool prekey_found(void *arg, const void *record)
     struct forget *found = arg;
     const struct prekey_record *prekey = record;
 
+    if (found->ended_ms != UINT64_MAX && !prekey_has_ended(prekey, found->ended_ms)) return true;
     found->keys[found->count++] = (struct prekey_key){prekey->kind, prekey->key_id};
     return found->count < KITH_PREKEYS_MAX;
+}
+
+/* Room for those that somebody can begin with. There are never more than may be stored. */
+static kith_err prekeys_drop_ended(struct directory_tx *tx, struct device_id device, enum prekey_kind kind,
+                                   uint64_t now_ms)
+{
+    struct prekey_record key = {.device_id = device.id, .kind = kind};
+    struct forget found = {.ended_ms = now_ms};
+    kith_err err = directory_scan(tx, &table_prekeys, PREKEYS_BY_ID, 2, &key, false, prekey_found, &found);
+
+    for (size_t i = 0; i < found.count && err == KITH_OK; i++) {
+        key.key_id = found.keys[i].key_id;
+        err = directory_del(tx, &table_prekeys, &key);
+    }
+    return err;
 }
 
 kith_err keys_forget(struct directory_tx *tx, struct device_id device)
 {
     struct device_keys_record keys = {.device_id = device.id};
     kith_err err = directory_del(tx, &table_device_keys, &keys);
-    struct forget found;
+    struct forget found = {.ended_ms = UINT64_MAX};
 
     if (err == KITH_E_NOTFOUND) err = KITH_OK;
     do {
@@ -366,7 +400,8 @@ static kith_err prekeys_put(struct account_keys_put *op, struct directory_tx *tx
 
     if (given == 0) return KITH_OK;
     err = directory_get(tx, &table_device_keys, DEVICE_KEYS_BY_DEVICE, &keys);
-    if (err == KITH_OK || err == KITH_E_NOTFOUND) err = prekeys_count(tx, op->who.device, kind, &stored);
+    if (err == KITH_OK || err == KITH_E_NOTFOUND) err = prekeys_drop_ended(tx, op->who.device, kind, op->call.now_ms);
+    if (err == KITH_OK) err = prekeys_count(tx, op->who.device, kind, op->call.now_ms, &stored);
     for (size_t i = 0; i < given && err == KITH_OK; i++) {
         if (is_spent(&keys, &prekeys[i])) continue;
         err = prekey_put(op, tx, kind, &prekeys[i], &stored);
@@ -390,7 +425,7 @@ static kith_err put_run(struct account_call *call, struct directory_tx *tx)
     if (err == KITH_OK && (op->has_spk || op->has_kem_lr)) err = lasting_put(op, tx);
     if (err == KITH_OK) err = prekeys_put(op, tx, PREKEY_OPK);
     if (err == KITH_OK) err = prekeys_put(op, tx, PREKEY_KEM_OT);
-    if (err == KITH_OK) err = state_load(tx, &op->who, user.list_seq, &op->keys);
+    if (err == KITH_OK) err = state_load(tx, &op->who, user.list_seq, call->now_ms, &op->keys);
     if (err == KITH_OK) call->code = CODE_OK;
     return err;
 }

@@ -37,12 +37,20 @@ static kith_err keys_get(struct directory_tx *tx, const struct account_bundle *b
 struct first {
     struct prekey_record prekey;
     size_t count, enough;
+    uint64_t now_ms;
+    uint64_t ended[KITH_PREKEYS_MAX]; /* ids of those that came before it and have ended */
+    size_t ended_count;
 };
 
 static bool first_found(void *arg, const void *record)
 {
     struct first *first = arg;
 
+    if (prekey_has_ended(record, first->now_ms)) {
+        if (first->ended_count == KITH_PREKEYS_MAX) return false;
+        first->ended[first->ended_count++] = ((const struct prekey_record *)record)->key_id;
+        return true;
+    }
     if (first->count == 0) first->prekey = *(const struct prekey_record *)record;
     return ++first->count < first->enough;
 }
@@ -60,16 +68,21 @@ static void spent_add(struct device_keys_record *keys, const uint8_t *public_has
 
 /* Deletes a one-time key, notes it in *keys and lends it in first->prekey; count 0: there is none for this person. */
 static kith_err prekey_take(struct directory_tx *tx, const struct account_bundle *bundle, enum prekey_kind kind,
-                            struct device_keys_record *keys, struct first *first)
+                            uint64_t now_ms, struct device_keys_record *keys, struct first *first)
 {
     size_t enough = bundle->is_contact ? 1 : ACCOUNT_PREKEYS_RESERVED + 1;
     struct prekey_record key = {.device_id = bundle->device.device.id, .kind = kind};
     kith_err err;
 
-    first->count = 0;
+    first->count = first->ended_count = 0;
     first->enough = enough;
+    first->now_ms = now_ms;
     err = directory_scan(tx, &table_prekeys, PREKEYS_BY_ID, 2, &key, false, first_found, first);
     if (first->count < enough) first->count = 0;
+    for (size_t i = 0; i < first->ended_count && err == KITH_OK; i++) {
+        key.key_id = first->ended[i];
+        err = directory_del(tx, &table_prekeys, &key);
+    }
     if (err != KITH_OK || first->count == 0) return err;
     spent_add(keys, first->prekey.public_hash.bytes);
     return directory_del(tx, &table_prekeys, &first->prekey);
@@ -88,11 +101,11 @@ static kith_err bundle_take(struct account_claim *op, struct directory_tx *tx, s
     struct first kem, opk;
     kith_err err = keys_get(tx, bundle, &keys);
 
-    if (err == KITH_OK) err = prekey_take(tx, bundle, PREKEY_KEM_OT, &keys, &kem);
+    if (err == KITH_OK) err = prekey_take(tx, bundle, PREKEY_KEM_OT, op->call.now_ms, &keys, &kem);
     if (err != KITH_OK) return err;
     bundle->is_last_resort = kem.count == 0;
     if (bundle->is_last_resort && keys.kem_lr.len == 0) return KITH_E_NOTFOUND;
-    err = prekey_take(tx, bundle, PREKEY_OPK, &keys, &opk);
+    err = prekey_take(tx, bundle, PREKEY_OPK, op->call.now_ms, &keys, &opk);
     if (err == KITH_OK && (kem.count > 0 || opk.count > 0)) err = directory_put(tx, &table_device_keys, &keys);
     if (err == KITH_OK) err = bytes_add(op, keys.spk.bytes, keys.spk.len, &bundle->spk);
     if (err == KITH_OK && bundle->is_last_resort)

@@ -46,7 +46,7 @@ def list_hash(fields: dict[str, Any]) -> bytes:
 
 
 def prekey(key_id: int, public_bytes: int) -> bytes:
-    return (field(1, struct.pack(">I", key_id)) + field(2, os.urandom(public_bytes)) + field(3, struct.pack(">Q", 1))
+    return (field(1, struct.pack(">I", key_id)) + field(2, os.urandom(public_bytes)) + field(3, struct.pack(">Q", 1 << 62))
             + field(4, os.urandom(64)))
 
 

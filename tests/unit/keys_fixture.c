@@ -144,12 +144,17 @@ void made_list_put(struct kith_buf *out, const struct made_list *made, uint8_t h
     kith_buf_deinit(&inner);
 }
 
-void fake_prekey_put(struct kith_buf *out, uint32_t id, size_t public_bytes, uint64_t fill)
+static void prekey_put(struct kith_buf *out, uint32_t id, size_t public_bytes, uint64_t fill, uint64_t ends_ms)
 {
     put_number(out, 1, id, 4);
     put_filler(out, 2, fill, public_bytes);
-    put_number(out, 3, 1000, 8);
+    put_number(out, 3, ends_ms, 8);
     put_filler(out, 4, fill, 64);
+}
+
+void fake_prekey_put(struct kith_buf *out, uint32_t id, size_t public_bytes, uint64_t fill)
+{
+    prekey_put(out, id, public_bytes, fill, UINT64_MAX);
 }
 
 /* ------------------------------------------------------------------------------------------------ uploads */
@@ -184,13 +189,19 @@ void upload_prekey(struct kith_buf *json, const char *name, uint32_t id, size_t 
 void upload_prekeys(struct kith_buf *json, const char *name, uint32_t first, uint32_t count, size_t public_bytes,
                     uint64_t fill)
 {
+    upload_prekeys_ending(json, name, first, count, public_bytes, fill, UINT64_MAX);
+}
+
+void upload_prekeys_ending(struct kith_buf *json, const char *name, uint32_t first, uint32_t count, size_t public_bytes,
+                           uint64_t fill, uint64_t ends_ms)
+{
     struct kith_buf prekey;
 
     kith_buf_init(&prekey, KITH_PREKEY_BYTES_MAX);
     put_name(json, name);
     for (uint32_t i = 0; i < count; i++) {
         kith_buf_reset(&prekey);
-        fake_prekey_put(&prekey, first + i, public_bytes, fill + first + i);
+        prekey_put(&prekey, first + i, public_bytes, fill + first + i, ends_ms);
         OK(kith_buf_append_str(json, i == 0 ? "[" : ","));
         OK(json_put_base64(json, kith_buf_peek(&prekey)));
     }

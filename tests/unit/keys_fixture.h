@@ -41,6 +41,9 @@ void upload_prekey(struct kith_buf *json, const char *name, uint32_t id, size_t 
 /** Ids first to first + count - 1; the key of each is made of fill + id. */
 void upload_prekeys(struct kith_buf *json, const char *name, uint32_t first, uint32_t count, size_t public_bytes,
                     uint64_t fill);
+/** The same, good for nobody from then on. */
+void upload_prekeys_ending(struct kith_buf *json, const char *name, uint32_t first, uint32_t count, size_t public_bytes,
+                           uint64_t fill, uint64_t ends_ms);
 /** NUL-terminated; lent from `json`. */
 const char *upload_end(struct kith_buf *json);
 

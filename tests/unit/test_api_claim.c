@@ -388,12 +388,50 @@ static void test_api_claim__patience_does_not_get_at_the_reserve(void **state)
     for (unsigned i = 0; i < ACCOUNT_CLAIMS; i++) expect_once(claim(fx, &again, &bob));
 }
 
+static void leave_ending(struct afx *fx, const struct person *who, uint32_t count, uint64_t ends_ms)
+{
+    const uint64_t fill = fresh_fill();
+    struct kith_buf json;
+
+    upload_begin(&json);
+    upload_prekeys_ending(&json, "opks", (uint32_t)fill, count, X25519, fill, ends_ms);
+    upload_prekeys_ending(&json, "kem_ots", (uint32_t)fill, count, MLKEM, fill, ends_ms);
+    expect(send_keys(fx, who, &json), 200, NULL);
+}
+
+/* A key that has ended would make who gets it pass the device over: it is given to nobody, and takes no room. */
+static void test_api_claim__what_has_ended_is_given_to_nobody(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob");
+
+    befriend(fx, &ann, &bob, true);
+    leave_keys(fx, &bob, 1, 1); /* these have the smallest ids */
+    expect_once(claim(fx, &ann, &bob));
+    leave_ending(fx, &bob, KITH_PREKEYS_MAX, afx_wall_ms(fx) + MINUTES_10);
+    expect_left(fx, &bob, KITH_PREKEYS_MAX, KITH_PREKEYS_MAX);
+    afx_run_ms(fx, MINUTES_10 + 1);
+    expect_left(fx, &bob, 0, 0);
+    expect_last_resort(claim(fx, &ann, &bob));
+    afx_crash(fx);
+    afx_open(fx);
+    expect_left(fx, &bob, 0, 0);
+
+    leave_ending(fx, &bob, KITH_PREKEYS_MAX, afx_wall_ms(fx) + MINUTES_10);
+    afx_run_ms(fx, MINUTES_10 + 1);
+    leave_ending(fx, &bob, KITH_PREKEYS_MAX, UINT64_MAX);
+    expect_left(fx, &bob, KITH_PREKEYS_MAX, KITH_PREKEYS_MAX);
+    expect_once(claim(fx, &ann, &bob));
+    expect_left(fx, &bob, KITH_PREKEYS_MAX - 1, KITH_PREKEYS_MAX - 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_api_claim__##name, afx_setup_open, afx_teardown)
     const struct CMUnitTest tests[] = {
         TEST(each_one_time_prekey_is_given_once),
         TEST(what_was_given_does_not_come_back_with_a_repeated_upload),
+        TEST(what_has_ended_is_given_to_nobody),
         TEST(the_last_ten_of_each_kind_are_for_accepted_contacts),
         TEST(a_contact_is_whom_the_owner_accepted),
         TEST(a_persons_devices_are_all_treated_alike),
