@@ -8,6 +8,7 @@
 #define COOL_MS      1000  /* a fetch that helped is not repeated at once */
 #define COOL_LONG_MS 30000 /* one that did not */
 #define ROUNDS_MAX   4     /* of a step; what is left waits for the next one */
+#define PASSED_MAX   32    /* fetches of other things, while bundles could be claimed */
 
 /* ------------------------------------------------------------------------------------------------ what is not asked now */
 
@@ -226,20 +227,40 @@ static void fetch_bundles(struct kith_client *client, const struct secure_want *
     }
 }
 
-/* What failed least comes first: nothing that fails, however often, is in the way of what does not. */
-static bool choose_want(struct kith_client *client, struct kith_fetch *fetch)
+/* Bundles are passed over for a while: of a large group, one request brings those of many whose lists came before. */
+static bool is_sooner(const struct secure *secure, const struct secure_want *want, const struct secure_want *best)
 {
-    const struct secure *secure = &client->secure;
+    return best->kind == KITH_FETCH_BUNDLES && want->kind != KITH_FETCH_BUNDLES && secure->bundles_passed < PASSED_MAX;
+}
+
+/* What failed least comes first: nothing that fails, however often, is in the way of what does not. */
+static const struct secure_want *best_want(struct kith_client *client)
+{
+    struct secure *secure = &client->secure;
     const struct secure_want *best = NULL;
-    uint32_t best_failures = UINT32_MAX;
-    struct user_id user;
+    uint32_t best_failures = 0;
+    bool has_bundles = false;
 
     for (uint32_t i = 0; i < secure->want_count; i++) {
-        uint32_t failures = failures_of(client, &secure->wants[i]);
-        if (failures >= best_failures || is_cooling(client, &secure->wants[i])) continue;
-        best = &secure->wants[i];
+        const struct secure_want *want = &secure->wants[i];
+        const uint32_t failures = failures_of(client, want);
+        if (is_cooling(client, want)) continue;
+        has_bundles |= want->kind == KITH_FETCH_BUNDLES;
+        if (best != NULL && (failures > best_failures || (failures == best_failures && !is_sooner(secure, want, best))))
+            continue;
+        best = want;
         best_failures = failures;
     }
+    if (best != NULL)
+        secure->bundles_passed = has_bundles && best->kind != KITH_FETCH_BUNDLES ? secure->bundles_passed + 1 : 0;
+    return best;
+}
+
+static bool choose_want(struct kith_client *client, struct kith_fetch *fetch)
+{
+    const struct secure_want *best = best_want(client);
+    struct user_id user;
+
     if (best == NULL) return false;
     switch (best->kind) {
     case KITH_FETCH_LISTS:

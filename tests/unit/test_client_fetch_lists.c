@@ -289,6 +289,51 @@ static void test_client_fetch_lists__a_server_that_refuses_always_is_asked_seldo
     scene_free(scene);
 }
 
+/* In a group of so many others of whom nothing is known. How many of their devices were claimed; claims: by how many requests. */
+static unsigned claimed_of(uint32_t count, unsigned *claims)
+{
+    struct scene *scene = scene_begin(6);
+    struct town_device *others[E2E_MEMBERS_MAX];
+    unsigned claimed = 0;
+
+    *claims = 0;
+    scene->town->has_few_prekeys = true;
+    scene->bob = town_join(scene->town);
+    for (uint32_t i = 0; i < count; i++) others[i] = town_join(scene->town);
+    scene->ann = others[0];
+    scene->group = town_group_create(scene->bob, others, count, NULL);
+    scene->chat = town_group_chat(scene->bob, scene->group);
+    scene->ops_shown = scene->group->op_count;
+    client_open(scene, (struct kith_slice){0});
+    write_one(scene);
+    for (unsigned i = 0; i < 100 + 2 * count; i++, scene->now.mono_ms += 20) {
+        const bool is_claim = scene->has_fetch && scene->fetch.kind == KITH_FETCH_BUNDLES;
+        *claims += is_claim;
+        claimed += is_claim ? scene->fetch.device_count : 0;
+        if (scene->has_fetch)
+            answer_one(scene);
+        else
+            kith_client_tick(scene->client, scene->now);
+        run(scene);
+    }
+    scene_free(scene);
+    return claimed;
+}
+
+/* The lists come first, so that there is one claim for the devices of all; but not for ever, where there are many. */
+static void test_client_fetch_lists__the_keys_of_several_are_claimed_at_once(void **state)
+{
+    unsigned claims;
+
+    (void)state;
+    assert_int_equal(claimed_of(4, &claims), 4);
+    assert_int_equal(claims, 1);
+    assert_int_equal(claimed_of(33, &claims), 33);
+    assert_int_equal(claims, 1);
+    assert_int_equal(claimed_of(34, &claims), 34);
+    assert_int_equal(claims, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +346,7 @@ int main(void)
         cmocka_unit_test(test_client_fetch_lists__a_new_connection_that_tells_another_number_asks_again),
         cmocka_unit_test(test_client_fetch_lists__false_alarms_are_believed_less_and_less),
         cmocka_unit_test(test_client_fetch_lists__a_server_that_refuses_always_is_asked_seldom),
+        cmocka_unit_test(test_client_fetch_lists__the_keys_of_several_are_claimed_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
