@@ -419,11 +419,18 @@ struct account_stale {
     size_t people_cap;
 };
 void account_stale(struct accounts *accounts, struct account_stale *op);
+/** How much of it is said. What all the rest can be asked for by is left out last. */
+enum account_stale_detail {
+    ACCOUNT_STALE_WHOLE,
+    ACCOUNT_STALE_NO_DEVICES, /* of the lists, only whose they are and their numbers */
+    ACCOUNT_STALE_NUMBERS,    /* nor what differs */
+};
 /**
  * After code OK: what differs, as members of a JSON object, without its braces: `missing` and `removed` (device ids), and
- * if wanted `device_lists` (user_id, list_seq, devices). KITH_E_TOOBIG or KITH_E_NOMEM: `out` has a part of it.
+ * `device_lists` (user_id, list_seq, devices). KITH_E_TOOBIG or KITH_E_NOMEM: `out` has a part of it.
  */
-KITH_MUST_USE kith_err account_stale_write(const struct account_stale *op, bool with_lists, struct kith_buf *out);
+KITH_MUST_USE kith_err account_stale_write(const struct account_stale *op, enum account_stale_detail detail,
+                                           struct kith_buf *out);
 /** What it holds; also of one that never began, if it is zeroed. */
 void account_stale_free(struct account_stale *op);
 

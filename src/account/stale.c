@@ -133,11 +133,21 @@ static kith_err put_removed(const struct account_stale *op, const bool *seen, st
     return err == KITH_OK ? kith_buf_append_str(out, "]") : err;
 }
 
-/* The devices come in the order of the people. */
-static kith_err put_lists(const struct account_stale *op, struct kith_buf *out)
+/* The devices come in the order of the people; *at is the first of this one's. */
+static kith_err put_devices(const struct account_stale *op, struct user_id user, size_t *at, struct kith_buf *out)
 {
-    kith_err err = kith_buf_append_str(out, ",\"device_lists\":[");
-    bool first = true, first_device;
+    kith_err err = kith_buf_append_str(out, ",\"devices\":[");
+    bool first = true;
+
+    for (; err == KITH_OK && *at < op->sets.ref_count && kith_uuid_eq(op->sets.refs[*at].user.id, user.id); ++*at)
+        err = put_id(out, op->sets.refs[*at].device.id, &first);
+    return err == KITH_OK ? kith_buf_append_str(out, "]") : err;
+}
+
+static kith_err put_lists(const struct account_stale *op, bool with_devices, struct kith_buf *out)
+{
+    kith_err err = kith_buf_append_str(out, "\"device_lists\":[");
+    bool first = true;
     size_t at = 0;
 
     for (size_t i = 0; i < op->sets.count && err == KITH_OK; i++) {
@@ -146,26 +156,24 @@ static kith_err put_lists(const struct account_stale *op, struct kith_buf *out)
         err = kith_buf_append_str(out, first ? "{\"user_id\":" : ",{\"user_id\":");
         first = false;
         if (err == KITH_OK) err = json_put_uuid(out, person->user.id);
-        if (err == KITH_OK)
-            err = kith_buf_printf(out, ",\"list_seq\":%llu,\"devices\":[", (unsigned long long)person->list_seq);
-        first_device = true;
-        for (; err == KITH_OK && at < op->sets.ref_count && kith_uuid_eq(op->sets.refs[at].user.id, person->user.id);
-             at++)
-            err = put_id(out, op->sets.refs[at].device.id, &first_device);
-        if (err == KITH_OK) err = kith_buf_append_str(out, "]}");
+        if (err == KITH_OK) err = kith_buf_printf(out, ",\"list_seq\":%llu", (unsigned long long)person->list_seq);
+        if (err == KITH_OK && with_devices) err = put_devices(op, person->user, &at, out);
+        if (err == KITH_OK) err = kith_buf_append_str(out, "}");
     }
     return err == KITH_OK ? kith_buf_append_str(out, "]") : err;
 }
 
-kith_err account_stale_write(const struct account_stale *op, bool with_lists, struct kith_buf *out)
+kith_err account_stale_write(const struct account_stale *op, enum account_stale_detail detail, struct kith_buf *out)
 {
     bool *seen = calloc(op->sent_count + 1, sizeof *seen);
-    kith_err err = KITH_E_NOMEM;
+    kith_err err = seen == NULL ? KITH_E_NOMEM : KITH_OK;
 
-    if (seen == NULL) return err;
-    err = put_missing(op, seen, out);
-    if (err == KITH_OK) err = put_removed(op, seen, out);
-    if (err == KITH_OK && with_lists) err = put_lists(op, out);
+    if (err == KITH_OK && detail != ACCOUNT_STALE_NUMBERS) {
+        err = put_missing(op, seen, out);
+        if (err == KITH_OK) err = put_removed(op, seen, out);
+        if (err == KITH_OK) err = kith_buf_append_str(out, ",");
+    }
+    if (err == KITH_OK) err = put_lists(op, detail == ACCOUNT_STALE_WHOLE, out);
     free(seen);
     return err;
 }

@@ -12,7 +12,7 @@ static void put_difference(void *arg, struct json_out *out)
     kith_err err;
 
     kith_buf_init(&text, DIFFERENCE_BYTES_MAX);
-    err = account_stale_write(stale, true, &text);
+    err = account_stale_write(stale, ACCOUNT_STALE_WHOLE, &text);
     if (err == KITH_OK)
         json_out_written(out, kith_buf_peek(&text));
     else

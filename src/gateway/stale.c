@@ -49,12 +49,14 @@ static void stale_free(struct stale *stale)
     free(stale);
 }
 
-/* Where the lists do not fit, the two differences must do. */
+/* As much as fits: of a full group, to whom a message for each device was written, not all of it does. */
 static void write_difference(const struct account_stale *op, struct kith_buf *out)
 {
-    if (op->call.code != CODE_OK || account_stale_write(op, true, out) == KITH_OK) return;
+    if (op->call.code != CODE_OK || account_stale_write(op, ACCOUNT_STALE_WHOLE, out) == KITH_OK) return;
     kith_buf_reset(out);
-    if (account_stale_write(op, false, out) != KITH_OK) kith_buf_reset(out);
+    if (account_stale_write(op, ACCOUNT_STALE_NO_DEVICES, out) == KITH_OK) return;
+    kith_buf_reset(out);
+    if (account_stale_write(op, ACCOUNT_STALE_NUMBERS, out) != KITH_OK) kith_buf_reset(out);
 }
 
 static void known(struct account_call *call)
