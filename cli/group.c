@@ -60,7 +60,8 @@ static void note_name(struct cli *cli, struct kith_client *client, struct chat_i
         name_key(id, key);
         (void)snprintf(value, sizeof value, "%llu=%.*s", (unsigned long long)view.group->seq, (int)info.name.len,
                        (const char *)info.name.ptr);
-        store_set(cli->store, key, value);
+        /* Of many changes that come together only the last is new, and each write waits for the disk. */
+        if (strcmp(store_get(cli->store, key), value) != 0) store_set(cli->store, key, value);
     }
     kith_buf_wipe(&plain);
 }

@@ -30,6 +30,8 @@ struct online {
     struct ws_client *opening;
     struct conn *conn;
     struct loop_timer tick, poll;
+    struct loop_task effects; /* for all that one wake-up brings: each PERSIST waits for the disk */
+    bool effects_due;
     struct shown *shown_first, **shown_last;
     bool wants_token;
     int64_t taking; /* the row whose record the next PERSIST stores; 0: none */
@@ -75,7 +77,17 @@ static void user_bytes(struct conn_user *user, uint8_t *bytes, size_t len)
     struct online *online = (struct online *)user;
 
     kith_client_bytes(online->client, cli_time_now(), bytes, len);
-    online_run_effects(online);
+    if (online->effects_due) return;
+    online->effects_due = true;
+    loop_defer(online->cli->loop, &online->effects);
+}
+
+static void effects_run(struct loop_task *task)
+{
+    struct online *online = (struct online *)((char *)task - offsetof(struct online, effects));
+
+    online->effects_due = false;
+    if (online->client != NULL) online_run_effects(online);
 }
 
 static void user_drained(struct conn_user *user)
@@ -423,6 +435,7 @@ struct online *online_open(struct cli *cli, const struct online_view *view)
     online->shown_last = &online->shown_first;
     online->tick.fire = tick_fire;
     online->poll.fire = poll_fire;
+    online->effects.run = effects_run;
     online->client = kith_client_new(&config);
     if (online->client == NULL || store_load(cli->store, online->client) != KITH_OK) {
         say_unreadable(cli);
@@ -474,7 +487,7 @@ void online_close(struct online *online)
     kith_client_free(online->client);
     online->client = NULL;
     hang_up(online);
-    while (online->conn != NULL && cli_now_ms() < end) loop_epoll_once(online->cli->loop, 10);
+    while ((online->conn != NULL && cli_now_ms() < end) || online->effects_due) loop_epoll_once(online->cli->loop, 10);
     while (online->shown_first != NULL) { /* what came with the last of it: kept, as the rest */
         struct shown *next = online->shown_first->next;
         free(online->shown_first);

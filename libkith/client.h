@@ -158,8 +158,8 @@ struct kith_client {
 
     struct effect_node *first, *last, *lent;
     bool waits_for_persist;
-    struct kith_buf batch; /* records of the step under way, one PERSIST before its other effects */
-    struct effect_node *batch_effects, *batch_last;
+    struct kith_buf batch; /* records of all steps since the host asked for effects last: one PERSIST */
+    struct effect_node *batch_effects, *batch_last; /* and what is behind it */
 
     struct outbox_entry *outbox_first, *outbox_last;
     size_t outbox_count;
@@ -201,7 +201,7 @@ void effect_send(struct kith_client *client, struct kith_slice frame);
 void effect_state(struct kith_client *client, enum kith_connection connection, enum kith_code code, uint64_t retry_ms);
 /* They hold keys and texts: wiped. NULL is fine. */
 void effects_free(struct effect_node *node);
-/* A step gathers records and effects; its end puts one PERSIST before the effects. */
+/* A step gathers records and effects. Its end looks at what is due because of it. */
 void step_end(struct kith_client *client);
 void record_put(struct kith_client *client, struct kith_slice key, struct kith_slice value);
 void record_delete(struct kith_client *client, struct kith_slice key);

@@ -66,6 +66,12 @@ static void queue_append(struct kith_client *client, struct effect_node *first, 
 void step_end(struct kith_client *client)
 {
     secure_work(client);
+}
+
+/* All that the steps since then came to: one PERSIST, before everything else, so that a host which is behind catches up with
+ * one transaction and not with one a step. */
+static void batch_close(struct kith_client *client)
+{
     if (kith_buf_len(&client->batch) > 0) {
         size_t len = kith_buf_len(&client->batch);
         struct effect_node *node = node_new(KITH_EFFECT_PERSIST, len);
@@ -82,11 +88,13 @@ void step_end(struct kith_client *client)
 
 kith_err kith_client_next(struct kith_client *client, struct kith_effect *out)
 {
-    struct effect_node *node = client->first;
+    struct effect_node *node;
 
     effects_free(client->lent);
     client->lent = NULL;
     if (client->waits_for_persist) return KITH_E_AGAIN;
+    if (client->first == NULL) batch_close(client);
+    node = client->first;
     if (node == NULL) return KITH_E_NOTFOUND;
     client->first = node->next;
     if (client->first == NULL) client->last = NULL;

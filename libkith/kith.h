@@ -239,7 +239,10 @@ struct kith_effect {
     struct kith_fetch fetch;              /* FETCH */
 };
 
-/** The next effect, lent until the next kith_client_next(). KITH_E_NOTFOUND: none. KITH_E_AGAIN: waits for persisted. */
+/**
+ * The next effect, lent until the next kith_client_next(). KITH_E_NOTFOUND: none. KITH_E_AGAIN: waits for persisted.
+ * A host may let several things happen before it asks: their records then come in one PERSIST, before the effects of all.
+ */
 KITH_MUST_USE kith_err kith_client_next(struct kith_client *client, struct kith_effect *out);
 
 /** Walks PERSIST's records: is_put false deletes the key. KITH_E_NOTFOUND at the end. */

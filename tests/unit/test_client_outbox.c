@@ -212,6 +212,34 @@ static void test_client_outbox__refuses_a_content_type_that_no_frame_can_say(voi
     w_close(&w);
 }
 
+/* What happens before the host asks what to do is one transaction, and nothing of it leaves before that is durable. */
+static void test_client_outbox__several_steps_are_one_persist(void **state)
+{
+    struct world w;
+    struct kith_effect e;
+    struct kith_slice key, value;
+    bool is_put;
+    size_t sends = 0, entries = 0;
+
+    (void)state;
+    w_open(&w, 1);
+    assert_true(w_pass(&w, 10));
+    send_many(&w, 3);
+    assert_int_equal(kith_client_next(w.client, &e), KITH_OK);
+    assert_int_equal(e.kind, KITH_EFFECT_PERSIST);
+    while (kith_record_next(&e.bytes, &is_put, &key, &value) == KITH_OK) entries += is_put && key.ptr[0] == 'O';
+    assert_true(entries >= 3);
+    assert_int_equal(kith_client_next(w.client, &e), KITH_E_AGAIN);
+    (void)w_send(&w, "m3"); /* for the next one */
+    kith_client_persisted(w.client);
+    for (; kith_client_next(w.client, &e) == KITH_OK && e.kind != KITH_EFFECT_PERSIST;
+         sends += e.kind == KITH_EFFECT_SEND)
+        continue;
+    assert_int_equal(e.kind, KITH_EFFECT_PERSIST);
+    assert_int_equal(sends, 3);
+    w_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -224,6 +252,7 @@ int main(void)
         cmocka_unit_test(test_client_outbox__ids_rise_when_the_clock_steps_back),
         cmocka_unit_test(test_client_outbox__refuses_a_body_one_past_the_maximum),
         cmocka_unit_test(test_client_outbox__refuses_a_content_type_that_no_frame_can_say),
+        cmocka_unit_test(test_client_outbox__several_steps_are_one_persist),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
