@@ -249,7 +249,7 @@ void outbox_step(struct kith_client *client, struct chat_id chat);
 void outbox_gift(struct kith_client *client, const struct outbox_entry *before);
 /** One that nobody needs any more: nobody is told. */
 void outbox_forget(struct kith_client *client, struct outbox_entry *entry);
-/** A message of the device's own to the others: the host hears nothing of it but its place in the stream. */
+/** A message of the device's own to the others, unless it waits already: the host hears nothing of it but its place in the stream. */
 void outbox_say(struct kith_client *client, struct chat_id chat, struct kith_slice content_type,
                 struct kith_slice body);
 /** Refused here, for good. */

@@ -400,8 +400,22 @@ static void say_at(struct kith_client *client, struct chat_id chat, uint64_t ord
     client->secure.changed = true;
 }
 
+/* It waits already, and is sealed when its turn comes, for the group as it is then. */
+static bool is_said(const struct kith_client *client, struct chat_id chat, struct kith_slice content_type,
+                    struct kith_slice body)
+{
+    for (const struct outbox_entry *entry = client->outbox_first; entry != NULL; entry = entry->next)
+        if (kith_uuid_eq(entry->chat.id, chat.id) && entry->state == KITH_OUTBOX_QUEUED &&
+            kith_buf_len(&entry->sealed) == 0 &&
+            kith_slice_eq(kith_slice_of(entry->bytes, entry->content_type_len), content_type) &&
+            e2e_ct_eq(kith_slice_of(entry->bytes + entry->content_type_len, entry->body_len), body))
+            return true;
+    return false;
+}
+
 void outbox_say(struct kith_client *client, struct chat_id chat, struct kith_slice content_type, struct kith_slice body)
 {
+    if (is_said(client, chat, content_type, body)) return;
     say_at(client, chat, outbox_order(client), content_type, body);
 }
 

@@ -116,6 +116,39 @@ static void test_client_group_send__keys_follow_an_own_operation(void **state)
     scene_free(scene);
 }
 
+static void add_somebody(struct scene *scene, unsigned event_seq)
+{
+    const struct e2e_group_change add = town_change(E2E_GROUP_ADD, town_join(scene->town), E2E_ROLE_MEMBER);
+    struct kith_buf op;
+    uint64_t seq = 0;
+
+    kith_buf_init(&op, E2E_GROUP_SIGNED_BYTES_MAX);
+    assert_int_equal(e2e_account_group_make(kith_client_account(scene->client), scene->now.wall_ms,
+                                            scene->group->chat_id, &add, &op, &seq),
+                     KITH_OK);
+    op_event(scene, event_seq, "member", scene->ann, "\"op\":\"add\"", kith_buf_peek(&op));
+    answer(scene);
+    assert_int_equal(scene->unreadable, KITH_OK);
+    kith_buf_deinit(&op);
+}
+
+/* Many come while the keys are on their way to the first: those that wait are for all of them. */
+static void test_client_group_send__the_same_keys_wait_once(void **state)
+{
+    struct scene *scene = scene_new(true);
+
+    (void)state;
+    town_group_must(scene->group, scene->bob, town_change(E2E_GROUP_ROLE, scene->ann, E2E_ROLE_ADMIN));
+    newest_op_event(scene, 1, scene->bob);
+    add_somebody(scene, 2);
+    assert_int_equal(scene->frames, 1);
+    for (unsigned i = 0; i < 3; i++) add_somebody(scene, 3 + i);
+    assert_int_equal(scene->frames, 1);
+    assert_int_equal(kith_client_outbox_count(scene->client), 2);
+    assert_int_equal(view_of(scene).group->member_count, 7);
+    scene_free(scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -123,6 +156,7 @@ int main(void)
         cmocka_unit_test(test_client_group_send__who_was_removed_may_not_send),
         cmocka_unit_test(test_client_group_send__a_stale_message_asks_for_operations),
         cmocka_unit_test(test_client_group_send__keys_follow_an_own_operation),
+        cmocka_unit_test(test_client_group_send__the_same_keys_wait_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
