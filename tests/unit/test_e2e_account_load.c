@@ -131,7 +131,7 @@ static kith_err load_with_more(const struct stores *stores, struct kith_slice ke
 static void test_e2e_account_load__every_kind_whole_and_every_prefix(void **state)
 {
     struct stores stores = stores_new();
-    char kinds[16] = {0};
+    char kinds[32] = {0}; /* with its end */
     size_t count = 0;
 
     (void)state;
