@@ -130,7 +130,7 @@ struct secure {
     uint32_t failures; /* since a fetch succeeded: those that were of another thing than the one before */
     struct secure_want failed_last;
     uint64_t retry_at_ms;
-    uint32_t bundles_passed; /* fetches in a row that came before bundles which could have been claimed */
+    uint32_t bundles_passed;                    /* fetches that came before bundles which could have been claimed */
     struct secure_want wants[SECURE_WANTS_MAX]; /* of everything that waits */
     uint32_t want_count;
     struct chat_id ops_all; /* a chat whose operations were fetched, and there were no more */

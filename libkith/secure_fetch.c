@@ -227,10 +227,15 @@ static void fetch_bundles(struct kith_client *client, const struct secure_want *
     }
 }
 
-/* Bundles are passed over for a while: of a large group, one request brings those of many whose lists came before. */
+/*
+ * Bundles are passed over for a while: of a large group, one request brings those of many whose lists came before. Then they
+ * come first until all are here, else a message would never go out to a group that people join all the time.
+ */
 static bool is_sooner(const struct secure *secure, const struct secure_want *want, const struct secure_want *best)
 {
-    return best->kind == KITH_FETCH_BUNDLES && want->kind != KITH_FETCH_BUNDLES && secure->bundles_passed < PASSED_MAX;
+    const bool is_bundle = want->kind == KITH_FETCH_BUNDLES;
+
+    return is_bundle != (best->kind == KITH_FETCH_BUNDLES) && is_bundle == (secure->bundles_passed >= PASSED_MAX);
 }
 
 /* What failed least comes first: nothing that fails, however often, is in the way of what does not. */
@@ -251,8 +256,10 @@ static const struct secure_want *best_want(struct kith_client *client)
         best = want;
         best_failures = failures;
     }
-    if (best != NULL)
-        secure->bundles_passed = has_bundles && best->kind != KITH_FETCH_BUNDLES ? secure->bundles_passed + 1 : 0;
+    if (has_bundles && best->kind != KITH_FETCH_BUNDLES)
+        secure->bundles_passed++;
+    else if (!has_bundles || secure->bundles_passed < PASSED_MAX)
+        secure->bundles_passed = 0;
     return best;
 }
 
