@@ -31,6 +31,7 @@ WHOLE = ["malicious/test_malicious_lists", "malicious/test_malicious_identity", 
          "unit/test_e2e_account_load", "unit/test_e2e_account_link", "malicious/test_malicious_messages", "malicious/test_malicious_groups", "malicious/test_malicious_group_messages",
          "malicious/test_malicious_joins", "malicious/test_malicious_chains", "malicious/test_malicious_passed_on", "malicious/test_malicious_removed", "malicious/test_malicious_past", "unit/test_e2e_account_chain", "unit/test_e2e_account_past", "unit/test_e2e_account_received",
          "unit/test_e2e_account_group", "unit/test_e2e_account_group_said", "unit/test_e2e_account", "unit/test_e2e_account_upload", "unit/test_e2e_account_full",
+         "unit/test_e2e_account_anew", "malicious/test_malicious_anew", "malicious/test_malicious_prekeys", "unit/test_e2e_account_taken", "unit/test_e2e_account_digest",
          "unit/test_e2e_account_join", "unit/test_e2e_account_join_check", "unit/test_e2e_account_join_memory", "unit/test_e2e_account_memory", "unit/test_e2e_account_group_kept", "unit/test_e2e_account_cut *again_and_again"]
 ALONE = re.compile(r"wycheproof|crypto|vectors|tlv|account")  # of libkith/crypto, or of whole accounts
 PARTS = [f"unit/{path.stem}" for path in sorted((ROOT / "tests/unit").glob("test_e2e_*.c")) if not ALONE.search(path.name)] + \
