@@ -3,7 +3,6 @@
 
 #include "libkith/client.h"
 #include "libkith/e2ee/account_join.h"
-#include "wire/json_flat.h"
 
 /*
  * Whom this device lets into groups: who asks by an invite link comes as an event, and is kept until they are in, or are refused
