@@ -119,6 +119,12 @@ KITH_MUST_USE kith_err e2e_group_apply(const struct e2e_group *before, const str
                                        struct e2e_group **after);
 
 /**
+ * Whether the group allows what the operation does: all that e2e_group_apply() asks but for state_hash. To tell why it denied.
+ * KITH_E_DENIED, KITH_E_FULL, KITH_E_NOMEM.
+ */
+KITH_MUST_USE kith_err e2e_group_allows(const struct e2e_group *before, const struct e2e_group_op *op);
+
+/**
  * Makes the next operation: group_id (a create has one already, drawn by the caller), seq, prev_hash, state_hash and hash are filled
  * in, it is signed and appended to `out`, and *after is what comes of it. Errors as e2e_group_apply(), and KITH_E_MALFORMED,
  * KITH_E_UNSUPPORTED: a value that its kind cannot have; KITH_E_TOOBIG: `out`. On an error nothing is filled in or appended.

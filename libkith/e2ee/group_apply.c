@@ -264,3 +264,13 @@ done:
     e2e_group_free(next);
     return err;
 }
+
+/* ---------------------------------------------------------------------------------------------- why it was denied */
+kith_err e2e_group_allows(const struct e2e_group *before, const struct e2e_group_op *op)
+{
+    struct e2e_group *next = NULL;
+    kith_err err = e2e_group_compare(before, op) == E2E_GROUP_STEP_NEXT ? step(before, op, &next) : KITH_E_DENIED;
+
+    e2e_group_free(next);
+    return err;
+}

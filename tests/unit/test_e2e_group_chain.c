@@ -85,6 +85,14 @@ static void test_e2e_group_chain__knows_its_successor_from_all_others(void **sta
     kith_buf_deinit(&of_other);
 }
 
+static kith_err allows(const struct e2e_group *group, const struct kith_buf *signed_op)
+{
+    struct e2e_group_op op;
+
+    assert_int_equal(e2e_group_op_decode(kith_buf_peek(signed_op), &op), KITH_OK);
+    return e2e_group_allows(group, &op);
+}
+
 static void test_e2e_group_chain__leads_where_its_author_says(void **state)
 {
     struct e2e_group *group = group_of(1, 3, 1), *after;
@@ -95,9 +103,15 @@ static void test_e2e_group_chain__leads_where_its_author_says(void **state)
     memset(op.state_hash, 0x33, sizeof op.state_hash);
     forged = group_forged(group, op);
     assert_int_equal(group_read(group, kith_buf_peek(&forged), 2, &after), KITH_E_DENIED);
+    assert_int_equal(allows(group, &forged), KITH_OK); /* it is nothing else */
     kith_buf_deinit(&forged);
     forged = group_forged(NULL, op_create(1, 3, 1)); /* of a create, too */
     assert_int_equal(group_read(NULL, kith_buf_peek(&forged), 1, &after), KITH_E_DENIED);
+    assert_int_equal(allows(NULL, &forged), KITH_OK);
+    assert_int_equal(allows(group, &forged), KITH_E_DENIED); /* not the next one */
+    kith_buf_deinit(&forged);
+    forged = group_forged(group, op_of(E2E_GROUP_INFO, 2, 0, 0));
+    assert_int_equal(allows(group, &forged), KITH_E_DENIED);
     kith_buf_deinit(&forged);
     assert_int_equal(group->member_count, 3);
     e2e_group_free(group);

@@ -74,6 +74,15 @@ static kith_err make_work(struct kith_buf *out)
     return err;
 }
 
+static kith_err allows_work(struct kith_buf *out)
+{
+    struct e2e_group_op op;
+    kith_err err = e2e_group_op_decode(kith_buf_peek(&signed_op), &op);
+
+    (void)out;
+    return err == KITH_OK ? e2e_group_allows(group, &op) : err;
+}
+
 static kith_err create_work(struct kith_buf *out)
 {
     uint8_t secret[E2E_SIGN_SECRET_BYTES], public[E2E_SIGN_PUBLIC_BYTES];
@@ -156,6 +165,7 @@ static void test_e2e_group_memory__every_failure_is_survived(void **state)
     group_bytes = saved(group);
     assert_int_equal(e2e_group_info_seal(&random, group->group_id, &info, &info_key, &sealed), KITH_OK);
     assert_true(each_failure(apply_work) >= 4);
+    assert_true(each_failure(allows_work) >= 1);
     assert_true(each_failure(ask_work) >= 4);
     assert_true(each_failure(asked_work) >= 2);
     assert_true(each_failure(make_work) >= 5);
