@@ -14,9 +14,9 @@ struct account_signer {
 };
 
 /**
- * In a transaction: what that device signs with, as a reader knows it who has the stored list pinned.
- * KITH_E_DENIED   no list is stored, or it does not have that device, accepted, as the asking one; or list_seq is above its own,
- *                 or the same with another hash
+ * In a transaction: what that device signs with, as a reader knows it who has the stored list pinned, or the one before it that is named.
+ * KITH_E_DENIED   no list is stored, or it does not have that device, accepted, as the asking one; or the list of list_seq is not
+ *                 stored, has another hash, or does not have it
  * KITH_E_DAMAGED  what is stored is no list, and other errors of the directory
  */
 KITH_MUST_USE kith_err account_signer_get(struct directory_tx *tx, const struct account_signer *signer,

@@ -187,6 +187,16 @@ static void test_api_group_ops__that_the_asking_device_did_not_sign_are_refused(
     e2e_group_free(known.group);
 }
 
+static void refused_info(struct afx *fx, const struct known_group *known, const struct author *by,
+                         struct e2e_group_op op)
+{
+    struct made_op made = op_make(known->group, by, op);
+
+    expect(send_op(fx, "PATCH", &by->who, known->chat, "", "", kith_buf_peek(&made.bytes), (unsigned)made.after->seq),
+           403, "BAD_SIGNATURE");
+    made_op_free(&made);
+}
+
 static void test_api_group_ops__of_a_device_that_has_not_accepted_are_refused(void **state)
 {
     struct afx *fx = *state;
@@ -219,6 +229,13 @@ static void test_api_group_ops__of_a_device_that_has_not_accepted_are_refused(vo
     e2e_group_free(known.group);
     known.group = good.after;
     kith_buf_deinit(&good.bytes);
+    /* Whoever has the list pinned that it names compares the hash, and finds the device there, or takes nothing any more. */
+    op = op_by(&ann, E2E_GROUP_INFO, NULL, 0);
+    op.list_hash[0] ^= 1;
+    refused_info(fx, &known, &ann, op);
+    op = op_by(&ann, E2E_GROUP_INFO, NULL, 0); /* its list 1 is that of the phone alone */
+    op.author_device = 2;
+    refused_info(fx, &known, &tablet, op);
     /* Made under a list that another has followed: it may have been on its way. */
     must_op(fx, &known, &ann, op_by(&ann, E2E_GROUP_INFO, NULL, 0), "PATCH", "", "");
     e2e_group_free(known.group);
