@@ -6,6 +6,7 @@
 #include "bench/bench_e2ee.h"
 #include "bench/bench_group.h"
 #include "bench/bench_log.h"
+#include "bench/bench_replay.h"
 
 static const struct {
     const char *name;
@@ -16,6 +17,7 @@ static const struct {
     {"e2ee", bench_e2ee, "end-to-end encryption beyond its primitives"},
     {"floor", bench_floor, "what a bare relay that syncs costs, to read `direct` beside it"},
     {"group", bench_group, "a message for all in a large group: bytes, and what it costs the core"},
+    {"replay", bench_replay, "a group's signed operations: one that is checked, and all of them read anew"},
     {"idle", bench_idle, "memory of the server per idle connection"},
     {"log", bench_log, "the command log alone"},
 };
