@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "account/account.h"
+#include "account/group_states.h"
 #include "account/hash_pool.h"
 #include "account/limiter.h"
 #include "account/outbox.h"
@@ -35,7 +36,8 @@ struct accounts {
     struct hash_pool *hashes;
     char hash_of_nobody[DIRECTORY_PASSWORD_HASH_BYTES_MAX];
     pthread_mutex_t limits_lock; /* of the limiters: any loop takes from them */
-    struct limiter names, addresses, lookups, key_lookups, list_uploads, claims, joins;
+    struct limiter names, addresses, lookups, key_lookups, list_uploads, claims, joins, replays;
+    struct group_states *groups;
     uint8_t secret[32]; /* written once, before `ready` */
     atomic_bool ready;
     atomic_uint_fast64_t revocations; /* raised by each transaction that signs a device out, before it commits */

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "account/account_impl.h"
+#include "account/group_op.h"
 #include "account/join.h"
 #include "account/keys.h"
 
@@ -40,6 +41,8 @@ static void limiters_init(struct accounts *accounts)
     limiter_init_slow(&accounts->claims, ACCOUNT_CLAIMS, ACCOUNT_CLAIM_MS, ACCOUNT_CLAIM_ENTRIES, seed);
     loop_random(accounts->config.loop, seed, sizeof seed);
     limiter_init_slow(&accounts->joins, ACCOUNT_JOINS, ACCOUNT_JOIN_MS, ACCOUNT_LIMITER_ENTRIES, seed);
+    loop_random(accounts->config.loop, seed, sizeof seed);
+    limiter_init_slow(&accounts->replays, GROUP_REPLAY_PAGES, GROUP_REPLAY_PAGE_MS, ACCOUNT_LIMITER_ENTRIES, seed);
 }
 
 struct account_parcel *account_parcel_new(struct accounts *accounts, size_t bytes)
@@ -75,6 +78,7 @@ struct accounts *accounts_new(const struct accounts_config *config)
     struct hash_pool_config hashes = {
         .threads = config->hash_threads, .ops = config->hash_ops, .memory_bytes = config->hash_memory_bytes};
     struct accounts *accounts = calloc(1, sizeof *accounts);
+    uint8_t seed[16];
 
     if (accounts == NULL) return NULL;
     assert(sodium_init() >= 0);
@@ -84,7 +88,9 @@ struct accounts *accounts_new(const struct accounts_config *config)
     limiters_init(accounts);
     accounts->hashes = hash_pool_new(&hashes);
     accounts->outbox = outbox_new(accounts);
-    if (accounts->hashes == NULL || accounts->outbox == NULL) {
+    loop_random(config->loop, seed, sizeof seed);
+    accounts->groups = group_states_new(GROUP_STATES_MAX, GROUP_STATES_BYTES_MAX, seed);
+    if (accounts->hashes == NULL || accounts->outbox == NULL || accounts->groups == NULL) {
         accounts_crash(accounts);
         return NULL;
     }
@@ -105,6 +111,8 @@ void accounts_crash(struct accounts *accounts)
     limiter_deinit(&accounts->list_uploads);
     limiter_deinit(&accounts->claims);
     limiter_deinit(&accounts->joins);
+    limiter_deinit(&accounts->replays);
+    group_states_free(accounts->groups);
     pthread_mutex_destroy(&accounts->limits_lock);
     pthread_mutex_destroy(&accounts->parcels_lock);
     sodium_memzero(accounts->secret, sizeof accounts->secret);

@@ -3,6 +3,7 @@
 #include <sodium.h>
 
 #include "account/account_impl.h"
+#include "account/group_replay.h"
 #include "account/join.h"
 #include "account/signer.h"
 
@@ -78,16 +79,17 @@ static enum kith_code follows(const struct e2e_group_op *op, struct kith_slice b
 }
 
 /* All that costs no signature. */
-static enum kith_code read_op(const struct cmd *cmd, struct kith_slice before, struct e2e_group_op *out)
+static enum kith_code read_op(struct account_group_op *op, struct kith_slice before)
 {
-    kith_err err = e2e_group_op_decode(cmd->body, out);
-    bool is_newer = err == KITH_E_UNSUPPORTED;
+    const struct cmd *cmd = op->cmd;
+    kith_err err = e2e_group_op_decode(cmd->body, &op->op);
 
-    if (is_newer) err = e2e_group_op_skim(cmd->body, out);
-    if (err != KITH_OK || out->seq != cmd->seq) return CODE_BAD_REQUEST;
-    if (!is_newer && !says(out, cmd)) return CODE_BAD_REQUEST;
-    if (memcmp(out->author, cmd->actor.id.raw, sizeof out->author) != 0) return CODE_BAD_SIGNATURE;
-    return follows(out, before);
+    op->is_newer = err == KITH_E_UNSUPPORTED;
+    if (op->is_newer) err = e2e_group_op_skim(cmd->body, &op->op);
+    if (err != KITH_OK || op->op.seq != cmd->seq) return CODE_BAD_REQUEST;
+    if (!op->is_newer && !says(&op->op, cmd)) return CODE_BAD_REQUEST;
+    if (memcmp(op->op.author, cmd->actor.id.raw, sizeof op->op.author) != 0) return CODE_BAD_SIGNATURE;
+    return follows(&op->op, before);
 }
 
 /* ------------------------------------------------------------------------------------------------ who signed it */
@@ -105,32 +107,49 @@ static kith_err author_run(struct account_call *call, struct directory_tx *tx)
     return err == KITH_E_DENIED ? account_deny(call, CODE_BAD_SIGNATURE) : err;
 }
 
+/* In one job with a look at the state: it is mostly known, and who has signed nothing has nothing read or computed. */
 static void verify(struct hash_job *job)
 {
     struct account_group_op *op = (struct account_group_op *)job->call;
 
     op->call.code = e2e_group_op_verify(&op->op, op->dsk_pub) == KITH_OK ? CODE_OK : CODE_BAD_SIGNATURE;
-}
-
-static void verified(struct account_call *call)
-{
-    account_finish(call, call->code);
+    op->is_judged = op->call.code != CODE_OK || op->is_newer;
+    if (!op->is_judged) group_replay_work(op);
 }
 
 static void author_known(struct account_call *call)
 {
     struct account_group_op *op = (struct account_group_op *)call;
 
-    op->verify = (struct hash_job){.work = verify};
-    account_hash(call, &op->verify, verified);
+    op->job = (struct hash_job){.work = verify};
+    account_hash(call, &op->job, group_replay_next);
+}
+
+/* ------------------------------------------------------------------------------------------------ the call */
+
+void account_group_op_drop(struct account_group_op *op)
+{
+    kith_buf_deinit(&op->scan.rows);
+    group_state_unref(op->state);
+    op->state = NULL;
+}
+
+static void end(struct account_call *call)
+{
+    account_group_op_drop((struct account_group_op *)call);
 }
 
 void account_group_op(struct accounts *accounts, struct account_group_op *op, struct kith_slice before)
 {
     enum kith_code code;
 
-    if (!account_begin(accounts, &op->call, NULL)) return;
-    code = read_op(op->cmd, before, &op->op);
+    op->fault = NULL;
+    op->state = NULL;
+    op->is_judged = op->is_anew = false;
+    op->scan.count = 0;
+    kith_buf_init(&op->scan.rows, GROUP_REPLAY_PAGE_BYTES);
+    if (!account_begin(accounts, &op->call, end)) return;
+    code = read_op(op, before);
     if (code == CODE_OK)
         account_tx(&op->call, true, author_run, author_known);
     else

@@ -143,8 +143,9 @@ static void put_server_time(void *arg, struct json_out *out)
 
 void api_problem_core(struct api_request *request, const struct chat_answer *answer)
 {
-    struct api_problem problem = {.code = answer->code};
+    struct api_problem problem = {.code = answer->code, .detail = request->fault};
 
+    if (request->fault != NULL) problem.pointer = "/signed_op";
     if (answer->code == CODE_BAD_ID || answer->code == CODE_TOO_OLD) {
         problem.more = put_server_time;
         problem.arg = request;

@@ -77,7 +77,9 @@ struct api_request {
     void (*asked)(struct api_request *request, const struct chat_answer *answer);
     void (*got)(struct api_request *request, kith_err err, struct kith_slice value);
     void (*next)(struct api_request *request);
-    struct api_signed_op *signed_op; /* route_group_ops.c: what is being verified */
+    /* route_group_ops.c: what is being verified, and what was found wrong with it (NULL: nothing, or the code says it) */
+    struct api_signed_op *signed_op;
+    const char *fault;
 };
 
 static inline struct user_id api_me(const struct api_request *request)

@@ -25,6 +25,7 @@ static void release(void *arg)
 
 void api_signed_op_free(struct api_signed_op *op)
 {
+    account_group_op_drop(&op->check);
     free((void *)op->signed_op.ptr);
     *op = (struct api_signed_op){0};
 }
@@ -49,6 +50,7 @@ static void op_checked(struct account_call *call)
     struct api_signed_op *op = (struct api_signed_op *)((char *)call - offsetof(struct api_signed_op, check));
     const struct chat_answer refused = {.code = call->code};
 
+    op->request->fault = op->check.fault;
     if (call->code == CODE_OK)
         api_ask(op->request, &op->cmd, op->request->asked);
     else
