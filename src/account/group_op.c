@@ -84,10 +84,12 @@ static enum kith_code read_op(struct account_group_op *op, struct kith_slice bef
     const struct cmd *cmd = op->cmd;
     kith_err err = e2e_group_op_decode(cmd->body, &op->op);
 
-    op->is_newer = err == KITH_E_UNSUPPORTED;
-    if (op->is_newer) err = e2e_group_op_skim(cmd->body, &op->op);
-    if (err != KITH_OK || op->op.seq != cmd->seq) return CODE_BAD_REQUEST;
-    if (!op->is_newer && !says(&op->op, cmd)) return CODE_BAD_REQUEST;
+    /* Of a newer client, or so it says: whoever is as old as this server could not take it, nor what follows. */
+    if (err == KITH_E_UNSUPPORTED) {
+        op->fault = "The operation is of a newer version than this server.";
+        return CODE_NOT_SUPPORTED;
+    }
+    if (err != KITH_OK || op->op.seq != cmd->seq || !says(&op->op, cmd)) return CODE_BAD_REQUEST;
     if (memcmp(op->op.author, cmd->actor.id.raw, sizeof op->op.author) != 0) return CODE_BAD_SIGNATURE;
     return follows(&op->op, before);
 }
@@ -113,7 +115,7 @@ static void verify(struct hash_job *job)
     struct account_group_op *op = (struct account_group_op *)job->call;
 
     op->call.code = e2e_group_op_verify(&op->op, op->dsk_pub) == KITH_OK ? CODE_OK : CODE_BAD_SIGNATURE;
-    op->is_judged = op->call.code != CODE_OK || op->is_newer;
+    op->is_judged = op->call.code != CODE_OK;
     if (!op->is_judged) group_replay_work(op);
 }
 

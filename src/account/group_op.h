@@ -19,8 +19,8 @@
  *       FORBIDDEN      the group as it is after the operation before does not allow it      CHAT_FULL  E2E_GROUP_MEMBERS_MAX
  *       TOO_MANY       the state is not known, and more pages of operations are to be read than this person has left: what was
  *                      read is kept, and the same again goes on from there
- * An operation of a newer client, which cannot be read, is held to neither what it says nor the state; and one behind an operation
- * that this server cannot take is not held to the state.
+ *       NOT_SUPPORTED  of a newer version, or so it says
+ * One behind an operation that this server cannot take, because it was newer once, is not held to the state.
  */
 #define GROUP_REPLAY_PAGES      64            /* that are read for one person at once                          */
 #define GROUP_REPLAY_PAGE_MS    50            /* after which one more is                                       */
@@ -33,7 +33,6 @@ struct account_group_op {
     const char *fault;     /* out: for people, what is wrong with the operation; NULL: no more than the code says */
     /* The module's. */
     struct e2e_group_op op;
-    bool is_newer; /* than this server */
     uint8_t dsk_pub[E2E_SIGN_PUBLIC_BYTES];
     struct hash_job job;
     /* group_replay.c: what is known of the group on the way to the operation before, and what is read of its operations. */
