@@ -181,6 +181,12 @@ void kith_client_admitted(struct kith_client *client, enum kith_code code);
 bool kith_client_is_settled(const struct kith_client *client);
 /** Everything numbered up to here has come and been stored; 0: nothing. */
 uint64_t kith_client_applied(const struct kith_client *client, struct chat_id chat);
+/**
+ * The answer to RECALL: what record_put() has kept under kith_record_message_key(); empty: nothing, or nothing that is to be given
+ * to anybody any more (the person deleted it).
+ */
+void kith_client_recalled(struct kith_client *client, struct kith_time now, struct chat_id chat, uint64_t seq,
+                          struct kith_slice record);
 /** The fetch is over; ok false: it failed, and is asked for again in a while. */
 void kith_client_fetched(struct kith_client *client, struct kith_time now, bool ok);
 
@@ -201,6 +207,7 @@ enum kith_effect_kind {
     KITH_EFFECT_STATE,   /* show: connection state                                                                  */
     KITH_EFFECT_MAIL,    /* an item of the mailbox came, the first and only time: for the device, not for the person */
     KITH_EFFECT_FETCH,   /* ask the server for `fetch`, answer with kith_client_fetched()                          */
+    KITH_EFFECT_RECALL, /* answer with kith_client_recalled(): the message `seq` of `chat`, as it was shown, if the host has it */
 };
 
 enum kith_connection { KITH_OFFLINE = 1, KITH_CONNECTING, KITH_ONLINE, KITH_REPLACED };
@@ -217,6 +224,11 @@ struct kith_message {
     kith_err
         unreadable; /* encrypted, with a body that could not be opened: why (NOTFOUND: it is not for this device); or a change of a group that nobody signed. KITH_OK: not so */
     bool is_anew;   /* is_open: its device began a session with it though there was one that went on */
+    bool
+        is_again; /* is_open: it was shown before as one that could not be read (same chat, seq and id), and takes its place */
+    bool is_asked; /* unreadable, and its device is asked for it again */
+    uint64_t sealed_ms,
+        group_epoch; /* of this device's own, encrypted: when, and under which head of a group; else 0 */
     uint64_t missed; /* is_open: messages of that device that should have come before and did not */
     struct kith_slice type, content_type, body; /* "message", "member", …; lent */
 };

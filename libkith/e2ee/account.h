@@ -208,6 +208,7 @@ struct e2e_envelope { /* as the server says it */
     bool is_fresh;     /* the sender's list was fetched since it came: a device that it lacks is no device */
     bool is_own_fresh; /* the own list was: one that it does not reach to is none */
     bool is_group;     /* the chat is a group's */
+    bool is_mail;      /* it came to the mailbox: thread_id is zeros */
     bool is_ops_fresh; /* its operations were: a head beyond them is none */
     uint64_t seq;      /* of a group's: in its chat. Who was removed by an event behind it could write it */
 };
@@ -219,6 +220,8 @@ struct e2e_opened {
     bool is_common;             /* one ciphertext for all, under a chain of the sender's */
     uint8_t newer[2][E2E_ACCOUNT_ID_BYTES]; /* whose newer lists it tells of, the first to do so */
     uint32_t newer_count;
+    bool is_lost;       /* it could not be opened, and its device may be asked for it again: e2e_account_lost() */
+    uint32_t device_id; /* then: that device; else the payload's */
 };
 /**
  * Opens it, into `plain`; what it says of itself must be what the envelope says.

@@ -22,12 +22,13 @@ struct e2e_payload {
     uint8_t prev[E2E_PREV_BYTES]; /* zeros iff sseq is 1 */
     uint64_t list_seq;
     uint8_t list_hash[E2E_HASH_BYTES];
-    bool has_peer_list, has_group, has_dest;
+    bool has_peer_list, has_group, has_dest, has_again;
     uint64_t peer_list_seq, group_epoch;
     uint8_t peer_list_hash[E2E_HASH_BYTES], group_hash[E2E_HASH_BYTES];
     struct kith_slice body;            /* may be empty */
     uint8_t body_hash[E2E_HASH_BYTES]; /* written by both functions; encode does not look at it */
     uint8_t dest[E2E_ACCOUNT_ID_BYTES];
+    struct kith_slice again; /* lent: an item of resend.h */
 };
 
 /**
