@@ -20,7 +20,7 @@ static bool is_tie(const struct peer_session *ours)
 
 bool account_anew_is(const struct peer *peer, uint64_t now_ms)
 {
-    return account_peer_can_send(peer, now_ms) && !is_tie(peer->sessions);
+    return account_peer_goes_on(peer, now_ms) && !is_tie(peer->sessions);
 }
 
 bool account_anew_is_too_often(const struct peer *peer, uint64_t now_ms)

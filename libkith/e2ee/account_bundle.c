@@ -1,4 +1,4 @@
-#include "libkith/e2ee/account_impl.h"
+#include "libkith/e2ee/account_resend_impl.h"
 
 /* Keys of a device that the server has handed out: a session begins with it. */
 
@@ -18,7 +18,7 @@ kith_err e2e_account_bundle(struct e2e_account *account, uint64_t now_ms, const 
     if (device == NULL || !device->is_accepted) return KITH_E_NOTFOUND;
     if (device == account_own_device(account) || !account_person_knows(person, device->device_id)) return KITH_E_DENIED;
     peer = account_peer_find(account, claimed->account_id, device->device_id);
-    if (account_peer_can_send(peer, now_ms)) return KITH_E_CONFLICT;
+    if (account_peer_can_send(account, peer, now_ms)) return KITH_E_CONFLICT;
     err = e2e_prekey_read(claimed->spk, E2E_PREKEY_SPK, claimed->account_id, device, now_ms, &spk);
     if (err == KITH_OK)
         err = e2e_prekey_read(claimed->kem, claimed->kem_is_last ? E2E_PREKEY_KEM_LR : E2E_PREKEY_KEM_OT,
@@ -38,6 +38,7 @@ kith_err e2e_account_bundle(struct e2e_account *account, uint64_t now_ms, const 
         return err;
     }
     account_keep_session(account, peer, peer->sessions);
+    account_healed(account, now_ms, &peer->key, true);
     return KITH_OK;
 }
 

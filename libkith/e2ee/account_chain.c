@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "libkith/e2ee/account_impl.h"
+#include "libkith/e2ee/account_resend_impl.h"
 
 /*
  * The chain that this device sends with in a large group, and which devices have it. A new one is drawn as soon as one of
@@ -88,19 +88,14 @@ static bool all_still_read(const struct e2e_account *account, const struct e2e_g
     return true;
 }
 
-kith_err account_chain_for(struct e2e_account *account, const struct group_place *place, uint64_t now_ms,
-                           struct own_chain **out)
+/* Nobody has it yet. */
+static kith_err draw(struct e2e_account *account, const struct group_place *place, uint64_t now_ms,
+                     struct own_chain *own)
 {
-    struct own_chain *own = account_chain_put(account, place->chat_id);
     struct e2e_chain_owner owner = {.device_id = account->self.device_id};
     struct e2e_sender_chain *chain = NULL;
     kith_err err;
 
-    *out = own;
-    if (own == NULL) return KITH_E_NOMEM;
-    if (own->chain != NULL && !e2e_sender_chain_is_used_up(own->chain, now_ms) &&
-        all_still_read(account, place->group, &own->readers) && all_still_read(account, place->group, &own->offered))
-        return KITH_OK;
     memcpy(owner.group_id, place->group->group_id, sizeof owner.group_id);
     memcpy(owner.account_id, account->config.account_id, sizeof owner.account_id);
     err = e2e_sender_chain_new(&account->config.random, &owner, now_ms, &chain);
@@ -113,6 +108,19 @@ kith_err account_chain_for(struct e2e_account *account, const struct group_place
     account_keep_own_chain(account, place->chat_id, own);
     account_keep_readers(account, place->chat_id, own);
     return KITH_OK;
+}
+
+kith_err account_chain_for(struct e2e_account *account, const struct group_place *place, uint64_t now_ms,
+                           struct own_chain **out)
+{
+    struct own_chain *own = account_chain_put(account, place->chat_id);
+
+    *out = own;
+    if (own == NULL) return KITH_E_NOMEM;
+    if (own->chain != NULL && !e2e_sender_chain_is_used_up(own->chain, now_ms) &&
+        all_still_read(account, place->group, &own->readers) && all_still_read(account, place->group, &own->offered))
+        return KITH_OK;
+    return draw(account, place, now_ms, own);
 }
 
 static enum e2e_chain_due due_of(const struct e2e_account *account, const struct e2e_group *group,
@@ -224,4 +232,26 @@ void account_chain_given(struct e2e_account *account, const uint8_t chat_id[stat
         account_keep_readers(account, chat_id, own);
     }
     readers_free(&own->giving);
+}
+
+/* It had it: who asks cannot use it, or this device was put back and uses it a second time. Without memory nothing is done. */
+void account_chain_asked(struct e2e_account *account, const struct group_place *place, uint64_t now_ms,
+                         const struct person *person, const struct e2e_device *device)
+{
+    struct own_chain **found = kith_map_find(&account->own_chains, place->chat_id), *own;
+    struct chain_reader reader = reader_of(person, device);
+    const struct chain_readers asks = {.all = &reader, .count = 1};
+    uint64_t asked_ms;
+
+    if (found == NULL || (*found)->chain == NULL || !is_among(&(*found)->readers, &reader)) return;
+    own = *found;
+    asked_ms = own->asked_ms;
+    if (asked_ms == 0 || account_is_past(now_ms, asked_ms, E2E_RESEND_MS)) {
+        own->asked_ms = now_ms;
+        if (draw(account, place, now_ms, own) != KITH_OK) own->asked_ms = asked_ms;
+    } else if (readers_reserve(&own->offered, 1) == KITH_OK) {
+        readers_merge(&own->offered, &asks);
+        readers_take_out(&own->readers, &asks);
+        account_keep_readers(account, place->chat_id, own);
+    }
 }

@@ -24,6 +24,8 @@
  *   'R' chat 16, account 16, device u32, chain id 8    a chain of another device
  *   'J' chat 16                                the secrets of invite links that this device made
  *   'A' chat 16                                which operation a link named that this device asked with
+ *   'U' account 16, device u32                 what did not open of that device, and when it was begun anew with for that
+ *   'W' account 16, device u32                 what it was given again
  */
 #define E2E_RECORD_BYTES_MAX (768u * 1024) /* of a record's value */
 
@@ -196,6 +198,7 @@ struct own_chain {
     struct chain_readers offered; /* they may: it was sealed for them, and nobody knows what the server did with that */
     struct chain_readers giving;  /* of those, in the message giving_id. Not kept */
     uint8_t giving_id[E2E_ID_BYTES];
+    uint64_t asked_ms; /* when a new chain was drawn since one that had it asked for something; 0: never */
 };
 
 /* Chains of another device in a group: the newest, and those before it whose last messages may be on their way. */
@@ -237,12 +240,17 @@ struct e2e_account {
     struct kith_map received;    /* struct received_key: struct received * */
     struct kith_map links;       /* chat_id: struct own_links *        */
     struct kith_map pins;        /* chat_id: struct join_pin           */
+    struct kith_map resends;     /* struct peer_key: struct resend_peer * */
     uint64_t rank_next;
     struct past_walk *walk;      /* NULL: none. One at a time, since lists are fetched so */
     struct kith_buf upload_list; /* lent by e2e_account_upload(): what the server has when that is over */
 };
 
 /* account_record.c: the forms of the records. No memory ends the process: a lost record would be a lost key. */
+/** The record whose key is that letter and those bytes: of one field, or none any more. */
+void account_keep_bytes(const struct e2e_account *account, uint8_t letter, const uint8_t *key, size_t key_len,
+                        struct kith_slice value);
+void account_drop_one(const struct e2e_account *account, uint8_t letter, const uint8_t *key, size_t key_len);
 void account_keep_self(struct e2e_account *account);
 void account_keep_prekey(struct e2e_account *account, const struct prekey_own *own);
 void account_drop_prekey(struct e2e_account *account, const struct prekey_own *own);
@@ -364,8 +372,6 @@ KITH_MUST_USE kith_err account_peer_load(struct e2e_account *account, struct pee
 bool account_peer_has_ended(const struct peer *peer, const struct peer_session *one, uint64_t now_ms);
 /** Those that have go, with a step that succeeded. */
 void account_peer_drop_ended(struct e2e_account *account, struct peer *peer, uint64_t now_ms);
-/** account_seal.c: it has a session to send with, which was not silent for too long. */
-bool account_peer_can_send(const struct peer *peer, uint64_t now_ms);
 /** To the front: it sends from now on, and is still to be kept; what it takes the place of, too. */
 void account_peer_prefer(struct e2e_account *account, uint64_t now_ms, struct peer *peer, struct peer_session *one);
 /** All sessions of devices that the person's list does not have any more. */
@@ -373,6 +379,33 @@ void account_peers_prune(struct e2e_account *account, const struct person *perso
 /** All sessions with the person: who they were with is nobody's any more. */
 void account_peers_drop(struct e2e_account *account, const struct person *person);
 void account_peers_free(struct e2e_account *account);
+
+/* account_reach.c */
+bool account_is_own(const struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES]);
+/** Another device, accepted, and called by a name that leads to it. */
+bool account_device_is_reached(const struct e2e_account *account, const struct person *person,
+                               const struct e2e_device *device);
+/** Trust forbids to write to them what was written then. */
+bool account_is_forbidden(const struct person *person, uint64_t sent_at_ms);
+/** It has a session to send with, which was not silent for too long. */
+bool account_peer_goes_on(const struct peer *peer, uint64_t now_ms);
+/** And it is not to be begun anew just now. */
+bool account_peer_can_send(const struct e2e_account *account, const struct peer *peer, uint64_t now_ms);
+/** It cannot, and a session may be begun with the device. */
+bool account_wants_bundle(const struct e2e_account *account, const struct person *person,
+                          const struct e2e_device *device, uint64_t now_ms);
+/** Appends the message, after its session was kept. KITH_E_NOTFOUND: there is none. KITH_E_TOOBIG, KITH_E_NOMEM. */
+KITH_MUST_USE kith_err account_peer_encrypt(struct e2e_account *account, uint64_t now_ms, struct peer *peer,
+                                            struct kith_slice plain, struct kith_buf *out);
+/** What all of this device's messages say of it. A thread of zeros, sseq 1. */
+struct e2e_payload account_payload(const struct e2e_account *account, const uint8_t msg_id[static E2E_ID_BYTES],
+                                   uint64_t sent_at_ms);
+/** Which list of the other it is made for. */
+void account_payload_name_peer(struct e2e_payload *payload, const struct person *person);
+
+/* account_claims.c */
+/** Which lists the sender of a message knows, as it says: newer ones, and forks. */
+void account_note_lists(struct e2e_account *account, struct person *sender, struct e2e_opened *out);
 
 /* account_thread.c */
 /** A device of this account has a message there, as far as this one knows. What a server says of it does not count. */
@@ -417,6 +450,9 @@ KITH_MUST_USE kith_err account_chain_offer(struct e2e_account *account, const ui
 /** That message has its number: they have it. */
 void account_chain_given(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
                          const uint8_t msg_id[static E2E_ID_BYTES]);
+/** A device of a member asks for something: it counts as one that lacks the chain; or there is a new one, once in E2E_RESEND_MS. */
+void account_chain_asked(struct e2e_account *account, const struct group_place *place, uint64_t now_ms,
+                         const struct person *person, const struct e2e_device *device);
 void account_chains_free(struct e2e_account *account);
 /* account_received.c: chains of other devices */
 /** A chain that came by a session of its device. One that is there already is no news. KITH_E_CONFLICT: another one of that id. KITH_E_MALFORMED, KITH_E_FULL, KITH_E_NOMEM. */

@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
 #include "libkith/crypto/secret.h"
-#include "libkith/e2ee/account_impl.h"
+#include "libkith/e2ee/account_resend_impl.h"
 
 /* Reads what account_record.c wrote. `key` is what follows the two letters. */
 
@@ -341,18 +341,19 @@ static kith_err load_some_readers(struct chain_readers *readers, struct kith_sli
 
 static kith_err load_readers(struct e2e_account *account, struct kith_slice key, struct kith_slice in)
 {
-    static const struct e2e_tlv_field fields[] = {
-        {1, CHAIN_READER_BYTES, CHAIN_READERS_MAX * CHAIN_READER_BYTES, true},
-        {2, CHAIN_READER_BYTES, CHAIN_READERS_MAX * CHAIN_READER_BYTES, true}};
-    struct kith_slice v[2];
+    static const struct e2e_tlv_field fields[] = {{1, CHAIN_READER_BYTES, CHAIN_READERS_MAX * CHAIN_READER_BYTES, true},
+                                                  {2, CHAIN_READER_BYTES, CHAIN_READERS_MAX * CHAIN_READER_BYTES, true},
+                                                  {3, 8, 8, true}};
+    struct kith_slice v[3];
     struct own_chain *own;
-    kith_err err = e2e_tlv_decode(in, fields, 2, v);
+    kith_err err = e2e_tlv_decode(in, fields, 3, v);
 
     if (err != KITH_OK) return err;
     if (key.len != E2E_ID_BYTES || v[0].len % CHAIN_READER_BYTES != 0 || v[1].len % CHAIN_READER_BYTES != 0)
         return KITH_E_MALFORMED;
     own = account_chain_put(account, key.ptr);
     if (own == NULL) return KITH_E_NOMEM;
+    own->asked_ms = v[2].len > 0 ? e2e_tlv_u64(v[2]) : 0;
     err = load_some_readers(&own->readers, v[0]);
     return err == KITH_OK ? load_some_readers(&own->offered, v[1]) : err;
 }
@@ -469,6 +470,8 @@ kith_err e2e_account_load(struct e2e_account *account, struct kith_slice key, st
     case 'R': return load_received(account, rest, value);
     case 'J': return load_links(account, rest, value);
     case 'A': return load_pin(account, rest, value);
+    case 'U': return account_resend_load(account, true, rest, value);
+    case 'W': return account_resend_load(account, false, rest, value);
     default: return KITH_E_UNSUPPORTED;
     }
 }

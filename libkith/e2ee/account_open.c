@@ -2,7 +2,7 @@
 
 #include "base/mutant.h"
 #include "libkith/crypto/secret.h"
-#include "libkith/e2ee/account_impl.h"
+#include "libkith/e2ee/account_resend_impl.h"
 
 /*
  * A message of another device. Who sent it is what its session says; the server's word and the sender's own must agree
@@ -27,6 +27,7 @@ struct opening {
     struct received_chain *chain;    /* that it came under; NULL: it came by a session */
     struct e2e_group_message common; /* then: what it says of itself */
     struct kith_buf before;          /* of `used` or `chain`, to go back to; empty: nothing has stepped */
+    bool is_lost;                    /* it did not open, as what was put back or garbled does not */
 };
 
 /* A list that lacks the device may be an old one, unless it was fetched just now. */
@@ -34,7 +35,7 @@ static kith_err find_sender(struct opening *o, struct e2e_wants *wants)
 {
     const struct e2e_envelope *envelope = o->envelope;
 
-    o->is_own = memcmp(envelope->account_id, o->account->config.account_id, E2E_ACCOUNT_ID_BYTES) == 0;
+    o->is_own = account_is_own(o->account, envelope->account_id);
     if (o->is_own && memcmp(envelope->server_device, o->account->config.server_device, E2E_SERVER_DEVICE_BYTES) == 0)
         return KITH_E_DENIED; /* ours, thrown back */
     o->person = account_person_find(o->account, envelope->account_id);
@@ -130,9 +131,11 @@ static kith_err take_setup(struct opening *o, struct e2e_wants *wants, struct ki
     if (err != KITH_OK) return err;
     o->kem = account_prekey_find(account, setup->kem_is_last ? E2E_PREKEY_KEM_LR : E2E_PREKEY_KEM_OT, setup->kem_id);
     if (setup->opk_id != 0) o->opk = account_prekey_find(account, E2E_PREKEY_OPK, setup->opk_id);
+    o->is_lost = true;
     if (spk == NULL || o->kem == NULL || (setup->opk_id != 0 && o->opk == NULL)) return KITH_E_DENIED;
     last_resort_use(setup, use);
     if (setup->kem_is_last && kith_map_find(&account->last_resort, use) != NULL) return KITH_E_CONFLICT;
+    o->is_lost = false;
     /* What could not be remembered could come again. */
     if (setup->kem_is_last && account->last_resort.count == E2E_LAST_RESORT_MAX) return KITH_E_DENIED;
     o->is_anew = account_anew_is(o->peer, o->now_ms);
@@ -140,6 +143,7 @@ static kith_err take_setup(struct opening *o, struct e2e_wants *wants, struct ki
     keys.spk = &spk->half;
     keys.kem = &o->kem->half;
     keys.opk = o->opk == NULL ? NULL : &o->opk->half;
+    o->is_lost = true;
     return begin_as_b(o, &keys, plain);
 }
 
@@ -164,7 +168,7 @@ static kith_err decrypt_common(struct opening *o, struct e2e_wants *wants, struc
     const struct e2e_chain_owner *owner = &o->common.owner;
     kith_err err;
 
-    if (!envelope->is_group) return KITH_E_DENIED;
+    if (!envelope->is_group || envelope->is_mail) return KITH_E_DENIED;
     if (place == NULL && !envelope->is_ops_fresh) {
         account_want(wants, E2E_WANT_OPS, envelope->thread_id, NULL);
         return KITH_E_AGAIN;
@@ -176,6 +180,7 @@ static kith_err decrypt_common(struct opening *o, struct e2e_wants *wants, struc
     memcpy(o->key.chat_id, envelope->thread_id, sizeof o->key.chat_id);
     memcpy(o->key.account_id, envelope->account_id, sizeof o->key.account_id);
     kith_put_u32_be(o->key.device_id, owner->device_id);
+    o->is_lost = true;
     o->chain = account_received_find(o->account, &o->key, o->common.chain_id);
     if (o->chain == NULL) return KITH_E_NOTFOUND;
     kith_buf_init(&o->before, E2E_CHAIN_BYTES_MAX);
@@ -194,16 +199,29 @@ static kith_err decrypt(struct opening *o, struct e2e_wants *wants, struct kith_
         kith_err now;
         if (account_peer_has_ended(o->peer, one, o->now_ms)) continue;
         if (o->has_setup && !e2e_session_is_of(one->session, &o->setup)) continue;
+        o->is_lost = true;
         now = decrypt_with(o, one, plain);
         if (now == KITH_OK || now == KITH_E_NOMEM || o->has_setup) return now;
         if (now == KITH_E_CONFLICT) err = now; /* a repeat in one of them, whatever the others say */
     }
-    return o->has_setup ? take_setup(o, wants, plain) : err;
+    o->is_lost = false;
+    if (o->has_setup) return take_setup(o, wants, plain);
+    o->is_lost = true;
+    return err;
 }
 
 static bool eq(const uint8_t *a, const uint8_t *b, size_t len)
 {
     return memcmp(a, b, len) == 0;
+}
+
+/* It takes no place in any thread. */
+static kith_err check_mail(const struct opening *o, const struct e2e_payload *payload)
+{
+    const bool is_right = payload->sseq == 1 && !payload->has_group && !payload->has_dest &&
+                          payload->has_peer_list != o->is_own && !o->envelope->is_group;
+
+    return is_right ? KITH_OK : KITH_E_DENIED;
 }
 
 /* What it says of itself (docs/wire/e2ee.md, "What is inside"). */
@@ -215,6 +233,9 @@ static kith_err check_payload(const struct opening *o, const struct e2e_payload 
         payload->device_id != o->device->device_id || !eq(payload->thread_id, envelope->thread_id, E2E_ID_BYTES) ||
         !eq(payload->msg_id, envelope->msg_id, E2E_ID_BYTES))
         return KITH_E_DENIED;
+    if (envelope->is_mail != e2e_ct_is_zero(envelope->thread_id, E2E_ID_BYTES)) return KITH_E_DENIED;
+    if (envelope->is_mail) return check_mail(o, payload);
+    if (payload->has_again) return KITH_E_DENIED; /* nothing is told again in a chat */
     if (payload->has_dest != (o->is_own && payload->has_peer_list)) return KITH_E_DENIED;
     if (payload->has_group != envelope->is_group || (envelope->is_group && payload->has_peer_list))
         return KITH_E_DENIED;
@@ -292,6 +313,7 @@ static kith_err take_made(struct opening *o)
         account_keep_session(account, o->peer, ours);
     }
     if (o->is_anew) account_anew_note(account, o->now_ms, o->peer);
+    account_healed(account, o->now_ms, &o->peer->key, false);
     if (o->opk != NULL && !kith_mutant(ONE_TIME_KEY_STAYS)) account_prekey_forget(account, o->opk);
     if (o->setup.kem_is_last)
         account_keep_last_resort(account, use);
@@ -317,57 +339,12 @@ static void note_heard(struct opening *o, struct e2e_opened *out)
     account_keep_heard(o->account, &key, sseq);
 }
 
-static void note_newer(const struct person *person, struct e2e_opened *out)
-{
-    memcpy(out->newer[out->newer_count++], person->account_id, E2E_ACCOUNT_ID_BYTES);
-}
-
-/* A device of the same account, or of the person itself, says which list there is. */
-static void note_list(struct e2e_account *account, struct person *person, uint64_t seq,
-                      const uint8_t hash[static E2E_HASH_BYTES], struct e2e_opened *out)
-{
-    switch (account_person_claim(person, seq, hash)) {
-    case ACCOUNT_CLAIM_KNOWN: return;
-    case ACCOUNT_CLAIM_NEWER:
-        if (seq > person->seen_seq) note_newer(person, out);
-        account_person_seen(account, person, seq);
-        return;
-    case ACCOUNT_CLAIM_FORK: kith_ignore(account_person_forked(account, person)); return;
-    }
-}
-
-/*
- * Which lists the sender knows. A fork is told by the person's trust; this message is shown all the same. What another
- * person says of our own list stops nothing but the talk with them: else one of them could stop all.
- */
-static void note_lists(const struct opening *o, struct e2e_opened *out)
-{
-    const struct e2e_payload *payload = &out->payload;
-    struct e2e_account *account = o->account;
-    struct person *me = account_person_find(account, account->config.account_id), *dest;
-
-    note_list(account, o->person, payload->list_seq, payload->list_hash, out);
-    if (!payload->has_peer_list) return;
-    if (o->is_own) {
-        dest = account_person_find(account, payload->dest);
-        if (dest != NULL) note_list(account, dest, payload->peer_list_seq, payload->peer_list_hash, out);
-        return;
-    }
-    switch (account_person_claim(me, payload->peer_list_seq, payload->peer_list_hash)) {
-    case ACCOUNT_CLAIM_KNOWN: return;
-    case ACCOUNT_CLAIM_NEWER:
-        me->is_stale = true;
-        note_newer(me, out);
-        return;
-    case ACCOUNT_CLAIM_FORK: kith_ignore(account_person_forked(account, o->person)); return;
-    }
-}
-
 /* One for this device alone, by a session. */
 static kith_err decrypt_own(struct opening *o, struct e2e_wants *wants, struct kith_buf *plain)
 {
     kith_err err = find_setup(o);
 
+    o->is_lost = err == KITH_E_MALFORMED;
     if (err != KITH_OK) return err;
     o->peer = account_peer_find(o->account, o->envelope->account_id, o->device->device_id);
     return decrypt(o, wants, plain);
@@ -397,6 +374,22 @@ static bool wants_step(const struct opening *o)
     return e2e_session_facts(o->used->session).needs_step;
 }
 
+/*
+ * Whether its device may be asked for it again. Not what came to a group before this account was in it, as far as the message says
+ * of when it is: nobody would give that.
+ */
+static bool may_ask(const struct opening *o, kith_err err, bool is_common)
+{
+    const struct e2e_envelope *envelope = o->envelope;
+    const struct group_place *place = account_group_find(o->account, envelope->thread_id);
+    const struct e2e_group_member *me;
+
+    if (!o->is_lost || err == KITH_E_NOMEM || err == KITH_E_UNSUPPORTED) return false;
+    if (!envelope->is_group || place == NULL) return true;
+    me = e2e_group_find(place->group, o->account->config.account_id);
+    return me != NULL && (!is_common || me->since <= o->common.epoch.seq);
+}
+
 static kith_err open_all(struct opening *o, struct e2e_wants *wants, struct kith_buf *plain, struct e2e_opened *out)
 {
     kith_err err = find_sender(o, wants);
@@ -404,6 +397,8 @@ static kith_err open_all(struct opening *o, struct e2e_wants *wants, struct kith
     if (err != KITH_OK) return err;
     out->is_common = e2e_group_message_decode(o->envelope->message, &o->common) == KITH_OK;
     err = out->is_common ? decrypt_common(o, wants, plain) : decrypt_own(o, wants, plain);
+    if (err != KITH_OK) out->is_lost = may_ask(o, err, out->is_common);
+    if (out->is_lost) out->device_id = o->device->device_id;
     if (err == KITH_OK) err = e2e_payload_decode(kith_buf_peek(plain), &out->payload);
     if (err == KITH_OK) err = check_payload(o, &out->payload);
     if (err == KITH_OK) err = check_group(o, &out->payload, wants);
@@ -419,10 +414,11 @@ static kith_err open_all(struct opening *o, struct e2e_wants *wants, struct kith
         return err;
     }
     keep_step(o);
-    note_heard(o, out);
+    if (!o->envelope->is_mail) note_heard(o, out);
+    out->device_id = out->payload.device_id;
     out->wants_step = wants_step(o);
     out->is_anew = o->is_anew;
-    note_lists(o, out);
+    account_note_lists(o->account, o->person, out);
     return KITH_OK;
 }
 

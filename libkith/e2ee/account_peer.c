@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "libkith/e2ee/account_impl.h"
+#include "libkith/e2ee/account_resend_impl.h"
 
 /* The sessions with one device: the first sends, up to E2E_ARCHIVED_MAX behind it only decrypt. */
 
@@ -183,6 +183,7 @@ static void drop_those(struct e2e_account *account, const struct person *person,
         drop_beyond(account, *peer, 0);
         account_anew_forget(account, *peer);
     }
+    account_resends_drop(account, person, but);
 }
 
 void account_peers_prune(struct e2e_account *account, const struct person *person)

@@ -58,14 +58,24 @@ static void drop(const struct e2e_account *account, struct record *record)
     kith_buf_deinit(&record->value);
 }
 
-/* The record whose key is that letter and those bytes. */
-static void drop_one(const struct e2e_account *account, uint8_t letter, const uint8_t *bytes, size_t len)
+void account_drop_one(const struct e2e_account *account, uint8_t letter, const uint8_t *key, size_t key_len)
 {
     struct record record;
 
     begin(&record, letter, 0);
-    key_bytes(&record, bytes, len);
+    key_bytes(&record, key, key_len);
     drop(account, &record);
+}
+
+void account_keep_bytes(const struct e2e_account *account, uint8_t letter, const uint8_t *key, size_t key_len,
+                        struct kith_slice value)
+{
+    struct record record;
+
+    begin(&record, letter, value.len);
+    key_bytes(&record, key, key_len);
+    e2e_tlv_put(&record.writer, 1, value);
+    keep(account, &record);
 }
 
 void account_keep_self(struct e2e_account *account)
@@ -148,7 +158,7 @@ void account_keep_last_resort(struct e2e_account *account, const uint8_t use[sta
 
 void account_drop_last_resort(struct e2e_account *account, const uint8_t use[static LAST_RESORT_BYTES])
 {
-    drop_one(account, 'X', use, LAST_RESORT_BYTES);
+    account_drop_one(account, 'X', use, LAST_RESORT_BYTES);
 }
 
 static void put_past(struct record *record, const struct person_past *past)
@@ -274,7 +284,7 @@ void account_keep_heard(struct e2e_account *account, const struct heard_key *key
 
 void account_drop_heard(struct e2e_account *account, const struct heard_key *key)
 {
-    drop_one(account, 'H', (const uint8_t *)key, sizeof *key);
+    account_drop_one(account, 'H', (const uint8_t *)key, sizeof *key);
 }
 
 void account_keep_group(struct e2e_account *account, const struct group_place *place)
@@ -309,7 +319,7 @@ void account_keep_group(struct e2e_account *account, const struct group_place *p
 
 void account_drop_group(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES])
 {
-    drop_one(account, 'G', chat_id, E2E_ID_BYTES);
+    account_drop_one(account, 'G', chat_id, E2E_ID_BYTES);
 }
 
 void account_keep_info_key(struct e2e_account *account, const uint8_t id[static E2E_GROUP_KEY_ID_BYTES],
@@ -325,7 +335,7 @@ void account_keep_info_key(struct e2e_account *account, const uint8_t id[static 
 
 void account_drop_info_key(struct e2e_account *account, const uint8_t id[static E2E_GROUP_KEY_ID_BYTES])
 {
-    drop_one(account, 'K', id, E2E_GROUP_KEY_ID_BYTES);
+    account_drop_one(account, 'K', id, E2E_GROUP_KEY_ID_BYTES);
 }
 
 void account_keep_own_chain(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
@@ -360,6 +370,7 @@ void account_keep_readers(struct e2e_account *account, const uint8_t chat_id[sta
     key_bytes(&record, chat_id, E2E_ID_BYTES);
     e2e_tlv_put_optional(&record.writer, 1, readers);
     e2e_tlv_put_optional(&record.writer, 2, offered);
+    if (own->asked_ms != 0) e2e_tlv_put_u64(&record.writer, 3, own->asked_ms);
     keep(account, &record);
 }
 
@@ -417,7 +428,7 @@ void account_keep_links(struct e2e_account *account, const uint8_t chat_id[stati
 
 void account_drop_links(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES])
 {
-    drop_one(account, 'J', chat_id, E2E_ID_BYTES);
+    account_drop_one(account, 'J', chat_id, E2E_ID_BYTES);
 }
 
 void account_keep_pin(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
@@ -434,5 +445,5 @@ void account_keep_pin(struct e2e_account *account, const uint8_t chat_id[static 
 
 void account_drop_pin(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES])
 {
-    drop_one(account, 'A', chat_id, E2E_ID_BYTES);
+    account_drop_one(account, 'A', chat_id, E2E_ID_BYTES);
 }

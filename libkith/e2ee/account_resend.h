@@ -71,8 +71,9 @@ uint32_t e2e_account_lost_count(const struct e2e_account *account,
 /* ---- who is asked */
 struct e2e_sent { /* of an own message, as it was when it was encrypted last */
     uint64_t sealed_ms, written_ms, expires_ms;
-    bool is_group, is_common;
-    uint64_t group_epoch; /* of a group's */
+    bool is_group;
+    uint64_t group_epoch;               /* of a group's */
+    uint8_t dest[E2E_ACCOUNT_ID_BYTES]; /* of a chat of two: the other of the two, whom it was written to */
 };
 /**
  * Whether that device may be given a message of this one again: KITH_OK, and then it counts as given.

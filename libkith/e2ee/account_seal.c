@@ -35,30 +35,7 @@ struct sealing {
 
 static bool is_own(const struct sealing *s, const uint8_t *account_id)
 {
-    return memcmp(s->account->config.account_id, account_id, E2E_ACCOUNT_ID_BYTES) == 0;
-}
-
-static bool is_this_device(const struct sealing *s, const struct person *person, const struct e2e_device *device)
-{
-    return is_own(s, person->account_id) && device->device_id == s->account->self.device_id;
-}
-
-bool account_peer_can_send(const struct peer *peer, uint64_t now_ms)
-{
-    struct e2e_session_facts facts;
-    uint64_t since_ms;
-
-    if (peer == NULL || peer->sessions == NULL) return false;
-    facts = e2e_session_facts(peer->sessions->session);
-    since_ms = facts.heard_ms != 0 ? facts.heard_ms : facts.created_ms;
-    return now_ms < since_ms || now_ms - since_ms < E2E_SESSION_LIFE_MS;
-}
-
-/* What the server calls a device by leads there. Another account's that claims one of ours leads astray. */
-static bool is_misnamed(const struct sealing *s, const struct person *person, const struct e2e_device *device)
-{
-    return !is_own(s, person->account_id) &&
-           e2e_device_find_server(account_own_list(s->account), device->server_device) != NULL;
+    return account_is_own(s->account, account_id);
 }
 
 /* KITH_E_FULL: none of them can be written to, since there is no room to know one more device. */
@@ -69,14 +46,13 @@ static kith_err want_sessions(const struct sealing *s, const struct person *pers
     for (uint32_t i = 0; i < person->list->device_count; i++) {
         const struct e2e_device *device = &person->list->devices[i];
         const struct peer *peer = account_peer_find(s->account, person->account_id, device->device_id);
-        if (!device->is_accepted || is_this_device(s, person, device) || is_misnamed(s, person, device)) continue;
+        if (!account_device_is_reached(s->account, person, device)) continue;
         if (s->own != NULL && account_chain_has(s->own, person, device)) {
             is_reached = true;
             continue;
         }
         is_reached |= peer != NULL && peer->sessions != NULL;
-        if (account_peer_can_send(peer, s->now_ms) || !account_person_knows(person, device->device_id)) continue;
-        if (peer != NULL && peer->passed_over_until_ms > s->now_ms) continue;
+        if (!account_wants_bundle(s->account, person, device, s->now_ms)) continue;
         lacks_room |= peer == NULL && s->is_full;
         if (peer == NULL && s->is_full) continue;
         account_want(wants, E2E_WANT_BUNDLE, person->account_id, device->server_device);
@@ -89,13 +65,6 @@ static kith_err want_sessions(const struct sealing *s, const struct person *pers
     if (!is_reached && lacks_room) return KITH_E_FULL;
     if (!is_reached && s->group == NULL) account_want(wants, E2E_WANT_LIST, person->account_id, NULL);
     return KITH_OK;
-}
-
-/* Also what was written before the other was somebody else, until the person has seen that. */
-static bool is_forbidden(const struct sealing *s, const struct person *person)
-{
-    return person->trust == E2E_TRUST_CHANGED || person->trust == E2E_TRUST_FORKED ||
-           (person->reset_at_ms != 0 && s->seal->sent_at_ms <= person->reset_at_ms);
 }
 
 /* Of a group, who has no devices is passed over. In a chat of two it is waited for: nobody else is there to write to. */
@@ -113,7 +82,7 @@ static kith_err look(struct sealing *s, struct e2e_wants *wants)
     s->is_full = !account_peers_have_room(account, s->now_ms);
     for (uint32_t i = 0; i < s->member_count; i++) {
         const struct person *person = account_person_find(s->account, s->members[i]);
-        if (person != NULL && is_forbidden(s, person)) {
+        if (person != NULL && account_is_forbidden(person, s->seal->sent_at_ms)) {
             wants->count = 0;
             account_want(wants, E2E_WANT_LIST, person->account_id, NULL);
             return KITH_E_DENIED;
@@ -144,8 +113,8 @@ static bool lacks_chain(const struct sealing *s, const struct person *person, co
 {
     const struct peer *peer = account_peer_find(s->account, person->account_id, device->device_id);
 
-    return device->is_accepted && !is_this_device(s, person, device) && !is_misnamed(s, person, device) &&
-           peer != NULL && peer->sessions != NULL && !account_chain_has(s->own, person, device);
+    return account_device_is_reached(s->account, person, device) && peer != NULL && peer->sessions != NULL &&
+           !account_chain_has(s->own, person, device);
 }
 
 static bool is_lacking(const struct sealing *s)
@@ -187,21 +156,13 @@ static kith_err gift_of(const struct sealing *s, struct kith_buf *out)
 
 static struct e2e_payload payload_of(const struct sealing *s, const struct thread_place *place)
 {
-    const struct e2e_device_list *own = account_own_list(s->account);
-    struct e2e_payload payload = {
-        .content_type = s->seal->content_type,
-        .device_id = s->account->self.device_id,
-        .sent_at_ms = s->seal->sent_at_ms,
-        .sseq = place->sseq + 1,
-        .list_seq = own->seq,
-        .body = s->seal->body,
-    };
+    struct e2e_payload payload = account_payload(s->account, s->seal->msg_id, s->seal->sent_at_ms);
 
+    payload.content_type = s->seal->content_type;
+    payload.body = s->seal->body;
+    payload.sseq = place->sseq + 1;
     memcpy(payload.thread_id, s->seal->thread_id, sizeof payload.thread_id);
-    memcpy(payload.account_id, s->account->config.account_id, sizeof payload.account_id);
-    memcpy(payload.msg_id, s->seal->msg_id, sizeof payload.msg_id);
     memcpy(payload.prev, place->prev, sizeof payload.prev);
-    memcpy(payload.list_hash, own->hash, sizeof payload.list_hash);
     return payload;
 }
 
@@ -227,12 +188,7 @@ static kith_err compose(struct sealing *s, struct thread_place *place)
         payload.group_epoch = s->group->seq;
         memcpy(payload.group_hash, s->group->heads[0], sizeof payload.group_hash);
     }
-    if (other != NULL) {
-        const struct e2e_device_list *list = account_person_find(s->account, other)->list;
-        payload.has_peer_list = true;
-        payload.peer_list_seq = list->seq;
-        memcpy(payload.peer_list_hash, list->hash, sizeof payload.peer_list_hash);
-    }
+    if (other != NULL) account_payload_name_peer(&payload, account_person_find(s->account, other));
     if (err == KITH_OK) err = e2e_payload_encode(&payload, &s->plain);
     if (err == KITH_OK && other != NULL) {
         payload.has_dest = true;
@@ -272,18 +228,16 @@ static kith_err item_add(struct sealing *s, const uint8_t *server_device, size_t
 /* An old session is better than none, when no new one could be begun. */
 static kith_err encrypt_to(struct sealing *s, const struct person *person, const struct e2e_device *device)
 {
-    struct peer *peer = account_peer_find(s->account, person->account_id, device->device_id);
-    struct peer_session *one = peer == NULL ? NULL : peer->sessions;
     const struct kith_buf *plain = is_own(s, person->account_id) ? &s->plain_own : &s->plain;
     size_t at = kith_buf_len(&s->ciphers);
     kith_err err;
 
-    if (one == NULL || is_misnamed(s, person, device) || is_sealed_for(s, device)) return KITH_OK; /* passed over */
-    err = e2e_session_encrypt(&s->account->config.random, one->session, kith_buf_peek(plain), s->now_ms, &s->ciphers);
-    if (err != KITH_OK) return err;
-    if (!kith_mutant(SESSION_NOT_KEPT)) account_keep_session(s->account, peer, one);
-    account_peer_drop_ended(s->account, peer, s->now_ms);
-    return item_add(s, device->server_device, at);
+    if (!account_device_is_reached(s->account, person, device) || is_sealed_for(s, device)) return KITH_OK;
+    err = account_peer_encrypt(s->account, s->now_ms,
+                               account_peer_find(s->account, person->account_id, device->device_id),
+                               kith_buf_peek(plain), &s->ciphers);
+    if (err == KITH_E_NOTFOUND) return KITH_OK; /* passed over */
+    return err == KITH_OK ? item_add(s, device->server_device, at) : err;
 }
 
 /* As many as one message has room for; the others by the next. */
@@ -326,7 +280,7 @@ static kith_err encrypt_all(struct sealing *s)
             const struct e2e_device *device = &person->list->devices[j];
             if (s->is_gift)
                 err = give_to(s, person, device);
-            else if (s->own == NULL && device->is_accepted && !is_this_device(s, person, device))
+            else if (s->own == NULL)
                 err = encrypt_to(s, person, device);
         }
     }

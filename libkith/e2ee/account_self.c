@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
 #include "libkith/crypto/secret.h"
-#include "libkith/e2ee/account_impl.h"
+#include "libkith/e2ee/account_resend_impl.h"
 
 /* The own account: its founding, its list, which of its devices this is. */
 
@@ -31,6 +31,7 @@ struct e2e_account *e2e_account_new(const struct e2e_account_config *config)
     kith_map_init(&account->received, sizeof(struct received_key), sizeof(struct received *), E2E_RECEIVED_MAX, seed);
     kith_map_init(&account->links, E2E_ID_BYTES, sizeof(struct own_links *), E2E_GROUPS_MAX, seed);
     kith_map_init(&account->pins, E2E_ID_BYTES, sizeof(struct join_pin), E2E_JOINS_MAX, seed);
+    kith_map_init(&account->resends, sizeof(struct peer_key), sizeof(struct resend_peer *), E2E_LOST_PEERS_MAX, seed);
     kith_buf_init(&account->self.link_request, E2E_LINK_BYTES_MAX);
     kith_buf_init(&account->upload_list, E2E_SIGNED_LIST_BYTES_MAX);
     return account;
@@ -52,6 +53,7 @@ void e2e_account_free(struct e2e_account *account)
     account_groups_free(account);
     account_chains_free(account);
     account_joins_free(account);
+    account_resends_free(account);
     kith_map_deinit(&account->threads);
     kith_map_deinit(&account->heard);
     kith_map_deinit(&account->last_resort);

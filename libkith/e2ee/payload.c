@@ -74,6 +74,7 @@ static kith_err check_values(const struct e2e_payload *payload)
 {
     if (payload->content_type.len > E2E_CONTENT_TYPE_BYTES_MAX || payload->body.len > E2E_BODY_BYTES_MAX)
         return KITH_E_TOOBIG;
+    if (payload->has_again && payload->again.len != E2E_PAYLOAD_AGAIN_BYTES) return KITH_E_MALFORMED;
     if (payload->content_type.len == 0 || payload->device_id == 0 || payload->sseq == 0) return KITH_E_MALFORMED;
     return payload->sseq == 1 && !e2e_ct_is_zero(payload->prev, sizeof payload->prev) ? KITH_E_MALFORMED : KITH_OK;
 }
@@ -108,6 +109,7 @@ kith_err e2e_payload_encode(struct e2e_payload *payload, struct kith_buf *out)
     }
     put_hash(&writer, 16, hash);
     if (payload->has_dest) e2e_tlv_put(&writer, 17, kith_slice_of(payload->dest, sizeof payload->dest));
+    if (payload->has_again) e2e_tlv_put(&writer, 18, payload->again);
     if (writer.err == KITH_OK) put_padding(&writer);
     err = e2e_tlv_finish(&writer);
     if (err == KITH_OK) memcpy(payload->body_hash, hash, sizeof hash);
@@ -155,7 +157,9 @@ static void fill(const struct kith_slice *values, struct e2e_payload *out)
         .has_peer_list = values[AT_PEER_SEQ].ptr != NULL,
         .has_group = values[AT_EPOCH].ptr != NULL,
         .has_dest = values[AT_DEST].ptr != NULL,
+        .has_again = values[AT_AGAIN].ptr != NULL,
         .body = values[AT_BODY],
+        .again = values[AT_AGAIN],
     };
     if (out->has_peer_list) out->peer_list_seq = e2e_tlv_u64(values[AT_PEER_SEQ]);
     if (out->has_group) out->group_epoch = e2e_tlv_u64(values[AT_EPOCH]);

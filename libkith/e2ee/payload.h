@@ -33,7 +33,7 @@ struct e2e_payload {
 
 /**
  * Appends it, padded; writes body_hash. KITH_E_TOOBIG: body or content type is too long; KITH_E_MALFORMED: no content type,
- * device or sseq, or a prev with sseq 1; KITH_E_NOMEM.
+ * device or sseq, a prev with sseq 1, or an `again` of another length; KITH_E_NOMEM.
  */
 KITH_MUST_USE kith_err e2e_payload_encode(struct e2e_payload *payload, struct kith_buf *out);
 /** Slices are lent from `in`. KITH_E_MALFORMED (also: wrong hash, or padding), KITH_E_UNSUPPORTED, KITH_E_TOOBIG. */

@@ -28,5 +28,7 @@ KITH_MUST_USE kith_err e2e_resend_decode(struct kith_slice in, struct e2e_resend
 /** One item, as a payload's `again` has it. */
 void e2e_resend_item_encode(const struct e2e_resend_item *item, uint8_t out[static E2E_RESEND_ITEM_BYTES]);
 KITH_MUST_USE kith_err e2e_resend_item_decode(struct kith_slice in, struct e2e_resend_item *out);
+/** By (chat_id, seq), as they are ordered in a request: below, at or above 0. */
+int e2e_resend_item_cmp(const struct e2e_resend_item *a, const struct e2e_resend_item *b);
 
 #endif

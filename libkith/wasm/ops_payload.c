@@ -43,6 +43,8 @@ kith_err kith_e2ee_payload_encode(const struct e2e_random *random, const struct 
     payload.has_peer_list = take(payload.peer_list_hash, sizeof payload.peer_list_hash, values[AT_PEER_HASH]);
     payload.has_group = take(payload.group_hash, sizeof payload.group_hash, values[AT_GROUP_HASH]);
     payload.has_dest = take(payload.dest, sizeof payload.dest, values[AT_DEST]);
+    payload.again = values[AT_AGAIN];
+    payload.has_again = payload.again.ptr != NULL;
     return e2e_payload_encode(&payload, out);
 }
 
@@ -74,6 +76,7 @@ static void put_payload(struct e2e_tlv_writer *writer, const struct e2e_payload 
     e2e_tlv_put_optional(writer, 15, payload->body);
     put(writer, 16, payload->body_hash, sizeof payload->body_hash);
     if (payload->has_dest) put(writer, 17, payload->dest, sizeof payload->dest);
+    if (payload->has_again) e2e_tlv_put(writer, 18, payload->again);
 }
 
 kith_err kith_e2ee_payload_decode(const struct e2e_random *random, const struct kith_slice *args, struct kith_buf *out)
