@@ -193,6 +193,19 @@ static struct town_mail *post(struct town_device *from, const struct e2e_seal *s
     return mail;
 }
 
+/* What a device remembers of its own. */
+static void describe(struct town_mail *mail, const struct town_chat *chat)
+{
+    const struct town_device *from = mail->from;
+    struct e2e_group_view view;
+
+    mail->sealed_ms = from->town->now_ms;
+    if (chat->is_group && e2e_account_group(from->account, chat->id, &view)) mail->epoch = view.group->seq;
+    for (uint32_t i = 0; !chat->is_group && i < chat->member_count; i++)
+        if (i == 0 || memcmp(chat->members[i], from->person->id, E2E_ACCOUNT_ID_BYTES) != 0)
+            memcpy(mail->dest, chat->members[i], E2E_ACCOUNT_ID_BYTES);
+}
+
 /* `seal` but for its msg_id; text: what the mail is said to be. */
 static kith_err try_post(struct town_device *from, const struct town_chat *chat, struct e2e_seal seal, const char *text,
                          struct town_mail **mail)
@@ -214,6 +227,7 @@ static kith_err try_post(struct town_device *from, const struct town_chat *chat,
         return err;
     }
     *mail = post(from, &seal, text, &sealed);
+    describe(*mail, chat);
     (void)town_call(from, NULL);
     e2e_account_accepted(from->account, seal.thread_id, seal.msg_id);
     if (town_call(from, NULL)) e2e_account_accepted(from->account, seal.thread_id, seal.msg_id); /* the server again */
