@@ -106,16 +106,20 @@ uint32_t e2e_account_lost_count(const struct e2e_account *account,
 }
 
 /* ------------------------------------------------------------------------------------------------ asking */
+static bool is_member(const struct e2e_account *account, const struct lost_item *lost, const uint8_t *account_id)
+{
+    const struct group_place *place = account_group_find(account, lost->item.chat_id);
+
+    return place != NULL && e2e_group_find(place->group, account_id) != NULL;
+}
+
 /* In a chat of two in which nobody of this account has written a stranger would learn that somebody is there. */
 static bool is_due(const struct e2e_account *account, uint64_t now_ms, const struct lost_item *lost)
 {
-    const struct group_place *place;
-
     if (lost->asks == E2E_RESENDS_MAX) return false;
     if (lost->asks > 0 && !account_is_past(now_ms, lost->asked_ms, E2E_RESEND_MS)) return false;
     if (!lost->is_group) return account_has_written(account, lost->item.chat_id);
-    place = account_group_find(account, lost->item.chat_id);
-    return place != NULL && e2e_group_find(place->group, account->config.account_id) != NULL;
+    return is_member(account, lost, account->config.account_id);
 }
 
 /* What is due of one, in *out. False: nothing, or it cannot be asked now. */
@@ -166,6 +170,7 @@ bool e2e_account_resent(struct e2e_account *account, const uint8_t account_id[st
     at = place_of(one, item, &is_there);
     if (!is_there) return false;
     lost = &one->lost[at];
+    if (lost->is_group && !is_member(account, lost, account_id)) return false;
     if (lost->asks == 0 || memcmp(lost->item.msg_id, item->msg_id, sizeof item->msg_id) != 0) return false;
     *out = (struct e2e_lost){.device_id = device_id,
                              .item = lost->item,

@@ -49,7 +49,8 @@ struct e2e_lost {
 };
 /**
  * A message that e2e_account_open() could not open, with is_lost: it is noted, to be asked for, and the session is begun anew with
- * the next message. Of mail, whose item.seq is 0, only that. One that is known, or one too many: nothing.
+ * the next message. Of mail, whose item.seq is 0, or of one too many, or expired, only that. Of one that is known nothing; nor of
+ * one of a group that is older than this device, which was not for it.
  */
 void e2e_account_lost(struct e2e_account *account, uint64_t now_ms, const struct e2e_lost *lost);
 struct e2e_ask {
@@ -61,7 +62,10 @@ struct e2e_ask {
  * memory. What is too old is forgotten on the way.
  */
 bool e2e_account_ask(struct e2e_account *account, uint64_t now_ms, struct e2e_ask *out, struct kith_buf *body);
-/** An answer came from that device. True: it was asked for that, and is no more; *out says what it is. */
+/**
+ * An answer came from that device. True: it was asked for that, and is no more; *out says what it is. False, too, when its account
+ * is not in the group any more.
+ */
 bool e2e_account_resent(struct e2e_account *account, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
                         uint32_t device_id, const struct e2e_resend_item *item, struct e2e_lost *out);
 /** How many messages of that device are lost, so far. */
@@ -77,7 +81,8 @@ struct e2e_sent { /* of an own message, as it was when it was encrypted last */
 };
 /**
  * Whether that device may be given a message of this one again: KITH_OK, and then it counts as given.
- * KITH_E_DENIED: it was not one of those it was for, or trust forbids it. KITH_E_FULL: given often enough. KITH_E_NOMEM.
+ * KITH_E_DENIED: it was not one of those it was for, or trust forbids it, or it has expired. KITH_E_FULL: given often enough.
+ * KITH_E_NOMEM.
  * When is_group, whatever comes of it for a device of a member: it counts as one that lacks this device's chain; or a new chain
  * is drawn with the next message.
  */

@@ -11,6 +11,7 @@
 
 #include "libkith/e2ee/account_resend_impl.h"
 #include "tests/e2e/town_group.h"
+#include "wire/bodies.h"
 
 /* Mail of the town, and who asks whom for what again: as a client does it, by the functions of an account alone. */
 

@@ -285,6 +285,37 @@ static void test_e2e_payload__what_belongs_together_comes_together(void **state)
     assert_int_equal(decode_with(full(10), 4, kith_slice_of("\1\0\0\0", 4)), KITH_OK);
 }
 
+/* Only that it is there, and how long it is: what it says, and who may have it, others look at. */
+static void test_e2e_payload__an_answer_names_what_it_answers(void **state)
+{
+    static const uint8_t item[59] = {0x77};
+    struct e2e_payload payload = full(10), read;
+    struct kith_buf out;
+
+    (void)state;
+    payload.has_again = true;
+    for (size_t len = 57; len <= 59; len++) {
+        payload.again = kith_slice_of(item, len);
+        kith_buf_init(&out, E2E_PAYLOAD_BYTES_MAX);
+        assert_int_equal(e2e_payload_encode(&payload, &out), len == 58 ? KITH_OK : KITH_E_MALFORMED);
+        if (len != 58) assert_int_equal(kith_buf_len(&out), 0);
+        kith_buf_deinit(&out);
+    }
+    payload.again = kith_slice_of(item, 58);
+    out = encode(payload);
+    assert_int_equal(e2e_payload_decode(kith_buf_peek(&out), &read), KITH_OK);
+    assert_true(read.has_again && kith_slice_eq(read.again, payload.again));
+    kith_buf_deinit(&out);
+    assert_int_equal(decode_with(payload, 18, kith_slice_of(item, 58)), KITH_OK);
+    assert_int_equal(decode_with(payload, 18, kith_slice_of(item, 57)), KITH_E_MALFORMED);
+    assert_int_equal(decode_with(payload, 18, kith_slice_of(item, 59)), KITH_E_MALFORMED);
+    assert_int_equal(decode_without(payload, 18), KITH_OK);
+    out = encode(full(10));
+    assert_int_equal(e2e_payload_decode(kith_buf_peek(&out), &read), KITH_OK);
+    assert_false(read.has_again);
+    kith_buf_deinit(&out);
+}
+
 static void test_e2e_payload__refuses_what_is_too_long(void **state)
 {
     uint8_t *bytes = calloc(1, E2E_PAYLOAD_BYTES_MAX + 1);
@@ -343,6 +374,7 @@ int main(void)
         cmocka_unit_test(test_e2e_payload__refuses_another_padding),
         cmocka_unit_test(test_e2e_payload__refuses_every_short_prefix_and_every_flipped_bit),
         cmocka_unit_test(test_e2e_payload__what_belongs_together_comes_together),
+        cmocka_unit_test(test_e2e_payload__an_answer_names_what_it_answers),
         cmocka_unit_test(test_e2e_payload__refuses_what_is_too_long),
         cmocka_unit_test(test_e2e_payload__its_hash_is_the_same_in_the_copies_for_ones_own_devices),
         cmocka_unit_test(test_e2e_payload__a_full_buffer_leaves_nothing_half_written),

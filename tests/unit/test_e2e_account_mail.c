@@ -1,0 +1,309 @@
+#include "e2e_resend.h"
+
+/* Mail between two devices: what it says of itself, whom it reaches, and what of it is refused. */
+
+struct two {
+    struct town *town;
+    struct town_device *ann, *tablet, *bob;
+    struct town_chat chat;
+};
+
+static struct two two_new(uint64_t seed)
+{
+    struct two two = {.town = town_new(seed)};
+
+    two.town->has_few_prekeys = true;
+    two.ann = town_join(two.town);
+    two.tablet = town_link(two.ann);
+    two.bob = town_join(two.town);
+    two.chat = town_chat_two(two.ann, two.bob);
+    return two;
+}
+
+static size_t records(const struct town_device *device, char letter)
+{
+    const uint8_t *key = NULL;
+    size_t count = 0;
+    uint32_t at = 0;
+
+    while (kith_map_next(&device->records, &at, (const void **)&key, NULL)) count += key[2] == (uint8_t)letter;
+    return count;
+}
+
+static void read_it(struct town_device *from, struct town_device *to, const char *text)
+{
+    static const uint8_t zeros[E2E_ID_BYTES];
+    struct letter letter = letter_to(from, to, text);
+    struct bodies bodies;
+    struct e2e_opened opened;
+    struct kith_buf plain;
+
+    assert_int_equal(bodies_decode(kith_buf_peek(&letter.mail.bodies), &bodies), KITH_OK);
+    assert_int_equal(bodies.list_count, 1);
+    assert_int_equal(bodies.item_count, 1);
+    assert_int_equal(letter_open(to, &letter, &plain, &opened), KITH_OK);
+    assert_true(kith_slice_is(opened.payload.body, text));
+    assert_memory_equal(opened.payload.thread_id, zeros, sizeof zeros);
+    assert_int_equal(opened.payload.sseq, 1);
+    assert_int_equal(opened.payload.has_peer_list, from->person != to->person);
+    assert_false(opened.payload.has_dest || opened.payload.has_group || opened.payload.has_again);
+    assert_int_equal(opened.missed, 0);
+    assert_false(opened.wants_step || opened.is_common || opened.is_lost);
+    assert_int_equal(opened.device_id, device_number(from));
+    kith_buf_wipe(&plain);
+    letter_free(&letter);
+}
+
+static void test_e2e_account_mail__goes_to_one_device_and_takes_no_place_in_a_thread(void **state)
+{
+    struct two two = two_new(1);
+
+    (void)state;
+    read_it(two.bob, two.ann, "to one of two");
+    read_it(two.bob, two.ann, "and again");
+    read_it(two.ann, two.bob, "back");
+    read_it(two.ann, two.tablet, "to an own one");
+    read_it(two.tablet, two.ann, "from an own one");
+    town_restart(two.ann);
+    read_it(two.bob, two.ann, "after a restart");
+    assert_int_equal(records(two.ann, 'H') + records(two.ann, 'T'), 0);
+    assert_int_equal(records(two.bob, 'H') + records(two.bob, 'T'), 0);
+    assert_int_equal(records(two.tablet, 'S'), 1);
+    town_free(two.town);
+}
+
+static void test_e2e_account_mail__is_read_once(void **state)
+{
+    struct two two = two_new(2);
+    struct letter letter = letter_to(two.bob, two.ann, "once");
+    struct e2e_opened opened;
+    struct kith_buf plain;
+
+    (void)state;
+    assert_int_equal(letter_open(two.ann, &letter, &plain, &opened), KITH_OK);
+    kith_buf_wipe(&plain);
+    assert_int_equal(letter_open(two.ann, &letter, &plain, &opened), KITH_E_CONFLICT);
+    assert_true(opened.is_lost);
+    kith_buf_wipe(&plain);
+    letter_free(&letter);
+    town_free(two.town);
+}
+
+static kith_err seal_err(struct town_device *from, struct e2e_mail mail)
+{
+    struct letter letter;
+    kith_err err = letter_seal(from, mail, &letter);
+
+    letter_free(&letter);
+    return err;
+}
+
+static void test_e2e_account_mail__goes_nowhere_else(void **state)
+{
+    struct two two = two_new(3);
+    struct e2e_mail mail = mail_to(two.ann, "text/plain", kith_slice_str("x"));
+    struct town_device *nobody = town_device_new(two.ann->person);
+
+    (void)state;
+    assert_int_equal(seal_err(two.ann, mail), KITH_E_NOTFOUND); /* this device */
+    mail.device_id += 1000;
+    assert_int_equal(seal_err(two.bob, mail), KITH_E_NOTFOUND);
+    mail = mail_to(two.ann, "", kith_slice_str("x"));
+    assert_int_equal(seal_err(two.bob, mail), KITH_E_MALFORMED);
+    mail = mail_to(two.ann, "0123456789012345678901234567890123456789012345678901234567890123x", kith_slice_str("x"));
+    assert_int_equal(seal_err(two.bob, mail), KITH_E_TOOBIG);
+    mail.content_type.len--;
+    assert_int_equal(seal_err(two.bob, mail), KITH_OK);
+    assert_int_equal(seal_err(nobody, mail), KITH_E_CLOSED);
+    /* Somebody without a list: asked for once, and not for ever. */
+    memset(mail.account_id, 0x7e, sizeof mail.account_id);
+    e2e_account_no_list(two.bob->account, mail.account_id, 0);
+    assert_int_equal(seal_err(two.bob, mail), KITH_E_NOTFOUND);
+    town_free(two.town);
+}
+
+static void test_e2e_account_mail__has_a_body_as_long_as_any(void **state)
+{
+    struct two two = two_new(4);
+    uint8_t *bytes = calloc(1, E2E_BODY_BYTES_MAX + 1);
+    struct e2e_mail mail = mail_to(two.ann, "text/plain", kith_slice_of(bytes, E2E_BODY_BYTES_MAX));
+
+    (void)state;
+    assert_non_null(bytes);
+    assert_int_equal(seal_err(two.bob, mail), KITH_OK);
+    mail.body.len++;
+    assert_int_equal(seal_err(two.bob, mail), KITH_E_TOOBIG);
+    free(bytes);
+    town_free(two.town);
+}
+
+static void no_bundle(void *arg, const struct town_device *asker, struct e2e_claimed *claimed)
+{
+    (void)arg, (void)asker;
+    claimed->spk = claimed->kem = (struct kith_slice){0};
+}
+
+/* Nobody it could begin with; but a session that there is goes on, though it should be begun anew. */
+static void test_e2e_account_mail__an_old_session_is_better_than_none(void **state)
+{
+    struct two two = two_new(5);
+    struct e2e_lost broken = {.device_id = device_number(two.ann)};
+    struct e2e_mail mail = mail_to(two.ann, "text/plain", kith_slice_str("x"));
+
+    (void)state;
+    memcpy(broken.account_id, two.ann->person->id, sizeof broken.account_id);
+    two.town->show_bundle = no_bundle;
+    assert_int_equal(seal_err(two.bob, mail), KITH_E_NOTFOUND);
+    two.town->show_bundle = NULL;
+    two.town->now_ms += E2E_PASSED_OVER_MS;
+    read_it(two.bob, two.ann, "hello");
+    e2e_account_lost(two.bob->account, two.town->now_ms, &broken);
+    two.town->show_bundle = no_bundle;
+    read_it(two.bob, two.ann, "there is none");
+    assert_int_equal(records(two.bob, 'S'), 1);
+    two.town->show_bundle = NULL;
+    read_it(two.bob, two.ann, "passed over for ten minutes");
+    assert_int_equal(records(two.bob, 'S'), 1);
+    two.town->now_ms += E2E_PASSED_OVER_MS;
+    read_it(two.bob, two.ann, "anew");
+    assert_int_equal(records(two.bob, 'S'), 2);
+    town_free(two.town);
+}
+
+static void test_e2e_account_mail__keeps_to_what_trust_says(void **state)
+{
+    struct two two = two_new(6);
+    struct e2e_mail mail = mail_to(two.bob, "text/plain", kith_slice_str("x"));
+    struct town_device *other;
+
+    (void)state;
+    read_it(two.ann, two.bob, "hello");
+    assert_int_equal(e2e_account_verify(two.ann->account, two.bob->person->id, true), KITH_OK);
+    two.town->now_ms += 1000;
+    other = town_join_as(two.town, two.bob->person->id); /* another root key, under the same id */
+    two.bob->person->is_deleted = true;
+    {
+        const struct town_person *person = other->person;
+        const struct kith_buf *list = &person->lists[person->list_count - 1];
+        assert_int_equal(
+            e2e_account_list(two.ann->account, two.town->now_ms, person->id, person->list_seq, kith_buf_peek(list)),
+            KITH_OK);
+    }
+    mail.device_id = device_number(other);
+    mail.sent_at_ms = two.town->now_ms + 1;
+    assert_int_equal(seal_err(two.ann, mail), KITH_E_DENIED); /* CHANGED */
+    assert_int_equal(e2e_account_verify(two.ann->account, two.bob->person->id, false), KITH_OK);
+    assert_int_not_equal(seal_err(two.ann, mail), KITH_E_DENIED);
+    town_free(two.town);
+}
+
+/* ------------------------------------------------------------------------------------------------ what is refused */
+/* Encrypted as any message is, whatever it says. */
+static kith_err said(struct two *two, const struct e2e_payload *of, bool as_mail)
+{
+    struct e2e_payload payload = *of;
+    struct peer *peer = account_peer_find(two->bob->account, two->ann->person->id, device_number(two->ann));
+    struct e2e_envelope envelope = {.is_mail = as_mail};
+    uint8_t before[E2E_HASH_BYTES], after[E2E_HASH_BYTES];
+    struct kith_buf plain, cipher, out;
+    struct e2e_opened opened;
+    kith_err err;
+
+    kith_buf_init(&plain, E2E_PAYLOAD_BYTES_MAX);
+    kith_buf_init(&cipher, TOWN_CIPHER_MAX);
+    assert_int_equal(e2e_payload_encode(&payload, &plain), KITH_OK);
+    assert_int_equal(account_peer_encrypt(two->bob->account, two->town->now_ms, peer, kith_buf_peek(&plain), &cipher),
+                     KITH_OK);
+    memcpy(envelope.account_id, two->bob->person->id, sizeof envelope.account_id);
+    memcpy(envelope.server_device, two->bob->server_device, sizeof envelope.server_device);
+    memcpy(envelope.msg_id, payload.msg_id, sizeof envelope.msg_id);
+    if (!as_mail) memcpy(envelope.thread_id, two->chat.id, sizeof envelope.thread_id);
+    envelope.message = kith_buf_peek(&cipher);
+    town_state_hash(two->ann, before);
+    err = town_open_envelope(two->ann, envelope, &out, &opened);
+    town_state_hash(two->ann, after);
+    assert_false(opened.is_lost); /* it opened: who wrote it is no honest device */
+    if (err != KITH_OK) assert_memory_equal(before, after, sizeof before);
+    kith_buf_wipe(&out);
+    kith_buf_wipe(&plain);
+    kith_buf_deinit(&cipher);
+    return err;
+}
+
+static struct e2e_payload payload_for(const struct two *two, const uint8_t *thread_id)
+{
+    static const uint8_t msg_id[E2E_ID_BYTES] = {9};
+    struct e2e_payload payload = account_payload(two->bob->account, msg_id, 1);
+
+    account_payload_name_peer(&payload, account_person_find(two->bob->account, two->ann->person->id));
+    payload.content_type = kith_slice_str("text/plain");
+    if (thread_id != NULL) memcpy(payload.thread_id, thread_id, sizeof payload.thread_id);
+    return payload;
+}
+
+static void test_e2e_account_mail__says_what_mail_says_and_nothing_else(void **state)
+{
+    static const uint8_t item[E2E_RESEND_ITEM_BYTES] = {1};
+    struct two two = two_new(7);
+    struct e2e_payload payload;
+
+    (void)state;
+    read_it(two.bob, two.ann, "hello");
+    payload = payload_for(&two, NULL);
+    assert_int_equal(said(&two, &payload, true), KITH_OK);
+    payload.has_again = true;
+    payload.again = kith_slice_of(item, sizeof item);
+    assert_int_equal(said(&two, &payload, true), KITH_OK);
+    payload = payload_for(&two, NULL);
+    payload.sseq = 2;
+    payload.prev[0] = 1;
+    assert_int_equal(said(&two, &payload, true), KITH_E_DENIED);
+    payload = payload_for(&two, NULL);
+    payload.has_group = true;
+    assert_int_equal(said(&two, &payload, true), KITH_E_DENIED);
+    payload = payload_for(&two, NULL);
+    payload.has_dest = true;
+    assert_int_equal(said(&two, &payload, true), KITH_E_DENIED);
+    payload = payload_for(&two, NULL);
+    payload.has_peer_list = false;
+    assert_int_equal(said(&two, &payload, true), KITH_E_DENIED);
+    town_free(two.town);
+}
+
+static void test_e2e_account_mail__is_never_what_was_said_in_a_chat_nor_the_other_way_round(void **state)
+{
+    static const uint8_t item[E2E_RESEND_ITEM_BYTES] = {1};
+    struct two two = two_new(8);
+    struct e2e_payload payload;
+
+    (void)state;
+    read_it(two.bob, two.ann, "hello");
+    payload = payload_for(&two, two.chat.id);
+    assert_int_equal(said(&two, &payload, true), KITH_E_DENIED);
+    assert_int_equal(said(&two, &payload, false), KITH_OK);
+    payload.has_again = true;
+    payload.again = kith_slice_of(item, sizeof item);
+    assert_int_equal(said(&two, &payload, false), KITH_E_DENIED);
+    payload = payload_for(&two, NULL);
+    assert_int_equal(said(&two, &payload, false), KITH_E_DENIED);
+    memset(two.chat.id, 0, sizeof two.chat.id); /* a chat that is called as the mailbox is */
+    assert_int_equal(said(&two, &payload, false), KITH_E_DENIED);
+    assert_int_equal(said(&two, &payload, true), KITH_OK);
+    town_free(two.town);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_e2e_account_mail__goes_to_one_device_and_takes_no_place_in_a_thread),
+        cmocka_unit_test(test_e2e_account_mail__is_read_once),
+        cmocka_unit_test(test_e2e_account_mail__goes_nowhere_else),
+        cmocka_unit_test(test_e2e_account_mail__has_a_body_as_long_as_any),
+        cmocka_unit_test(test_e2e_account_mail__an_old_session_is_better_than_none),
+        cmocka_unit_test(test_e2e_account_mail__keeps_to_what_trust_says),
+        cmocka_unit_test(test_e2e_account_mail__says_what_mail_says_and_nothing_else),
+        cmocka_unit_test(test_e2e_account_mail__is_never_what_was_said_in_a_chat_nor_the_other_way_round),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
