@@ -270,4 +270,79 @@ static inline size_t ask_all(struct town_device *asker, size_t *asked)
     return came;
 }
 
+/* ---- two who talk */
+struct two {
+    struct town *town;
+    struct town_device *ann, *bob;
+    struct town_chat chat;
+};
+
+static inline struct two two_new(uint64_t seed)
+{
+    struct two two = {.town = town_new(seed)};
+
+    two.town->has_few_prekeys = two.town->is_cloned = true;
+    two.ann = town_join(two.town);
+    two.bob = town_join(two.town);
+    two.chat = town_chat_two(two.ann, two.bob);
+    for (int i = 0; i < 3; i++) {
+        two.town->now_ms += 1000;
+        assert_int_equal(town_open(two.bob, town_send(two.ann, &two.chat, "from ann"), NULL), KITH_OK);
+        assert_int_equal(town_open(two.ann, town_send(two.bob, &two.chat, "from bob"), NULL), KITH_OK);
+    }
+    return two;
+}
+
+/* Both speak, each answering, so that whoever is put back behind it has another ratchet. What they miss is not looked at. */
+static inline void talk(const struct two *two, int turns)
+{
+    for (int i = 0; i < turns; i++) {
+        two->town->now_ms += 1000;
+        assert_int_equal(town_open(two->bob, town_send(two->ann, &two->chat, "and then"), NULL), KITH_OK);
+        assert_int_equal(town_open(two->ann, town_send(two->bob, &two->chat, "go on"), NULL), KITH_OK);
+    }
+}
+
+/* ---- a small group of Ann, Bob and Carol; a large one where pairwise_max is 2 */
+struct three {
+    struct town *town;
+    struct town_device *ann, *bob, *carol;
+    struct town_group *group;
+};
+
+/* What each says the others read; what is missing is not looked at. */
+static inline void group_talk(const struct three *three, int turns)
+{
+    struct town_device *all[] = {three->ann, three->bob, three->carol};
+
+    for (int i = 0; i < turns * 3; i++) {
+        const size_t before = three->town->mail_count;
+        bool is_lost = false;
+        three->town->now_ms += 1000;
+        (void)town_group_send(all[i % 3], three->group, "among us");
+        for (size_t j = before; j < three->town->mail_count; j++)
+            for (size_t k = 0; k < 3; k++)
+                if (k != (size_t)i % 3 && town_body(&three->town->mails[j], all[k]).len > 0)
+                    assert_int_equal(open_or_lose(all[k], &three->town->mails[j], &is_lost), KITH_OK);
+    }
+}
+
+static inline struct three three_new(uint64_t seed, uint32_t pairwise_max)
+{
+    struct three three = {.town = town_new(seed)};
+    struct town_device *all[3];
+
+    three.town->has_few_prekeys = three.town->is_cloned = true;
+    three.town->pairwise_max = pairwise_max;
+    for (size_t i = 0; i < 3; i++) all[i] = town_join(three.town);
+    three.ann = all[0];
+    three.bob = all[1];
+    three.carol = all[2];
+    three.group = town_group_create(three.ann, (struct town_device *[]){three.bob, three.carol}, 2, NULL);
+    for (size_t i = 1; i < 3; i++) assert_int_equal(town_group_fetch(all[i], three.group), KITH_OK);
+    three.town->now_ms += 1000;
+    group_talk(&three, 1);
+    return three;
+}
+
 #endif
