@@ -452,7 +452,7 @@ static const struct kith_op ops[] = {
     KITH_OPS(X)
 #undef X
 #define X(name, count, what) {#name, count, kith_e2ee_##name},
-        KITH_E2EE_OPS(X) KITH_CHAIN_OPS(X) KITH_JOIN_OPS(X)
+        KITH_E2EE_OPS(X) KITH_CHAIN_OPS(X) KITH_JOIN_OPS(X) KITH_RESEND_OPS(X)
 #undef X
 };
 #define X(name, count, what) _Static_assert((count) <= KITH_OP_ARGS_MAX, "arguments of " #name);
@@ -460,6 +460,7 @@ KITH_OPS(X)
 KITH_E2EE_OPS(X)
 KITH_CHAIN_OPS(X)
 KITH_JOIN_OPS(X)
+KITH_RESEND_OPS(X)
 #undef X
 
 const struct kith_op *kith_op_find(const char *name)

@@ -78,7 +78,7 @@
     X(session_decrypt, 3, "state message now -> count state plain")                                                   \
     X(session_encode, 1, "state -> state, as it is written again")                                                    \
     X(session_facts, 1, "state -> transcript created_at heard_at needs_step u8 is_answered u8")                       \
-    X(payload_encode, 1, "fields 1 to 15 and 17, encoded -> payload")                                                 \
+    X(payload_encode, 1, "fields 1 to 15, 17 and 18, encoded -> payload")                                             \
     X(payload_decode, 1, "payload -> its fields but the padding, encoded")                                            \
     X(padded_length, 1, "count -> count")                                                                             \
     X(group_make, 3,                                                                                                  \
@@ -112,12 +112,21 @@
     X(join_prove, 1, "signed request -> nothing")                                                                \
     X(join_verify, 2, "signed request dsk_pub -> nothing")
 
+/** Asking again (ops_resend.c). */
+/* X(name, count of arguments, what) */
+#define KITH_RESEND_OPS(X)                                                               \
+    X(resend_encode, 1, "chat_id seq msg_id, of each item -> the body of a request")     \
+    X(resend_decode, 1, "the body of a request -> chat_id seq msg_id, of each item")     \
+    X(resend_item_encode, 3, "chat_id seq msg_id -> item, as a payload's `again` is it") \
+    X(resend_item_decode, 1, "item -> chat_id seq msg_id")
+
 #define X(name, count, what)                                                                                \
     KITH_MUST_USE kith_err kith_e2ee_##name(const struct e2e_random *random, const struct kith_slice *args, \
                                             struct kith_buf *out);
 KITH_E2EE_OPS(X)
 KITH_CHAIN_OPS(X)
 KITH_JOIN_OPS(X)
+KITH_RESEND_OPS(X)
 #undef X
 
 #define KITH_OP_ARGS_MAX 10

@@ -11,7 +11,7 @@ from pathlib import Path
 from .cases import Case
 
 FOLDER = Path(__file__).resolve().parent.parent / "vectors"
-FILES = ["device_list", "prekey", "session", "ratchet", "payload", "group", "join", "sender_chain"]
+FILES = ["device_list", "prekey", "session", "ratchet", "payload", "resend", "group", "join", "sender_chain"]
 
 
 def case_text(case: Case) -> str:

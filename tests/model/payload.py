@@ -1,9 +1,9 @@
-"""What is inside a message: the payload, its padding, and what must agree with the session."""
+"""What is inside a message: the payload, its padding, and what must agree with the session. One without a thread is mail."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from . import primitives, tlv
+from . import primitives, resend, tlv
 from .refused import require
 
 PAD = 160
@@ -11,6 +11,7 @@ PAD_UNTIL = 4096
 BODY_HASH_TAG_LAST = 15
 PREV_BYTES = 16
 PAYLOAD_MAX = 147_456
+NO_THREAD = bytes(16)  # what one device says to one other, through the mailbox
 
 PAYLOAD = [
     tlv.string(1, "content_type", 1, 64),
@@ -30,6 +31,7 @@ PAYLOAD = [
     tlv.string(15, "body", 1, 131_072, optional=True),
     tlv.fixed(16, "body_hash", 32),
     tlv.fixed(17, "dest", 16, optional=True),
+    tlv.fixed(18, "again", resend.ITEM_BYTES, optional=True),
     tlv.string(28_672, "padding", 1, 131_072),
 ]
 HASHED = [row for row in PAYLOAD if row.tag <= BODY_HASH_TAG_LAST]
@@ -37,7 +39,7 @@ HASHED = [row for row in PAYLOAD if row.tag <= BODY_HASH_TAG_LAST]
 
 @dataclass(frozen=True)
 class Expected:
-    """What the session and the chat say; `reader` is the account of the device that reads."""
+    """What the session and the chat say; `reader` is the account of the device that reads. The mailbox says NO_THREAD."""
 
     thread_id: bytes
     account_id: bytes
@@ -86,6 +88,18 @@ def rules_check(values: dict[str, Any]) -> None:
     require((values["prev"] is None) == (values["sseq"] == 1), "prev is missing with sseq 1, and only there")
     require((values["peer_list_seq"] is None) == (values["peer_list_hash"] is None), "the peer's list: both or neither")
     require((values["group_epoch"] is None) == (values["group_hash"] is None), "the group's state: both or neither")
+    if values["again"] is not None:
+        require(values["thread_id"] == NO_THREAD, "an answer to what was asked for, in a chat")
+        resend.item_decode(values["again"])
+    if values["thread_id"] == NO_THREAD:
+        mail_check(values)
+
+
+def mail_check(values: dict[str, Any]) -> None:
+    """It has no place in any thread."""
+    require(values["sseq"] == 1, "mail that is counted")
+    for name in ("group_epoch", "dest"):
+        require(values[name] is None, f"{name} in mail")
 
 
 def expected_check(values: dict[str, Any], expected: Expected) -> None:
@@ -93,6 +107,9 @@ def expected_check(values: dict[str, Any], expected: Expected) -> None:
     require(values["account_id"] == expected.account_id, "another account than the session's", "DENIED")
     require(values["device_id"] == expected.device_id, "another device than the session's", "DENIED")
     own_copy = expected.account_id == expected.reader
+    if expected.thread_id == NO_THREAD:
+        require((values["peer_list_seq"] is None) == own_copy, "mail names the peer's list when that is another account's, and only then", "DENIED")
+        return
     require((values["dest"] is not None) == own_copy, "dest is in the copies for one's own devices, and only there", "DENIED")
 
 

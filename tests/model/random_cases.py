@@ -3,7 +3,7 @@
     cd tests && python -m model.random_cases SEED [COUNT]
 
 Sessions: messages are lost, repeated, late and damaged; days go by; either side asks for answers, or both begin at once. Of ten
-seeds two are of lists and one is of payloads. The same seed is the same case.
+seeds two are of lists, one is of payloads and one of mail and of what is asked for again. The same seed is the same case.
 """
 
 import random
@@ -11,7 +11,7 @@ import sys
 from dataclasses import replace
 from typing import Any
 
-from . import make_vectors, ratchet, random_parts
+from . import make_vectors, random_parts, random_resend, ratchet
 from .cases import Case
 from .cases_ratchet import first_states, forward, settled
 from .session_steps import A, ALICE, B, BOB, begin_args, lists, secrets_args
@@ -118,7 +118,7 @@ def session_case(seed: int) -> Case:
 
 
 def case_of(seed: int) -> Case:
-    kinds = {0: random_parts.list_case, 1: random_parts.list_case, 2: random_parts.payload_case}
+    kinds = {0: random_parts.list_case, 1: random_parts.list_case, 2: random_parts.payload_case, 3: random_resend.resend_case}
     return kinds.get(seed % 10, session_case)(seed)
 
 

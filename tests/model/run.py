@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from . import device_list, group, payload, prekey, primitives, ratchet, run_groups, sender_chain, session, state
+from . import device_list, group, payload, prekey, primitives, ratchet, resend, run_groups, sender_chain, session, state
 from .coins import Coins
 from .refused import Refused
 
@@ -216,6 +216,24 @@ def op_read_payload(_run: Run, args: Args) -> Args:
 
 def op_padded_lengths(_run: Run, args: Args) -> Args:
     return {"lengths": [payload.padded_length(length) for length in args["lengths"]]}
+
+
+# ---------------------------------------------------------------------------------------------- asking again
+def op_make_resend(_run: Run, args: Args) -> Args:
+    """A request's body. The items are in their order."""
+    return {"request": resend.encode([resend.Item(**item) for item in args["items"]])}
+
+
+def op_read_resend(_run: Run, args: Args) -> Args:
+    return {"items": [vars(item) for item in resend.decode(args["request"])]}
+
+
+def op_make_again(_run: Run, args: Args) -> Args:
+    return {"again": resend.Item(**args).encode()}
+
+
+def op_read_again(_run: Run, args: Args) -> Args:
+    return vars(resend.item_decode(args["again"]))
 
 
 def main() -> None:

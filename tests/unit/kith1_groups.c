@@ -316,7 +316,7 @@ OP(read_group_payload)
     if (memcmp(payload.thread_id, kith1_fixed(run, args, "thread_id", E2E_ID_BYTES), E2E_ID_BYTES) != 0)
         return KITH1_REFUSED;
     if (payload.device_id != kith1_u32(args, "device_id") || payload.has_dest || payload.has_peer_list ||
-        !payload.has_group || !is_as_in_header(run, args, &payload))
+        payload.has_again || !payload.has_group || !is_as_in_header(run, args, &payload))
         return KITH1_REFUSED;
     refusal = check_epoch(kith1_group(run, args)->group, account_id, payload.group_epoch, payload.group_hash);
     if (refusal == NULL) kith1_out_payload(&payload, out);

@@ -1,4 +1,4 @@
-#include "libkith/e2ee/payload.h"
+#include "libkith/e2ee/resend.h"
 #include "tests/unit/kith1_run.h"
 
 /* Steps of tests/vectors/kith1_*.json: what is inside a message. */
@@ -36,6 +36,8 @@ OP(make_payload)
     payload.has_peer_list = take(run, args, "peer_list_hash", payload.peer_list_hash, sizeof payload.peer_list_hash);
     payload.has_group = take(run, args, "group_hash", payload.group_hash, sizeof payload.group_hash);
     payload.has_dest = take(run, args, "dest", payload.dest, sizeof payload.dest);
+    payload.again = kith1_bytes(run, args, "again");
+    payload.has_again = payload.again.ptr != NULL;
     kith_buf_init(&bytes, E2E_PAYLOAD_BYTES_MAX);
     err = e2e_payload_encode(&payload, &bytes);
     kith1_out(out, "payload", kith_buf_peek(&bytes));
@@ -67,6 +69,17 @@ void kith1_out_payload(const struct e2e_payload *payload, json_t *out)
     if (payload->body.len > 0) kith1_out(out, "body", payload->body);
     kith1_out(out, "body_hash", kith_slice_of(payload->body_hash, sizeof payload->body_hash));
     if (payload->has_dest) kith1_out(out, "dest", kith_slice_of(payload->dest, sizeof payload->dest));
+    if (payload->has_again) kith1_out(out, "again", payload->again);
+}
+
+/* What is in no chat is mail: it has no place in any, and names the peer's list when that is another account's. */
+static bool is_mail(const struct e2e_payload *payload, bool is_own)
+{
+    struct e2e_resend_item item;
+
+    if (payload->sseq != 1 || payload->has_group || payload->has_dest) return false;
+    if (payload->has_again && e2e_resend_item_decode(payload->again, &item) != KITH_OK) return false;
+    return payload->has_peer_list != is_own;
 }
 
 /* What the session and the chat say is compared by the caller of the library, who knows both; so it is here. */
@@ -74,14 +87,18 @@ OP(read_payload)
 {
     const uint8_t *account_id = kith1_fixed(run, args, "account_id", E2E_ACCOUNT_ID_BYTES);
     const uint8_t *reader = kith1_fixed(run, args, "reader", E2E_ACCOUNT_ID_BYTES);
+    const uint8_t *thread_id = kith1_fixed(run, args, "thread_id", E2E_ID_BYTES);
     const bool is_own = memcmp(account_id, reader, E2E_ACCOUNT_ID_BYTES) == 0;
+    static const uint8_t no_thread[E2E_ID_BYTES];
     struct e2e_payload payload;
 
     if (e2e_payload_decode(kith1_bytes(run, args, "payload"), &payload) != KITH_OK) return KITH1_REFUSED;
     if (memcmp(payload.account_id, account_id, sizeof payload.account_id) != 0) return KITH1_REFUSED;
-    if (memcmp(payload.thread_id, kith1_fixed(run, args, "thread_id", E2E_ID_BYTES), E2E_ID_BYTES) != 0)
+    if (memcmp(payload.thread_id, thread_id, E2E_ID_BYTES) != 0 || payload.device_id != kith1_u32(args, "device_id"))
         return KITH1_REFUSED;
-    if (payload.device_id != kith1_u32(args, "device_id") || payload.has_dest != is_own) return KITH1_REFUSED;
+    if (memcmp(thread_id, no_thread, E2E_ID_BYTES) == 0 ? !is_mail(&payload, is_own)
+                                                        : payload.has_dest != is_own || payload.has_again)
+        return KITH1_REFUSED;
     kith1_out_payload(&payload, out);
     return NULL;
 }

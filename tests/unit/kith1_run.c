@@ -158,6 +158,7 @@ static kith1_op *op_of(const char *name)
     kith1_op *op = kith1_list_op(name);
 
     if (op == NULL) op = kith1_payload_op(name);
+    if (op == NULL) op = kith1_resend_op(name);
     if (op == NULL) op = kith1_session_op(name);
     if (op == NULL) op = kith1_group_op(name);
     if (op == NULL) op = kith1_join_op(name);

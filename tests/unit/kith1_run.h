@@ -113,6 +113,7 @@ typedef kith1_refusal kith1_op(struct kith1_run *run, const json_t *args, json_t
 /* NULL: not one of that file. */
 kith1_op *kith1_list_op(const char *name);
 kith1_op *kith1_payload_op(const char *name);
+kith1_op *kith1_resend_op(const char *name);
 kith1_op *kith1_session_op(const char *name);
 kith1_op *kith1_group_op(const char *name);
 kith1_op *kith1_join_op(const char *name);

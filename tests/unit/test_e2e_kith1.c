@@ -23,6 +23,7 @@ static void run_known(const char *name)
     X(session, "kith1_session.json")         \
     X(ratchet, "kith1_ratchet.json")         \
     X(payload, "kith1_payload.json")         \
+    X(resend, "kith1_resend.json")           \
     X(group, "kith1_group.json")             \
     X(join, "kith1_join.json")               \
     X(sender_chain, "kith1_sender_chain.json")

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { hex, item, none, payloadFields, readFields, Reader, REFUSED, Refused, text, tlv, u64, u8 } from './kith1_bytes.mjs';
 import { groupOps, stateOf } from './kith1_groups.mjs';
 import { joinOps } from './kith1_joins.mjs';
+import { isMail, NO_THREAD, resendOps } from './kith1_resend.mjs';
 import { Core, u32 } from './module.mjs';
 
 const STATE_SHOWN_MAX = 8192;
@@ -113,6 +114,7 @@ function usesUp(secrets, setup) {
 const ops = {
     ...groupOps,
     ...joinOps,
+    ...resendOps,
     certify: (run, a) => ({
         signature: text(run.call('certify', hex(a.ark_seed), hex(a.account_id), hex(a.aik_pub), u32(a.aik_counter)).take()),
     }),
@@ -228,7 +230,9 @@ const ops = {
     read_payload(run, a) {
         const found = readFields(run.call('payload_decode', hex(a.payload)).take());
         const same = ['thread_id', 'account_id', 'device_id'].every((name) => found[name] === a[name]);
-        if (!same || (found.dest !== undefined) !== (a.account_id === a.reader)) throw new Refused(REFUSED);
+        const isOwn = a.account_id === a.reader;
+        const inChat = (found.dest !== undefined) === isOwn && found.again === undefined;
+        if (!same || !(a.thread_id === NO_THREAD ? isMail(run, found, isOwn) : inChat)) throw new Refused(REFUSED);
         return found;
     },
     padded_lengths: (run, a) => ({ lengths: a.lengths.map((length) => run.call('padded_length', u32(length)).number(4)) }),

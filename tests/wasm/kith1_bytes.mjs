@@ -61,7 +61,7 @@ export const payloadFields = [
     [1, 'content_type', bytes], [2, 'thread_id', bytes], [3, 'account_id', bytes], [4, 'device_id', n32], [5, 'msg_id', bytes],
     [6, 'sent_at', n64], [7, 'sseq', n64], [8, 'prev', bytes], [9, 'list_seq', n64], [10, 'list_hash', bytes],
     [11, 'peer_list_seq', n64], [12, 'peer_list_hash', bytes], [13, 'group_epoch', n64], [14, 'group_hash', bytes],
-    [15, 'body', bytes], [16, 'body_hash', bytes], [17, 'dest', bytes],
+    [15, 'body', bytes], [16, 'body_hash', bytes], [17, 'dest', bytes], [18, 'again', bytes],
 ];
 
 export function readFields(encoded) {

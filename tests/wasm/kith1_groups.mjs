@@ -224,7 +224,8 @@ export const groupOps = {
         const found = readFields(run.call('payload_decode', hex(a.payload)).take());
         const header = ['group_epoch', 'group_hash'].filter((name) => a[name] !== undefined);
         if (!['thread_id', 'account_id', 'device_id', ...header].every((name) => found[name] === a[name])) throw new Refused(REFUSED);
-        if (found.dest !== undefined || found.peer_list_seq !== undefined || found.group_epoch === undefined) throw new Refused(REFUSED);
+        if (['dest', 'peer_list_seq', 'again'].some((name) => found[name] !== undefined)) throw new Refused(REFUSED);
+        if (found.group_epoch === undefined) throw new Refused(REFUSED);
         checkEpoch(run.groups.get(a.group), hex(a.account_id), found.group_epoch, hex(found.group_hash));
         return found;
     },
