@@ -2,15 +2,15 @@
 
 /* Mail between two devices: what it says of itself, whom it reaches, and what of it is refused. */
 
-struct two {
+struct home {
     struct town *town;
     struct town_device *ann, *tablet, *bob;
     struct town_chat chat;
 };
 
-static struct two two_new(uint64_t seed)
+static struct home home_new(uint64_t seed)
 {
-    struct two two = {.town = town_new(seed)};
+    struct home two = {.town = town_new(seed)};
 
     two.town->has_few_prekeys = true;
     two.ann = town_join(two.town);
@@ -56,7 +56,7 @@ static void read_it(struct town_device *from, struct town_device *to, const char
 
 static void test_e2e_account_mail__goes_to_one_device_and_takes_no_place_in_a_thread(void **state)
 {
-    struct two two = two_new(1);
+    struct home two = home_new(1);
 
     (void)state;
     read_it(two.bob, two.ann, "to one of two");
@@ -74,7 +74,7 @@ static void test_e2e_account_mail__goes_to_one_device_and_takes_no_place_in_a_th
 
 static void test_e2e_account_mail__is_read_once(void **state)
 {
-    struct two two = two_new(2);
+    struct home two = home_new(2);
     struct letter letter = letter_to(two.bob, two.ann, "once");
     struct e2e_opened opened;
     struct kith_buf plain;
@@ -100,7 +100,7 @@ static kith_err seal_err(struct town_device *from, struct e2e_mail mail)
 
 static void test_e2e_account_mail__goes_nowhere_else(void **state)
 {
-    struct two two = two_new(3);
+    struct home two = home_new(3);
     struct e2e_mail mail = mail_to(two.ann, "text/plain", kith_slice_str("x"));
     struct town_device *nobody = town_device_new(two.ann->person);
 
@@ -124,7 +124,7 @@ static void test_e2e_account_mail__goes_nowhere_else(void **state)
 
 static void test_e2e_account_mail__has_a_body_as_long_as_any(void **state)
 {
-    struct two two = two_new(4);
+    struct home two = home_new(4);
     uint8_t *bytes = calloc(1, E2E_BODY_BYTES_MAX + 1);
     struct e2e_mail mail = mail_to(two.ann, "text/plain", kith_slice_of(bytes, E2E_BODY_BYTES_MAX));
 
@@ -146,7 +146,7 @@ static void no_bundle(void *arg, const struct town_device *asker, struct e2e_cla
 /* Nobody it could begin with; but a session that there is goes on, though it should be begun anew. */
 static void test_e2e_account_mail__an_old_session_is_better_than_none(void **state)
 {
-    struct two two = two_new(5);
+    struct home two = home_new(5);
     struct e2e_lost broken = {.device_id = device_number(two.ann)};
     struct e2e_mail mail = mail_to(two.ann, "text/plain", kith_slice_str("x"));
 
@@ -172,7 +172,7 @@ static void test_e2e_account_mail__an_old_session_is_better_than_none(void **sta
 
 static void test_e2e_account_mail__keeps_to_what_trust_says(void **state)
 {
-    struct two two = two_new(6);
+    struct home two = home_new(6);
     struct e2e_mail mail = mail_to(two.bob, "text/plain", kith_slice_str("x"));
     struct town_device *other;
 
@@ -199,7 +199,7 @@ static void test_e2e_account_mail__keeps_to_what_trust_says(void **state)
 
 /* ------------------------------------------------------------------------------------------------ what is refused */
 /* Encrypted as any message is, whatever it says. */
-static kith_err said(struct two *two, const struct e2e_payload *of, bool as_mail)
+static kith_err said(struct home *two, const struct e2e_payload *of, bool as_mail)
 {
     struct e2e_payload payload = *of;
     struct peer *peer = account_peer_find(two->bob->account, two->ann->person->id, device_number(two->ann));
@@ -230,7 +230,7 @@ static kith_err said(struct two *two, const struct e2e_payload *of, bool as_mail
     return err;
 }
 
-static struct e2e_payload payload_for(const struct two *two, const uint8_t *thread_id)
+static struct e2e_payload payload_for(const struct home *two, const uint8_t *thread_id)
 {
     static const uint8_t msg_id[E2E_ID_BYTES] = {9};
     struct e2e_payload payload = account_payload(two->bob->account, msg_id, 1);
@@ -244,7 +244,7 @@ static struct e2e_payload payload_for(const struct two *two, const uint8_t *thre
 static void test_e2e_account_mail__says_what_mail_says_and_nothing_else(void **state)
 {
     static const uint8_t item[E2E_RESEND_ITEM_BYTES] = {1};
-    struct two two = two_new(7);
+    struct home two = home_new(7);
     struct e2e_payload payload;
 
     (void)state;
@@ -273,7 +273,7 @@ static void test_e2e_account_mail__says_what_mail_says_and_nothing_else(void **s
 static void test_e2e_account_mail__is_never_what_was_said_in_a_chat_nor_the_other_way_round(void **state)
 {
     static const uint8_t item[E2E_RESEND_ITEM_BYTES] = {1};
-    struct two two = two_new(8);
+    struct home two = home_new(8);
     struct e2e_payload payload;
 
     (void)state;
