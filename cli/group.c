@@ -220,7 +220,9 @@ static void see_through(struct online *online, const struct chat_id *chat, uint6
 
     online_settle(online, chat, seq, GROUP_SETTLE_MS);
     end = cli_now_ms() + GROUP_SETTLE_MS;
-    while (kith_client_outbox_count(online_client(online)) > 0 && cli_now_ms() < end) online_turn(online, 20);
+    while (kith_client_outbox_count(online_client(online)) + kith_client_outbox_owed(online_client(online)) > 0 &&
+           cli_now_ms() < end)
+        online_turn(online, 20);
 }
 
 static uint64_t event_of(const struct group_call *call, const struct cli_answer *answer, struct chat_id *chat)

@@ -2,7 +2,7 @@
 #define LIBKITH_CLIENT_H
 
 #include "base/map.h"
-#include "libkith/e2ee/account.h"
+#include "libkith/e2ee/account_resend.h"
 #include "libkith/e2ee/group.h"
 #include "libkith/kith.h"
 #include "wire/stomp.h"
@@ -17,6 +17,22 @@
 #define CLIENT_HEART_BEAT_MS      10000
 #define CLIENT_CONNECT_TIMEOUT_MS 20000
 #define CLIENT_ANSWER_TIMEOUT_MS  30000 /* a message unanswered for so long: the connection is taken for dead */
+#define CLIENT_ANSWERS_MAX \
+    1024 /* messages that others asked for again, and that are on their way; one more is passed over */
+#define CLIENT_REQUESTS_MAX   64  /* mails that ask others for theirs; nothing more is asked for meanwhile */
+#define CLIENT_MAILS_HELD_MAX 256 /* mails that came and cannot be opened yet; one more is passed over */
+
+/* Of an entry that is mail: in no chat, and to one device (docs/wire/e2ee.md, "Mail"). */
+struct outbox_mail {
+    struct user_id user;
+    uint32_t device_id; /* 0: it is no mail */
+    struct e2e_resend_item
+        again;              /* seq not 0: an answer, of which only this is kept: what is said in it is this message */
+    bool is_given;          /* an answer, and the account has agreed to it */
+    bool is_recalled;       /* an answer, and the host was asked for the message. Not kept */
+    uint32_t refusals;      /* in a row, for the back-off */
+    uint64_t held_until_ms; /* refused for now */
+};
 
 struct outbox_entry {
     struct outbox_entry *prev, *next; /* in the order of sending */
@@ -27,6 +43,8 @@ struct outbox_entry {
     enum kith_code code;
     bool was_on_wire, in_flight, encrypted;
     uint64_t created_ms, expires_ms, sent_at_ms;
+    uint64_t sealed_ms, group_epoch; /* when that was, and under which head of a group */
+    struct outbox_mail mail;
     struct kith_buf sealed; /* of a client that encrypts: what goes over the wire; empty: to be made */
     uint64_t echo_seq;      /* among the echoes: the number under which the stream will bring it */
     size_t content_type_len, body_len;
@@ -63,7 +81,7 @@ struct effect_node {
     uint8_t bytes[]; /* `room` of them: what the effect's slices point to */
 };
 
-/* A message that cannot be opened yet, or is shown behind such a one of its chat. The record 'Q'. */
+/* A message that cannot be opened yet, or is shown behind such a one of its chat; with the nil chat, mail. The record 'Q'. */
 struct pending {
     struct pending *next; /* in the order in which they came */
     struct kith_message message;
@@ -162,7 +180,7 @@ struct kith_client {
     struct effect_node *batch_effects, *batch_last; /* and what is behind it */
 
     struct outbox_entry *outbox_first, *outbox_last;
-    size_t outbox_count;
+    size_t outbox_count; /* of what the host wrote */
     uint32_t in_flight;
     uint64_t order_next;
     uint64_t id_stamp;       /* 48 bits of ms and 12 of counter: ids of this device only rise */
@@ -233,6 +251,12 @@ void outbox_accepted(struct kith_client *client, struct msg_id id, uint64_t seq)
 void outbox_refused(struct kith_client *client, struct msg_id id, enum kith_code code, uint64_t retry_after_ms,
                     struct kith_slice problem);
 uint64_t outbox_next_ms(const struct kith_client *client);
+/** The order of what comes next. */
+uint64_t outbox_order(struct kith_client *client);
+/** The device says it, or owes it, and not its host: that hears nothing of it but its place in the stream. */
+bool outbox_is_own(const struct outbox_entry *entry);
+/** It goes, with its record, and nobody is told. */
+void outbox_remove(struct kith_client *client, struct outbox_entry *entry);
 struct outbox_entry *outbox_add(struct kith_client *client, const struct outbox_entry *head,
                                 struct kith_slice content_type, struct kith_slice body);
 /** In no list yet. The rest of it is as in *head. NULL: no memory. */
@@ -254,6 +278,37 @@ void outbox_say(struct kith_client *client, struct chat_id chat, struct kith_sli
                 struct kith_slice body);
 /** Refused here, for good. */
 void outbox_give_up(struct kith_client *client, struct outbox_entry *entry, enum kith_code code, bool is_unknown);
+
+/* mail.c: what goes to one device, and comes from one */
+static inline bool outbox_is_mail(const struct outbox_entry *entry)
+{
+    return entry->mail.device_id != 0;
+}
+void mail_add(struct kith_client *client, const struct outbox_mail *mail, struct kith_slice content_type,
+              struct kith_slice body);
+bool mail_may_send(const struct kith_client *client, const struct outbox_entry *entry);
+void mail_write(struct kith_client *client, const struct outbox_entry *entry);
+void mail_refused(struct kith_client *client, struct outbox_entry *entry, enum kith_code code, uint64_t retry_after_ms);
+/** Seals what can be sealed; forgets what is too old. */
+void mail_work(struct kith_client *client);
+/** Seals it as this content, wants what is missing, or forgets it. */
+void mail_seal(struct kith_client *client, struct outbox_entry *entry, struct kith_slice content_type,
+               struct kith_slice body, uint64_t sent_at_ms);
+/** Nothing of it is on its way, but what is held back. */
+bool mail_is_settled(const struct kith_client *client);
+/** An item of the mailbox: read now, or when it can be opened. */
+void mail_event(struct kith_client *client, const struct kith_message *item);
+/** False: not now. pending: its place among those that wait. */
+bool mail_take(struct kith_client *client, const struct kith_message *item, const struct pending *pending);
+
+/* secure_resend.c: messages that did not open, asked for again and given again */
+/** It did not open, for good: is_asked, when that is so. */
+void resend_lost(struct kith_client *client, struct kith_message *message, const struct e2e_opened *opened);
+void resend_ask(struct kith_client *client);
+/** What a mail says. One of a newer kind is passed over. */
+void resend_mail(struct kith_client *client, const struct kith_message *item, const struct e2e_opened *opened);
+/** An answer that is to be made. */
+void resend_give(struct kith_client *client, struct outbox_entry *entry);
 
 /* link.c */
 void link_down(struct kith_client *client, enum kith_code code, uint64_t retry_after_ms);
@@ -321,8 +376,20 @@ void secure_link(struct kith_client *client);
 /** Records being loaded. */
 kith_err secure_echo_add(struct kith_client *client, const struct outbox_entry *head, struct kith_slice content_type,
                          struct kith_slice body);
+/** A message of this device that the stream has not brought yet. NULL: none. */
+struct outbox_entry *secure_echo_find(const struct kith_client *client, struct msg_id id);
+/** Of this device's own: how it was encrypted. */
+void secure_echo_tell(const struct outbox_entry *entry, struct kith_message *message);
 
 /* secure_in.c: what comes in */
+/**
+ * Opens a message, or mail, of the chat nil. What it says is lent from `plain`. KITH_E_AGAIN, KITH_E_NOMEM: not now; what is missing
+ * is wanted. pending: its place among those that wait; NULL: none yet.
+ */
+KITH_MUST_USE kith_err secure_open(struct kith_client *client, const struct kith_message *message,
+                                   const struct pending *pending, struct kith_buf *plain, struct e2e_opened *opened);
+/** It was given again before it was shown as one that cannot be read. False: no such one waits. */
+bool secure_open_late(struct kith_client *client, const struct kith_message *message);
 /** An event of the stream, in order: shown now, or when it can be opened. */
 void secure_event(struct kith_client *client, struct kith_message *message);
 /** Those that can be opened now, each chat in its order. */

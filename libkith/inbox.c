@@ -188,7 +188,7 @@ static void numbered(struct kith_client *client, const struct stomp_frame *frame
 }
 
 /*
- * What other devices say to this one. Stored with the mailbox's place (the record of a chat with the nil id) before it is
+ * What other devices say to this one: a client that encrypts takes it itself. Stored with the mailbox's place (the record of a chat with the nil id) before it is
  * acknowledged and gone from the server: what takes a ciphertext apart does so here, and its keys go into the same PERSIST.
  * Numbers may jump where the mailbox was empty for long, so a jump is no hole.
  */
@@ -204,8 +204,12 @@ static void mail(struct kith_client *client, const struct stomp_frame *frame)
     if (message.seq == 0 || is_repeat(client, sync, frame, message.seq)) return;
     sync->applied_up_to = message.seq;
     record_put_chat(client, sync);
-    show(client, KITH_EFFECT_MAIL, &message);
-    if (client->config.keeps_mail && message.gap_from == 0) record_put_mail(client, &message);
+    if (secure_on(client)) {
+        if (message.gap_from == 0) mail_event(client, &message);
+    } else {
+        show(client, KITH_EFFECT_MAIL, &message);
+        if (client->config.keeps_mail && message.gap_from == 0) record_put_mail(client, &message);
+    }
     if (message.gap_from > 0) client->stats.gaps++;
     client->stats.mail++;
     remember_ack(client, frame);

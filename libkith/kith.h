@@ -35,8 +35,9 @@ struct kith_client_config {
     struct device_id device;
     uint32_t in_flight_max; /* messages on the wire and unanswered; 0: 16 */
     bool shows_history;     /* keep a record of every message that was shown */
-    bool keeps_mail;        /* keep a record of every item of the mailbox until kith_client_mail_done() */
-    bool encrypts;          /* takes part in kith/1: see "encryption" below */
+    bool
+        keeps_mail; /* and does not encrypt: keep a record of every item of the mailbox until kith_client_mail_done() */
+    bool encrypts;  /* takes part in kith/1: see "encryption" below */
     uint32_t one_time_keys; /* that wait with the server, of each kind; 0: 100 */
     uint32_t
         pairwise_max; /* members of a group whose messages are encrypted for each device; above, once for all. 0: 64 */
@@ -95,7 +96,10 @@ struct kith_outbox_entry {
     uint64_t created_ms;
     struct kith_slice content_type, body; /* lent until the next call */
 };
+/** Of what the host wrote: what the device says to others by itself is not shown. */
 size_t kith_client_outbox_count(const struct kith_client *client);
+/** Of what the device owes others by itself: keys, steps, mail. It goes out as the rest does. */
+size_t kith_client_outbox_owed(const struct kith_client *client);
 /** In the order of sending. */
 KITH_MUST_USE kith_err kith_client_outbox_at(const struct kith_client *client, size_t at,
                                              struct kith_outbox_entry *out);
@@ -177,7 +181,7 @@ struct kith_admit {
 bool kith_client_admit(struct kith_client *client, struct kith_admit *out);
 /** CODE_OK, or the code of the problem; of one that may pass the fetch has failed. */
 void kith_client_admitted(struct kith_client *client, enum kith_code code);
-/** Its keys are with the server, and nothing that came waits to be opened, nor anybody to be let in. True of one that does not encrypt. */
+/** Its keys are with the server, nothing that came waits to be opened, nor anybody to be let in, and no mail is on the wire. True of one that does not encrypt. */
 bool kith_client_is_settled(const struct kith_client *client);
 /** Everything numbered up to here has come and been stored; 0: nothing. */
 uint64_t kith_client_applied(const struct kith_client *client, struct chat_id chat);
@@ -205,8 +209,8 @@ enum kith_effect_kind {
     KITH_EFFECT_RECEIPT, /* show: somebody's watermarks                                                             */
     KITH_EFFECT_TYPING,  /* show: somebody types, or stopped                                                        */
     KITH_EFFECT_STATE,   /* show: connection state                                                                  */
-    KITH_EFFECT_MAIL,    /* an item of the mailbox came, the first and only time: for the device, not for the person */
-    KITH_EFFECT_FETCH,   /* ask the server for `fetch`, answer with kith_client_fetched()                          */
+    KITH_EFFECT_MAIL, /* an item of the mailbox came, the first and only time: for the device, not for the person. Not of a client that encrypts: it takes them itself */
+    KITH_EFFECT_FETCH, /* ask the server for `fetch`, answer with kith_client_fetched()                          */
     KITH_EFFECT_RECALL, /* answer with kith_client_recalled(): the message `seq` of `chat`, as it was shown, if the host has it */
 };
 
@@ -227,8 +231,8 @@ struct kith_message {
     bool
         is_again; /* is_open: it was shown before as one that could not be read (same chat, seq and id), and takes its place */
     bool is_asked; /* unreadable, and its device is asked for it again */
-    uint64_t sealed_ms,
-        group_epoch; /* of this device's own, encrypted: when, and under which head of a group; else 0 */
+    /* Of this device's own, encrypted: when it was written and encrypted, and under which head of a group. Else 0. */
+    uint64_t written_ms, sealed_ms, group_epoch;
     uint64_t missed; /* is_open: messages of that device that should have come before and did not */
     struct kith_slice type, content_type, body; /* "message", "member", …; lent */
 };
@@ -238,9 +242,9 @@ struct kith_effect {
     struct kith_slice bytes; /* SEND; PERSIST: records in the form of kith_record_next(); lent until the next call */
     uint64_t at_ms;          /* TIMER */
     struct kith_message message;          /* MESSAGE; MAIL, with the nil chat and the mailbox's numbers */
-    struct chat_id chat;                  /* SENT, FAILED, RECEIPT, TYPING */
+    struct chat_id chat;                  /* SENT, FAILED, RECEIPT, TYPING, RECALL */
     struct msg_id id;                     /* SENT, FAILED */
-    uint64_t seq;                         /* SENT */
+    uint64_t seq;                         /* SENT, RECALL */
     enum kith_code code;                  /* FAILED; STATE: why offline, OK: no reason */
     bool is_unknown;                      /* FAILED: it may be stored */
     struct user_id user;                  /* RECEIPT, TYPING */

@@ -73,7 +73,7 @@ struct outbox_entry *outbox_add(struct kith_client *client, const struct outbox_
         entry->next->prev = entry;
     else
         client->outbox_last = entry;
-    client->outbox_count++;
+    client->outbox_count += !outbox_is_own(entry);
     return entry;
 }
 
@@ -95,11 +95,11 @@ static void outbox_unlink(struct kith_client *client, struct outbox_entry *entry
     else
         client->outbox_last = entry->prev;
     if (entry->in_flight) client->in_flight--;
-    client->outbox_count--;
+    client->outbox_count -= !outbox_is_own(entry);
     record_delete_outbox(client, entry);
 }
 
-static void outbox_remove(struct kith_client *client, struct outbox_entry *entry)
+void outbox_remove(struct kith_client *client, struct outbox_entry *entry)
 {
     outbox_unlink(client, entry);
     outbox_entry_free(entry);
@@ -191,6 +191,26 @@ static struct outbox_entry *behind(const struct kith_client *client, uint64_t or
     return entry;
 }
 
+/* sync: of its chat; NULL: it is mail. */
+static void leave(struct kith_client *client, struct outbox_entry *entry, struct chat_sync *sync)
+{
+    if (!entry->was_on_wire) {
+        /* Durable before it leaves: a message that may be out there must never get another id. */
+        entry->was_on_wire = true;
+        record_put_outbox(client, entry);
+        client->stats.sent++;
+    } else {
+        client->stats.resent++;
+    }
+    if (sync == NULL)
+        mail_write(client, entry);
+    else
+        write_entry(client, entry, sync);
+    entry->in_flight = true;
+    entry->sent_at_ms = client->now.mono_ms;
+    client->in_flight++;
+}
+
 void outbox_pump(struct kith_client *client)
 {
     if (client->link != LINK_UP) return;
@@ -199,6 +219,10 @@ void outbox_pump(struct kith_client *client)
         struct chat_sync *sync;
         next = entry->next;
         if (client->in_flight >= in_flight_limit(client)) return;
+        if (outbox_is_mail(entry)) {
+            if (mail_may_send(client, entry)) leave(client, entry, NULL);
+            continue;
+        }
         sync = chat_sync_of(client, entry->chat);
         if (sync == NULL) continue;
         pin_entry(client, entry, sync);
@@ -207,18 +231,7 @@ void outbox_pump(struct kith_client *client)
             next = behind(client, order); /* it may be gone, and what waited for it, too */
             continue;
         }
-        if (!entry->was_on_wire) {
-            /* Durable before it leaves: a message that may be out there must never get another id. */
-            entry->was_on_wire = true;
-            record_put_outbox(client, entry);
-            client->stats.sent++;
-        } else {
-            client->stats.resent++;
-        }
-        write_entry(client, entry, sync);
-        entry->in_flight = true;
-        entry->sent_at_ms = client->now.mono_ms;
-        client->in_flight++;
+        leave(client, entry, sync);
         if (kith_mutant(OUTBOX_FORGETS)) outbox_remove(client, entry);
     }
 }
@@ -229,18 +242,19 @@ void outbox_reset_wire(struct kith_client *client)
     struct chat_sync **sync = NULL;
     uint32_t at = 0;
 
-    for (struct outbox_entry *entry = client->outbox_first; entry != NULL; entry = entry->next)
+    for (struct outbox_entry *entry = client->outbox_first; entry != NULL; entry = entry->next) {
         entry->in_flight = false;
+        entry->mail.held_until_ms = 0;
+    }
     client->in_flight = 0;
     while (kith_map_next(&client->chats, &at, &key, (void **)&sync)) (*sync)->held_until_ms = 0;
 }
 
-/* The host did not write it, and hears nothing of it but its place in the stream. */
-static bool is_own(const struct outbox_entry *entry)
+bool outbox_is_own(const struct outbox_entry *entry)
 {
     struct kith_slice type = kith_slice_of(entry->bytes, entry->content_type_len);
 
-    return kith_slice_eq(type, kith_content_type(KITH_CONTENT_STEP)) ||
+    return outbox_is_mail(entry) || kith_slice_eq(type, kith_content_type(KITH_CONTENT_STEP)) ||
            kith_slice_eq(type, kith_content_type(KITH_CONTENT_KEYS));
 }
 
@@ -259,12 +273,18 @@ void outbox_accepted(struct kith_client *client, struct msg_id id, uint64_t seq)
     struct chat_sync *sync;
 
     if (entry == NULL) return; /* answered before: by its receipt, or by seeing it in the stream */
+    if (outbox_is_mail(entry)) {
+        client->stats.accepted++;
+        outbox_remove(client, entry);
+        client->secure.changed = true; /* for what is to be asked next */
+        return;
+    }
     sync = chat_sync_of(client, entry->chat);
     if (sync == NULL) return;
     if (kith_uuid_cmp(id.id, sync->accepted.id) > 0) sync->accepted = id;
     sync->refusals = 0;
     record_put_chat(client, sync);
-    if (!is_own(entry)) tell_sent(client, entry, seq);
+    if (!outbox_is_own(entry)) tell_sent(client, entry, seq);
     client->stats.accepted++;
     outbox_unlink(client, entry);
     if (!secure_accepted(client, entry, seq)) outbox_entry_free(entry);
@@ -273,7 +293,7 @@ void outbox_accepted(struct kith_client *client, struct msg_id id, uint64_t seq)
 /* What waits for a gift; NULL: that is none, or nothing waits for it any more. */
 static struct outbox_entry *waits_for(const struct outbox_entry *gift)
 {
-    const bool is_gift = is_own(gift) && gift->body_len == 0 &&
+    const bool is_gift = outbox_is_own(gift) && gift->body_len == 0 &&
                          group_is_keys(kith_slice_of(gift->bytes, gift->content_type_len));
     struct outbox_entry *next = gift->next;
 
@@ -282,7 +302,7 @@ static struct outbox_entry *waits_for(const struct outbox_entry *gift)
 
 void outbox_forget(struct kith_client *client, struct outbox_entry *entry)
 {
-    assert(is_own(entry));
+    assert(outbox_is_own(entry));
     outbox_remove(client, entry);
 }
 
@@ -292,7 +312,7 @@ void outbox_give_up(struct kith_client *client, struct outbox_entry *entry, enum
     struct kith_effect *effect;
 
     client->stats.failed++;
-    if (is_own(entry)) { /* of a step: the sender asks again with its next message */
+    if (outbox_is_own(entry)) { /* of a step: the sender asks again with its next message */
         struct outbox_entry *waiting = is_unknown ? NULL : waits_for(entry);
         outbox_remove(client, entry);
         if (waiting != NULL) outbox_give_up(client, waiting, code, false);
@@ -329,11 +349,15 @@ void outbox_refused(struct kith_client *client, struct msg_id id, enum kith_code
     struct chat_sync *sync;
 
     if (entry == NULL) return;
-    sync = chat_sync_of(client, entry->chat);
-    if (sync == NULL) return;
     if (entry->in_flight) client->in_flight--;
     entry->in_flight = false;
     client->stats.refused++;
+    if (outbox_is_mail(entry)) {
+        mail_refused(client, entry, code, retry_after_ms);
+        return;
+    }
+    sync = chat_sync_of(client, entry->chat);
+    if (sync == NULL) return;
     if (code == CODE_TOO_OLD)
         outbox_give_up(client, entry, code, true);
     else if (code == CODE_PREDECESSOR_MISSING) {
@@ -363,9 +387,10 @@ uint64_t outbox_next_ms(const struct kith_client *client)
         uint64_t at;
         if (entry->state != KITH_OUTBOX_QUEUED) continue;
         sync = kith_map_find(&client->chats, &entry->chat);
-        at = entry->in_flight ? entry->sent_at_ms + CLIENT_ANSWER_TIMEOUT_MS
-             : sync == NULL   ? 0
-                              : (*sync)->held_until_ms;
+        at = entry->in_flight        ? entry->sent_at_ms + CLIENT_ANSWER_TIMEOUT_MS
+             : outbox_is_mail(entry) ? entry->mail.held_until_ms
+             : sync == NULL          ? 0
+                                     : (*sync)->held_until_ms;
         /* What is no longer held waits for an answer to another one, not for the time. */
         if ((entry->in_flight || at > client->now.mono_ms) && at < next) next = at;
     }
@@ -373,7 +398,7 @@ uint64_t outbox_next_ms(const struct kith_client *client)
 }
 
 /* Every second number: the one before each is for a gift. */
-static uint64_t outbox_order(struct kith_client *client)
+uint64_t outbox_order(struct kith_client *client)
 {
     uint64_t order = client->order_next;
 
@@ -437,93 +462,4 @@ kith_err outbox_check(struct kith_slice content_type, struct kith_slice body)
     if (body.len > KITH_MESSAGE_BYTES_MAX || content_type.len > KITH_CONTENT_TYPE_BYTES_MAX) return KITH_E_TOOBIG;
     return content_type.len > 0 && memchr(content_type.ptr, '\0', content_type.len) != NULL ? KITH_E_MALFORMED
                                                                                             : KITH_OK;
-}
-
-kith_err kith_client_send(struct kith_client *client, struct kith_time now, const struct kith_send *send,
-                          struct msg_id *out)
-{
-    struct outbox_entry head = {.chat = send->chat,
-                                .state = KITH_OUTBOX_QUEUED,
-                                .encrypted = send->encrypted,
-                                .created_ms = now.wall_ms,
-                                .expires_ms = send->expires_ms};
-    struct outbox_entry *entry;
-    kith_err err;
-
-    client->now = now;
-    if (client->outbox_count >= KITH_OUTBOX_ENTRIES_MAX) return KITH_E_FULL;
-    if (client->chats.count == KITH_CHATS_MAX && kith_map_find(&client->chats, &send->chat) == NULL) return KITH_E_FULL;
-    err = outbox_check(send->content_type, send->body);
-    if (err != KITH_OK) return err;
-    head.id = client_msg_id(client);
-    head.order = outbox_order(client);
-    entry = outbox_add(client, &head, send->content_type, send->body);
-    if (entry == NULL) return KITH_E_NOMEM;
-    record_put_state(client);
-    record_put_outbox(client, entry);
-    outbox_pump(client); /* if it leaves at once, it does so behind the step's PERSIST */
-    link_timers(client);
-    step_end(client);
-    *out = head.id;
-    return KITH_OK;
-}
-
-size_t kith_client_outbox_count(const struct kith_client *client)
-{
-    return client->outbox_count;
-}
-
-kith_err kith_client_outbox_at(const struct kith_client *client, size_t at, struct kith_outbox_entry *out)
-{
-    const struct outbox_entry *entry = client->outbox_first;
-
-    while (entry != NULL && at > 0) entry = entry->next, at--;
-    if (entry == NULL) return KITH_E_NOTFOUND;
-    *out = (struct kith_outbox_entry){
-        .id = entry->id,
-        .chat = entry->chat,
-        .state = entry->state,
-        .code = entry->code,
-        .was_on_wire = entry->was_on_wire,
-        .created_ms = entry->created_ms,
-        .content_type = kith_slice_of(entry->bytes, entry->content_type_len),
-        .body = kith_slice_of(entry->bytes + entry->content_type_len, entry->body_len),
-    };
-    return KITH_OK;
-}
-
-kith_err kith_client_outbox_retry(struct kith_client *client, struct kith_time now, struct msg_id id,
-                                  struct msg_id *out)
-{
-    struct outbox_entry *entry = outbox_find(client, id);
-
-    client->now = now;
-    if (entry == NULL) return KITH_E_NOTFOUND;
-    *out = entry->id;
-    if (entry->state == KITH_OUTBOX_QUEUED) return KITH_OK;
-    /* Refused for good means surely not stored: a new id is safe. An unknown one keeps its id, or it could come twice. */
-    if (entry->state == KITH_OUTBOX_FAILED) {
-        *out = entry->id = client_msg_id(client);
-        entry->was_on_wire = false;
-        kith_buf_deinit(&entry->sealed); /* it names the old id inside */
-        record_put_state(client);
-    }
-    entry->state = KITH_OUTBOX_QUEUED;
-    entry->code = CODE_OK;
-    record_put_outbox(client, entry);
-    step_end(client);
-    outbox_pump(client);
-    step_end(client);
-    return KITH_OK;
-}
-
-kith_err kith_client_outbox_drop(struct kith_client *client, struct msg_id id)
-{
-    struct outbox_entry *entry = outbox_find(client, id);
-
-    if (entry == NULL) return KITH_E_NOTFOUND;
-    if (entry->in_flight) return KITH_E_AGAIN;
-    outbox_remove(client, entry);
-    step_end(client);
-    return KITH_OK;
 }

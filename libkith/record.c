@@ -5,20 +5,21 @@
 
 /*
  * Records, the host's to keep: version byte, then fixed big-endian fields.
- *   'O' order (u64)        an outbox entry
+ *   'O' order (u64)        an outbox entry: a message of a chat, or mail to one device
  *   'C' chat (16)          a chat's cursor and chain; with the nil id, the mailbox's
  *   'M' chat (16) seq      a shown message (shows_history)
  *   'B' seq                an item of the mailbox (keeps_mail)
  *   'R' chat (16) user     somebody's watermarks there
  *   'S'                    the device's id stamp and order
- *   'Q' chat (16) seq      a message that cannot be opened yet, or is shown behind one
+ *   'Q' chat (16) seq      a message that cannot be opened yet, or is shown behind one; with the nil id, mail
  *   'W' id (16)            a message that the server has numbered, and the stream has not brought yet
  *   'A' chat (16) user     who asks to be let into a group
  *   'D' chat (16)          the two people of a direct chat, as the server named them first
  *   'E' …                  the device's keys, sessions and what it has pinned (libkith/e2ee/account_impl.h)
  */
-#define RECORD_VERSION   1
-#define RECORD_BYTES_MAX (CLIENT_FRAME_BYTES_MAX + 4096) /* whatever a server can say in a frame fits */
+#define RECORD_VERSION    1
+#define RECORD_BYTES_MAX  (CLIENT_FRAME_BYTES_MAX + 4096) /* whatever a server can say in a frame fits */
+#define RECORD_MAIL_BYTES (20 + E2E_RESEND_ITEM_BYTES) /* user, device_id (u32), and of an answer what it gives again */
 
 struct key {
     uint8_t bytes[40];
@@ -97,16 +98,33 @@ static void put_slice(struct kith_buf *value, struct kith_slice bytes)
     must(kith_buf_append(value, bytes));
 }
 
+static void put_u64s(struct kith_buf *value, const uint64_t *numbers, size_t count)
+{
+    for (size_t i = 0; i < count; i++) must(kith_buf_append_u64_be(value, numbers[i]));
+}
+
 static void begin(struct kith_buf *value)
 {
     kith_buf_init_secret(value, RECORD_BYTES_MAX);
     must(kith_buf_append_u8(value, RECORD_VERSION));
 }
 
+/* Empty: it is no mail. */
+static void put_mail(struct kith_buf *value, const struct outbox_mail *mail)
+{
+    uint8_t bytes[RECORD_MAIL_BYTES] = {0};
+
+    memcpy(bytes, mail->user.id.raw, 16);
+    kith_put_u32_be(bytes + 16, mail->device_id);
+    if (mail->again.seq != 0) e2e_resend_item_encode(&mail->again, bytes + 20);
+    put_slice(value, kith_slice_of(bytes, mail->device_id == 0 ? 0 : mail->again.seq == 0 ? 20 : RECORD_MAIL_BYTES));
+}
+
 void record_put_outbox(struct kith_client *client, const struct outbox_entry *entry)
 {
     struct kith_buf value;
-    unsigned flags = (entry->was_on_wire ? 1u : 0u) | (entry->encrypted ? 2u : 0u);
+    unsigned flags = (entry->was_on_wire ? 1u : 0u) | (entry->encrypted ? 2u : 0u) | (entry->mail.is_given ? 4u : 0u);
+    const uint64_t numbers[] = {entry->created_ms, entry->expires_ms, entry->sealed_ms, entry->group_epoch};
 
     kith_buf_init_secret(&value, 2 * RECORD_BYTES_MAX);
     must(kith_buf_append_u8(&value, RECORD_VERSION));
@@ -115,8 +133,8 @@ void record_put_outbox(struct kith_client *client, const struct outbox_entry *en
     must(kith_buf_append_u8(&value, (uint8_t)entry->state));
     must(kith_buf_append_u8(&value, (uint8_t)entry->code));
     must(kith_buf_append_u8(&value, (uint8_t)flags));
-    must(kith_buf_append_u64_be(&value, entry->created_ms));
-    must(kith_buf_append_u64_be(&value, entry->expires_ms));
+    put_u64s(&value, numbers, 4);
+    put_mail(&value, &entry->mail);
     put_slice(&value, kith_slice_of(entry->bytes, entry->content_type_len));
     put_slice(&value, kith_slice_of(entry->bytes + entry->content_type_len, entry->body_len));
     put_slice(&value, kith_mutant(SEALED_NOT_KEPT) ? (struct kith_slice){0} : kith_buf_peek(&entry->sealed));
@@ -178,7 +196,9 @@ static void put_message(struct kith_client *client, struct key key, const struct
     struct kith_buf value;
     unsigned flags = (message->encrypted ? 1u : 0u) | (message->has_body ? 2u : 0u) | (message->is_open ? 4u : 0u) |
                      (message->unreadable != KITH_OK ? 8u : 0u) | (message->unreadable == KITH_E_FULL ? 16u : 0u) |
-                     (message->unreadable == KITH_E_NOTFOUND ? 32u : 0u) | (message->is_anew ? 64u : 0u);
+                     (message->unreadable == KITH_E_NOTFOUND ? 32u : 0u) | (message->is_anew ? 64u : 0u) |
+                     (message->is_again ? 128u : 0u) | (message->is_asked ? 256u : 0u);
+    const uint64_t numbers[] = {message->missed, message->written_ms, message->sealed_ms, message->group_epoch};
 
     begin(&value);
     must(kith_buf_append_u64_be(&value, message->gap_from));
@@ -187,8 +207,8 @@ static void put_message(struct kith_client *client, struct key key, const struct
     must(kith_buf_append(&value, kith_slice_of(message->device.id.raw, 16)));
     must(kith_buf_append_u64_be(&value, message->created_ms));
     must(kith_buf_append_u64_be(&value, message->expires_ms));
-    must(kith_buf_append_u8(&value, (uint8_t)flags));
-    must(kith_buf_append_u64_be(&value, message->missed));
+    must(kith_buf_append_u16_be(&value, (uint16_t)flags));
+    put_u64s(&value, numbers, 4);
     put_slice(&value, message->type);
     put_slice(&value, message->content_type);
     put_slice(&value, message->body);
@@ -235,11 +255,13 @@ void record_put_members(struct kith_client *client, struct chat_id chat, const s
 
 void record_put_echo(struct kith_client *client, const struct outbox_entry *entry)
 {
+    const uint64_t numbers[] = {entry->echo_seq, entry->created_ms, entry->expires_ms, entry->sealed_ms,
+                                entry->group_epoch};
     struct kith_buf value;
 
     begin(&value);
     must(kith_buf_append(&value, kith_slice_of(entry->chat.id.raw, 16)));
-    must(kith_buf_append_u64_be(&value, entry->echo_seq));
+    put_u64s(&value, numbers, 5);
     put_slice(&value, kith_slice_of(entry->bytes, entry->content_type_len));
     put_slice(&value, kith_slice_of(entry->bytes + entry->content_type_len, entry->body_len));
     put_value(client, key_of('W', &entry->id.id, NULL), &value);

@@ -20,6 +20,11 @@ static void eat_u64(struct eater *e, uint64_t *out)
     if (e->err == KITH_OK) e->err = kith_eat_u64_be(&e->in, out);
 }
 
+static void eat_u64s(struct eater *e, uint64_t *out, size_t count)
+{
+    for (size_t i = 0; i < count; i++) eat_u64(e, &out[i]);
+}
+
 static void eat_slice(struct eater *e, struct kith_slice *out)
 {
     uint32_t len = 0;
@@ -44,12 +49,23 @@ static kith_err finish(const struct eater *e)
     return e->in.len == 0 ? KITH_OK : KITH_E_MALFORMED;
 }
 
+static kith_err read_mail(struct kith_slice in, struct outbox_mail *out)
+{
+    if (in.len == 0) return KITH_OK;
+    if (in.len < 20) return KITH_E_MALFORMED;
+    memcpy(out->user.id.raw, in.ptr, 16);
+    out->device_id = kith_get_u32_be(in.ptr + 16);
+    if (out->device_id == 0) return KITH_E_MALFORMED;
+    return in.len == 20 ? KITH_OK : e2e_resend_item_decode(kith_slice_of(in.ptr + 20, in.len - 20), &out->again);
+}
+
 static kith_err load_outbox(struct kith_client *client, uint64_t order, struct kith_slice in)
 {
     struct eater e = eater_of(in);
     struct outbox_entry head = {.order = order};
-    struct kith_slice content_type = {0}, body = {0}, sealed = {0};
+    struct kith_slice mail = {0}, content_type = {0}, body = {0}, sealed = {0};
     struct outbox_entry *entry;
+    uint64_t numbers[4] = {0};
     uint8_t state = 0, code = 0, flags = 0;
 
     eat(&e, head.id.id.raw, 16);
@@ -57,18 +73,25 @@ static kith_err load_outbox(struct kith_client *client, uint64_t order, struct k
     eat(&e, &state, 1);
     eat(&e, &code, 1);
     eat(&e, &flags, 1);
-    eat_u64(&e, &head.created_ms);
-    eat_u64(&e, &head.expires_ms);
+    eat_u64s(&e, numbers, 4);
+    eat_slice(&e, &mail);
     eat_slice(&e, &content_type);
     eat_slice(&e, &body);
     eat_slice(&e, &sealed);
     if (finish(&e) != KITH_OK || state < KITH_OUTBOX_QUEUED || state > KITH_OUTBOX_UNKNOWN || code >= CODE_COUNT)
         return KITH_E_MALFORMED;
-    if (outbox_check(content_type, body) != KITH_OK || sealed.len > KITH_MESSAGE_BYTES_MAX) return KITH_E_MALFORMED;
+    if (outbox_check(content_type, body) != KITH_OK || sealed.len > KITH_MESSAGE_BYTES_MAX ||
+        read_mail(mail, &head.mail) != KITH_OK)
+        return KITH_E_MALFORMED;
     head.state = (enum kith_outbox_state)state;
     head.code = (enum kith_code)code;
     head.was_on_wire = (flags & 1) != 0;
     head.encrypted = (flags & 2) != 0;
+    head.mail.is_given = (flags & 4) != 0;
+    head.created_ms = numbers[0];
+    head.expires_ms = numbers[1];
+    head.sealed_ms = numbers[2];
+    head.group_epoch = numbers[3];
     if (order >= client->order_next) client->order_next = order + 2;
     entry = outbox_add(client, &head, content_type, body);
     return entry == NULL ? KITH_E_NOMEM : kith_buf_append(&entry->sealed, sealed);
@@ -142,13 +165,19 @@ static kith_err load_echo(struct kith_client *client, struct kith_slice key, str
     struct eater e = eater_of(value);
     struct outbox_entry head = {.encrypted = true};
     struct kith_slice content_type = {0}, body = {0};
+    uint64_t numbers[5] = {0};
 
     memcpy(head.id.id.raw, key.ptr + 1, 16);
     eat(&e, head.chat.id.raw, 16);
-    eat_u64(&e, &head.echo_seq);
+    eat_u64s(&e, numbers, 5);
     eat_slice(&e, &content_type);
     eat_slice(&e, &body);
     if (finish(&e) != KITH_OK) return KITH_E_MALFORMED;
+    head.echo_seq = numbers[0];
+    head.created_ms = numbers[1];
+    head.expires_ms = numbers[2];
+    head.sealed_ms = numbers[3];
+    head.group_epoch = numbers[4];
     return secure_echo_add(client, &head, content_type, body);
 }
 
@@ -208,7 +237,8 @@ static kith_err message_of(struct chat_id chat, uint64_t seq, struct kith_slice 
 {
     struct eater e = eater_of(value);
     struct kith_message message = {.chat = chat, .seq = seq};
-    uint8_t flags = 0;
+    uint64_t numbers[4] = {0};
+    uint16_t flags = 0;
 
     eat_u64(&e, &message.gap_from);
     eat(&e, message.id.id.raw, 16);
@@ -216,8 +246,8 @@ static kith_err message_of(struct chat_id chat, uint64_t seq, struct kith_slice 
     eat(&e, message.device.id.raw, 16);
     eat_u64(&e, &message.created_ms);
     eat_u64(&e, &message.expires_ms);
-    eat(&e, &flags, 1);
-    eat_u64(&e, &message.missed);
+    if (e.err == KITH_OK) e.err = kith_eat_u16_be(&e.in, &flags);
+    eat_u64s(&e, numbers, 4);
     eat_slice(&e, &message.type);
     eat_slice(&e, &message.content_type);
     eat_slice(&e, &message.body);
@@ -226,6 +256,12 @@ static kith_err message_of(struct chat_id chat, uint64_t seq, struct kith_slice 
     message.has_body = (flags & 2) != 0;
     message.is_open = (flags & 4) != 0;
     message.is_anew = (flags & 64) != 0;
+    message.is_again = (flags & 128) != 0;
+    message.is_asked = (flags & 256) != 0;
+    message.missed = numbers[0];
+    message.written_ms = numbers[1];
+    message.sealed_ms = numbers[2];
+    message.group_epoch = numbers[3];
     if ((flags & 8) != 0)
         message.unreadable = (flags & 16) != 0 ? KITH_E_FULL : (flags & 32) != 0 ? KITH_E_NOTFOUND : KITH_E_DENIED;
     *out = message;

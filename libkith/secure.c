@@ -85,6 +85,16 @@ enum chat_kind secure_chat_kind(struct kith_client *client, struct chat_id chat)
     return CHAT_KIND_UNKNOWN;
 }
 
+/* Whom it may be given to again depends on it (secure_resend.c). */
+static void note_sealed(struct kith_client *client, struct outbox_entry *entry)
+{
+    struct e2e_group_view view;
+
+    entry->sealed_ms = client->now.wall_ms;
+    entry->group_epoch = e2e_account_group(client->secure.account, entry->chat.id.raw, &view) ? view.group->seq : 0;
+    record_put_outbox(client, entry);
+}
+
 bool secure_seal(struct kith_client *client, struct outbox_entry *entry)
 {
     struct secure *secure = &client->secure;
@@ -115,7 +125,7 @@ bool secure_seal(struct kith_client *client, struct outbox_entry *entry)
     memcpy(seal.msg_id, entry->id.id.raw, sizeof seal.msg_id);
     switch (e2e_account_seal(secure->account, client->now.wall_ms, &seal, &wants, &entry->sealed)) {
     case KITH_OK:
-        record_put_outbox(client, entry);
+        note_sealed(client, entry);
         sync = chat_sync_of(client, entry->chat);
         if (sync == NULL || sync->is_encrypted) return true;
         sync->is_encrypted = true;
@@ -245,6 +255,7 @@ bool secure_accepted(struct kith_client *client, struct outbox_entry *entry, uin
 {
     if (!secure_on(client) || !entry->encrypted) return false;
     e2e_account_accepted(client->secure.account, entry->chat.id.raw, entry->id.id.raw);
+    client->secure.changed = true; /* the account has written there: see resend_ask() */
     kith_buf_deinit(&entry->sealed);
     entry->echo_seq = seq;
     entry->next = client->secure.echoes;
@@ -262,6 +273,25 @@ kith_err secure_echo_add(struct kith_client *client, const struct outbox_entry *
     entry->next = client->secure.echoes;
     client->secure.echoes = entry;
     return KITH_OK;
+}
+
+struct outbox_entry *secure_echo_find(const struct kith_client *client, struct msg_id id)
+{
+    struct outbox_entry *entry = client->secure.echoes;
+
+    while (entry != NULL && !kith_uuid_eq(entry->id.id, id.id)) entry = entry->next;
+    return entry;
+}
+
+void secure_echo_tell(const struct outbox_entry *entry, struct kith_message *message)
+{
+    message->is_open = message->has_body = true;
+    message->content_type = kith_slice_of(entry->bytes, entry->content_type_len);
+    if (!group_is_keys(message->content_type))
+        message->body = kith_slice_of(entry->bytes + entry->content_type_len, entry->body_len);
+    message->written_ms = entry->created_ms;
+    message->sealed_ms = entry->sealed_ms;
+    message->group_epoch = entry->group_epoch;
 }
 
 /* ------------------------------------------------------------------------------------------------ members */

@@ -367,6 +367,8 @@ void secure_work(struct kith_client *client)
         if (!kith_uuid_is_nil(secure->looks_into.id)) secure_want_ops(client, secure->looks_into);
         secure_open_pending(client);
         admit_work(client);
+        resend_ask(client);
+        mail_work(client);
         outbox_pump(client);
     }
     start_fetch(client);
@@ -536,6 +538,6 @@ bool kith_client_is_settled(const struct kith_client *client)
 
     if (!secure_on(client)) return true;
     return secure->keys_known && !secure->own_due && !secure->upload_due && !secure->busy &&
-           secure->pending_first == NULL && admit_is_settled(client) && kith_uuid_is_nil(secure->looks_up.id) &&
-           kith_uuid_is_nil(secure->looks_into.id);
+           secure->pending_first == NULL && admit_is_settled(client) && mail_is_settled(client) &&
+           kith_uuid_is_nil(secure->looks_up.id) && kith_uuid_is_nil(secure->looks_into.id);
 }

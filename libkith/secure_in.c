@@ -7,30 +7,24 @@
 
 /* Events of the stream: opened and shown, in the order of their chat. */
 
-static struct outbox_entry **echo_find(struct kith_client *client, struct msg_id id)
+static void drop_echo(struct kith_client *client, struct outbox_entry **at)
 {
-    struct outbox_entry **at = &client->secure.echoes;
+    struct outbox_entry *entry = *at;
 
-    while (*at != NULL && !kith_uuid_eq((*at)->id.id, id.id)) at = &(*at)->next;
-    return at;
+    *at = entry->next;
+    record_delete_echo(client, entry);
+    outbox_entry_free(entry);
 }
 
 /* This device's own message comes without a body: what was written is still here. */
 static void show_own(struct kith_client *client, struct kith_message *message)
 {
-    struct outbox_entry **at = echo_find(client, message->id), *entry = *at;
+    struct outbox_entry **at = &client->secure.echoes;
 
-    if (entry != NULL) {
-        message->is_open = message->has_body = true;
-        message->content_type = kith_slice_of(entry->bytes, entry->content_type_len);
-        if (!group_is_keys(message->content_type))
-            message->body = kith_slice_of(entry->bytes + entry->content_type_len, entry->body_len);
-    }
+    while (*at != NULL && !kith_uuid_eq((*at)->id.id, message->id.id)) at = &(*at)->next;
+    if (*at != NULL) secure_echo_tell(*at, message);
     inbox_show(client, message);
-    if (entry == NULL) return;
-    *at = entry->next;
-    record_delete_echo(client, entry);
-    outbox_entry_free(entry);
+    if (*at != NULL) drop_echo(client, at);
 }
 
 /*
@@ -78,6 +72,34 @@ static bool is_for_others(const struct e2e_account *account, const struct kith_m
            e2e_group_message_decode(message->body, &common) == KITH_OK;
 }
 
+kith_err secure_open(struct kith_client *client, const struct kith_message *message, const struct pending *pending,
+                     struct kith_buf *plain, struct e2e_opened *opened)
+{
+    struct secure *secure = &client->secure;
+    struct e2e_envelope envelope = {.message = message->body, .is_mail = kith_uuid_is_nil(message->chat.id)};
+    struct e2e_wants wants = {0};
+    const uint64_t fetches = pending != NULL ? pending->fetches : secure->fetches;
+    kith_err err;
+
+    if (pending != NULL) {
+        envelope.is_fresh = pending->is_fresh;
+        envelope.is_own_fresh = pending->is_own_fresh;
+        envelope.is_ops_fresh = pending->is_ops_fresh;
+    }
+    envelope.seq = message->seq;
+    envelope.is_group = !envelope.is_mail && secure_chat_kind(client, message->chat) == CHAT_KIND_GROUP;
+    memcpy(envelope.account_id, message->sender.id.raw, sizeof envelope.account_id);
+    memcpy(envelope.server_device, message->device.id.raw, sizeof envelope.server_device);
+    memcpy(envelope.thread_id, message->chat.id.raw, sizeof envelope.thread_id);
+    memcpy(envelope.msg_id, message->id.id.raw, sizeof envelope.msg_id);
+    *opened = (struct e2e_opened){0};
+    err = e2e_account_open(secure->account, client->now.wall_ms, &envelope, &wants, plain, opened);
+    if (err == KITH_E_AGAIN || err == KITH_E_NOMEM) secure_want_new(client, &wants, fetches);
+    for (uint32_t i = 0; err == KITH_OK && i < opened->newer_count; i++)
+        secure_doubt_list(client, opened->newer[i], fetches);
+    return err;
+}
+
 /*
  * Opens it, for good or for ill; its content is lent from `plain`. KITH_E_AGAIN, KITH_E_NOMEM: not now, and it is as it was.
  * pending: its place among those that wait; NULL: none yet.
@@ -86,16 +108,14 @@ static kith_err open_message(struct kith_client *client, struct kith_message *me
                              struct kith_buf *plain)
 {
     struct secure *secure = &client->secure;
-    struct e2e_envelope envelope = {.message = message->body};
     struct e2e_opened opened;
     struct e2e_wants wants = {0};
-    const uint64_t fetches = pending != NULL ? pending->fetches : secure->fetches;
     kith_err err;
 
     if (!kith_slice_is(message->type, "message")) {
         err = group_event(client, message, pending != NULL && pending->is_fresh,
                           pending != NULL && pending->is_ops_fresh, &wants);
-        if (err != KITH_OK) secure_want_new(client, &wants, fetches);
+        if (err != KITH_OK) secure_want_new(client, &wants, pending != NULL ? pending->fetches : secure->fetches);
         return err;
     }
     if (is_for_others(secure->account, message)) {
@@ -108,23 +128,10 @@ static kith_err open_message(struct kith_client *client, struct kith_message *me
         close_for_good(message, err);
         return KITH_OK;
     }
-    if (pending != NULL) {
-        envelope.is_fresh = pending->is_fresh;
-        envelope.is_own_fresh = pending->is_own_fresh;
-        envelope.is_ops_fresh = pending->is_ops_fresh;
-    }
-    envelope.seq = message->seq;
-    envelope.is_group = secure_chat_kind(client, message->chat) == CHAT_KIND_GROUP;
-    memcpy(envelope.account_id, message->sender.id.raw, sizeof envelope.account_id);
-    memcpy(envelope.server_device, message->device.id.raw, sizeof envelope.server_device);
-    memcpy(envelope.thread_id, message->chat.id.raw, sizeof envelope.thread_id);
-    memcpy(envelope.msg_id, message->id.id.raw, sizeof envelope.msg_id);
-    err = e2e_account_open(secure->account, client->now.wall_ms, &envelope, &wants, plain, &opened);
-    if (err == KITH_E_AGAIN || err == KITH_E_NOMEM) {
-        secure_want_new(client, &wants, fetches);
-        return err;
-    }
+    err = secure_open(client, message, pending, plain, &opened);
+    if (err == KITH_E_AGAIN || err == KITH_E_NOMEM) return err;
     if (err != KITH_OK) {
+        if (opened.is_lost) resend_lost(client, message, &opened);
         close_for_good(message, err);
         return KITH_OK;
     }
@@ -134,7 +141,6 @@ static kith_err open_message(struct kith_client *client, struct kith_message *me
     message->content_type = opened.payload.content_type;
     message->body = group_is_keys(message->content_type) ? (struct kith_slice){0} : opened.payload.body;
     group_opened(client, message->chat, &opened);
-    for (uint32_t i = 0; i < opened.newer_count; i++) secure_doubt_list(client, opened.newer[i], fetches);
     if (opened.wants_step) outbox_step(client, message->chat);
     return KITH_OK;
 }
@@ -148,9 +154,7 @@ static void drop_echoes(struct kith_client *client, const struct kith_message *g
             at = &entry->next;
             continue;
         }
-        *at = entry->next;
-        record_delete_echo(client, entry);
-        outbox_entry_free(entry);
+        drop_echo(client, at);
     }
 }
 
@@ -263,6 +267,25 @@ static void pending_opened(struct kith_client *client, struct pending **at, cons
     record_put_pending(client, &one->message);
 }
 
+bool secure_open_late(struct kith_client *client, const struct kith_message *message)
+{
+    struct pending **at = &client->secure.pending_first;
+
+    while (*at != NULL && ((*at)->message.seq != message->seq || !is_of_chat(*at, message->chat))) at = &(*at)->next;
+    if (*at == NULL) return false;
+    if (kith_uuid_eq((*at)->message.id.id, message->id.id)) pending_opened(client, at, message);
+    return true;
+}
+
+static void pending_done(struct kith_client *client, struct pending **at)
+{
+    struct pending *one = *at;
+
+    *at = one->next;
+    record_delete_pending(client, &one->message);
+    secure_pending_free(one);
+}
+
 /* True: it was shown, and is gone. */
 static bool pending_try(struct kith_client *client, struct pending **at)
 {
@@ -277,9 +300,7 @@ static bool pending_try(struct kith_client *client, struct pending **at)
     is_shown = is_ready(client, &message) && (!is_held(client, &message, one) || kith_mutant(PENDING_UNORDERED));
     if (is_shown) {
         show(client, &message);
-        *at = one->next;
-        record_delete_pending(client, &message);
-        secure_pending_free(one);
+        pending_done(client, at);
     } else if (!was_ready && is_ready(client, &message)) {
         pending_opened(client, at, &message);
     }
@@ -292,6 +313,16 @@ void secure_open_pending(struct kith_client *client)
 {
     struct pending **at = &client->secure.pending_first;
 
-    while (*at != NULL)
-        if (!pending_try(client, at)) at = &(*at)->next;
+    while (*at != NULL) {
+        if (!kith_uuid_is_nil((*at)->message.chat.id)) {
+            if (!pending_try(client, at)) at = &(*at)->next;
+        } else if (mail_take(client, &(*at)->message, *at)) {
+            const struct pending *one = *at;
+            /* What it gave again may have taken the place of the one before it. */
+            for (at = &client->secure.pending_first; *at != one;) at = &(*at)->next;
+            pending_done(client, at);
+        } else {
+            at = &(*at)->next;
+        }
+    }
 }

@@ -46,6 +46,7 @@ enum door_kind { DOOR_NONE, DOOR_CLIENT, DOOR_VAULT };
     X(client_read, CLIENT, 2, "chat seq u64 -> nothing")                                                         \
     X(client_typing, CLIENT, 1, "chat -> nothing; AGAIN: offline")                                               \
     X(client_mail_done, CLIENT, 1, "seq u64 -> nothing")                                                         \
+    X(client_recalled, CLIENT, 3, "chat seq u64, value of the message's record, or nothing -> nothing")          \
     X(client_outbox_count, CLIENT, 0, "-> u32")                                                                  \
     X(client_outbox_at, CLIENT, 1, "at u32 -> entry")                                                            \
     X(client_outbox_retry, CLIENT, 1, "id -> id")                                                                \
@@ -115,11 +116,11 @@ enum door_kind { DOOR_NONE, DOOR_CLIENT, DOOR_VAULT };
 
 /**
  * The fields of all things. Which of them a thing has:
- *   effect     KIND (enum kith_effect_kind), then of SEND BYTES; TIMER AT_MS; SENT CHAT ID SEQ; FAILED CHAT ID CODE IS_UNKNOWN;
+ *   effect     KIND (enum kith_effect_kind), then of SEND BYTES; TIMER AT_MS; SENT CHAT ID SEQ; RECALL CHAT SEQ; FAILED CHAT ID CODE IS_UNKNOWN;
  *              RECEIPT CHAT USER DELIVERED_UP_TO READ_UP_TO; TYPING CHAT USER TYPING; STATE CODE CONNECTION RETRY_MS; MESSAGE
  *              and MAIL what a message has; FETCH CHAT USER FETCH AFTER DEVICES. A PERSIST's records come by client_record
  *   message    CHAT ID SEQ GAP_FROM SENDER DEVICE CREATED_MS EXPIRES_MS ENCRYPTED HAS_BODY IS_OPEN UNREADABLE MISSED TYPE CONTENT_TYPE BODY
- *              IS_ANEW
+ *              IS_ANEW IS_AGAIN IS_ASKED
  *   entry      CHAT ID CODE CREATED_MS CONTENT_TYPE BODY STATE WAS_ON_WIRE
  *   record     KEY VALUE IS_PUT; of a vault without IS_PUT
  *   upload     LIST SPK KEM_LR OPKS KEM_OTS
@@ -188,7 +189,9 @@ enum door_kind { DOOR_NONE, DOOR_CLIENT, DOOR_VAULT };
     X(ABOUT, 56, "text")                                                                  \
     X(SIGNED_OP, 57, "bytes")                                                             \
     X(JOIN_KEY, 58, "bytes: of the invite link that holds")                               \
-    X(IS_ANEW, 59, "u8")
+    X(IS_ANEW, 59, "u8")                                                                  \
+    X(IS_AGAIN, 60, "u8")                                                                 \
+    X(IS_ASKED, 61, "u8")
 
 #define X(name, tag, what) DOOR_##name = (tag),
 enum door_field { KITH_DOOR_FIELDS(X) };

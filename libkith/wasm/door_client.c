@@ -194,6 +194,17 @@ CALL(client_mail_done)
     return KITH_OK;
 }
 
+CALL(client_recalled)
+{
+    struct chat_id chat;
+    uint64_t seq = 0;
+
+    TRY(door_arg_id(args[0], &chat.id));
+    TRY(door_arg_u64(args[1], &seq));
+    kith_client_recalled(at->client->client, at->now, chat, seq, args[2]);
+    return KITH_OK;
+}
+
 CALL(client_outbox_count)
 {
     return kith_buf_append_u32_be(out, (uint32_t)kith_client_outbox_count(at->client->client));

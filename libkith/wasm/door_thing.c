@@ -31,6 +31,8 @@ static void message_fields(struct e2e_tlv_writer *w, const struct kith_message *
     e2e_tlv_put_optional(w, DOOR_CONTENT_TYPE, message->content_type);
     e2e_tlv_put_optional(w, DOOR_BODY, message->body);
     e2e_tlv_put_u8(w, DOOR_IS_ANEW, message->is_anew);
+    e2e_tlv_put_u8(w, DOOR_IS_AGAIN, message->is_again);
+    e2e_tlv_put_u8(w, DOOR_IS_ASKED, message->is_asked);
 }
 
 kith_err door_put_message(const struct kith_message *message, struct kith_buf *out)
@@ -78,8 +80,8 @@ static void fetch_fields(struct e2e_tlv_writer *w, const struct kith_fetch *fetc
 static void outcome_fields(struct e2e_tlv_writer *w, const struct kith_effect *effect)
 {
     put_id(w, DOOR_CHAT, effect->chat.id);
-    put_id(w, DOOR_ID, effect->id.id);
-    if (effect->kind == KITH_EFFECT_SENT) {
+    if (effect->kind != KITH_EFFECT_RECALL) put_id(w, DOOR_ID, effect->id.id);
+    if (effect->kind != KITH_EFFECT_FAILED) {
         e2e_tlv_put_u64(w, DOOR_SEQ, effect->seq);
         return;
     }
@@ -111,6 +113,7 @@ static void effect_fields(struct e2e_tlv_writer *w, const struct kith_effect *ef
     case KITH_EFFECT_MESSAGE:
     case KITH_EFFECT_MAIL: message_fields(w, &effect->message); return;
     case KITH_EFFECT_SENT:
+    case KITH_EFFECT_RECALL:
     case KITH_EFFECT_FAILED: outcome_fields(w, effect); return;
     case KITH_EFFECT_RECEIPT:
     case KITH_EFFECT_TYPING: somebody_fields(w, effect); return;

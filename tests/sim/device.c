@@ -30,6 +30,16 @@ static struct msg_id outbox_id(struct kith_slice value)
     return id;
 }
 
+/* A message is written once, and again only in the place of one that could not be read. */
+static void replaced(struct sim_device *device, struct kith_slice key, struct kith_slice before, struct kith_slice now)
+{
+    struct kith_message was, is;
+
+    if (kith_record_message(key, before, &was) != KITH_OK || kith_record_message(key, now, &is) != KITH_OK) return;
+    if (was.unreadable == KITH_OK || !is.is_again || !kith_uuid_eq(was.id.id, is.id.id))
+        sim_fail(device->sim, "I-E6 duplicated: %s writes a message in the place of another", device->name);
+}
+
 /* What the host wrote down survives its process: from here on a shown message is shown, a written one will be sent. */
 static void persist(struct sim_device *device, struct kith_slice records)
 {
@@ -42,6 +52,7 @@ static void persist(struct sim_device *device, struct kith_slice records)
         struct kith_message message;
         if (node != NULL) {
             record = kith_ordered_remove(&device->records, node);
+            if (is_put) replaced(device, key, kith_slice_of(record->bytes, record->len), value);
             if (!is_put && key.ptr[0] == 'O')
                 oracle_answered(device, outbox_id(kith_slice_of(record->bytes, record->len)));
             free(record);
@@ -95,6 +106,20 @@ static void connect(struct sim_device *device)
         kith_client_disconnected(device->client, now_of(device));
 }
 
+/* What it has of its own message: nobody deletes one there. */
+static void recall(struct sim_device *device, struct chat_id chat, uint64_t seq)
+{
+    uint8_t key[KITH_RECORD_MESSAGE_KEY_BYTES];
+    const struct kith_ordered_node *node;
+    const struct sim_record *record;
+
+    kith_record_message_key(chat, seq, key);
+    node = kith_ordered_find(&device->records, kith_slice_of(key, sizeof key));
+    record = node == NULL ? NULL : node->value;
+    kith_client_recalled(device->client, now_of(device), chat, seq,
+                         record == NULL ? (struct kith_slice){0} : kith_slice_of(record->bytes, record->len));
+}
+
 static void show(struct sim_device *device, const struct kith_effect *effect)
 {
     switch (effect->kind) {
@@ -104,6 +129,7 @@ static void show(struct sim_device *device, const struct kith_effect *effect)
                  kith_code_name(effect->code));
         break;
     case KITH_EFFECT_FETCH: fetch_start(device, &effect->fetch); break;
+    case KITH_EFFECT_RECALL: recall(device, effect->chat, effect->seq); break;
     case KITH_EFFECT_SENT: oracle_acked(device, effect->chat, effect->id, effect->seq); break;
     case KITH_EFFECT_RECEIPT:
         oracle_receipt(device, effect->chat, effect->user, effect->delivered_up_to, effect->read_up_to);
@@ -205,6 +231,7 @@ static void add_stats(struct sim_device *device)
     device->sim->counters.resent += stats.resent;
     device->sim->counters.refused += stats.refused;
     device->sim->counters.duplicates += stats.duplicates;
+    if (device->sim->encrypts) device->sim->counters.mail_taken += stats.mail;
     if (stats.holes > 0) sim_fail(device->sim, "I-O5 hole: the stream of %s jumped", device->name);
     if (stats.unflagged > 0) sim_fail(device->sim, "spurious redelivery: %s got one without its flag", device->name);
 }

@@ -69,12 +69,18 @@ static void disk_fault(struct sim *sim)
     }
 }
 
+static struct loop *step_of(struct sim_device *device)
+{
+    device->clock_stepped = true;
+    return device->loop;
+}
+
 static void clock_fault(struct sim *sim)
 {
     /* Any two of these together, a device and a server, stay below the day that an id may be ahead. */
     int64_t step = (int64_t)kith_prng_below(&sim->prng, 10 * 3600 * 1000) - 5 * 3600 * 1000;
     struct loop *loop = kith_prng_chance(&sim->prng, 1, 2)
-                            ? any_device(sim)->loop
+                            ? step_of(any_device(sim))
                             : sim->server.loops[kith_prng_below(&sim->prng, sim->server.loop_count)];
 
     sim_loop_wall_offset(loop, step);

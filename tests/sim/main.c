@@ -315,7 +315,8 @@ static void add_counters(struct sim_counters *sum, const struct sim_counters *on
 
 static bool is_rare(const char *name)
 {
-    return strcmp(name, "past_lists") == 0 || strcmp(name, "asks") == 0 || strcmp(name, "admitted") == 0;
+    return strcmp(name, "past_lists") == 0 || strcmp(name, "asks") == 0 || strcmp(name, "admitted") == 0 ||
+           strcmp(name, "given_again") == 0;
 }
 
 /* False: something was never hit that should have been in so many seeds, so nothing was shown about it. */

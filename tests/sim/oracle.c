@@ -188,6 +188,18 @@ void oracle_failed(struct sim_device *device, struct msg_id id, enum kith_code c
     sent->failed = true;
 }
 
+/* It takes the place of one that could not be read, and is what everybody else was shown there. */
+static void applied_again(struct sim_device *device, unsigned chat, const struct kith_message *message)
+{
+    struct sim *sim = device->sim;
+
+    sim->counters.given_again++;
+    if (message->seq > sim->oracle->chats[device->number][chat].applied_up_to)
+        sim_fail(sim, "I-O5 hole: %s chat %u was given %" PRIu64 " again, and never had it", device->name, chat,
+                 message->seq);
+    place(sim, chat, message->seq, message->id, hash_of(message->body), device->name);
+}
+
 void oracle_applied(struct sim_device *device, const struct kith_message *message)
 {
     struct sim *sim = device->sim;
@@ -199,6 +211,10 @@ void oracle_applied(struct sim_device *device, const struct kith_message *messag
         return;
     }
     own = &sim->oracle->chats[device->number][chat];
+    if (message->is_again) { /* in the place where it could not be read */
+        applied_again(device, chat, message);
+        return;
+    }
     sim->counters.applied++;
     if (message->seq <= own->applied_up_to) {
         sim_fail(sim, "I-E6 duplicated to user: %s chat %u seq %" PRIu64 " after %" PRIu64, device->name, chat,

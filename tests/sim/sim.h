@@ -62,6 +62,7 @@
     X(mail_acked, "of them acknowledged")                              \
     X(mail_again, "of them sent again")                                \
     X(mail_taken, "items that came to a device")                       \
+    X(given_again, "messages that did not open, given again")          \
     X(mail_conflicts, "items' ids said again with other content")      \
     X(chat_loads, "chats read back from the store")                    \
     X(sessions_begun, "bundles of keys claimed")                       \
@@ -146,8 +147,9 @@ struct sim_device {
     struct loop_timer tick, restart, persist, act;
     bool persisting;
     struct kith_slice unsaved;
-    bool cut_off;  /* partition: cannot connect */
-    bool is_first; /* of its person: founds the account */
+    bool cut_off;       /* partition: cannot connect */
+    bool clock_stepped; /* its wall clock, some time */
+    bool is_first;      /* of its person: founds the account */
     struct sim_linking linking;
     uint64_t lives;
     struct oracle_device *oracle;

@@ -297,6 +297,7 @@ static inline void w_effect(struct world *w, const struct kith_effect *e)
     case KITH_EFFECT_TOKEN: w->token_wanted = true; break;
     case KITH_EFFECT_FETCH: break;
     case KITH_EFFECT_MESSAGE: w->shown[w->shown_count++] = e->message.seq; break;
+    case KITH_EFFECT_RECALL: fail_msg("a client that does not encrypt is asked for nothing"); break;
     case KITH_EFFECT_MAIL: w->mail[w->mail_count++] = e->message.seq; break;
     case KITH_EFFECT_SENT: w->sent_count++; break;
     case KITH_EFFECT_FAILED:

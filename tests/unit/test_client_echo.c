@@ -14,6 +14,7 @@ static void echo_load(struct host *host, uint8_t id, const char *chat, uint64_t 
     assert_int_equal(kith_buf_append_u8(&value, 1), KITH_OK);
     assert_int_equal(kith_buf_append(&value, kith_slice_of(uuid.raw, 16)), KITH_OK);
     assert_int_equal(kith_buf_append_u64_be(&value, seq), KITH_OK);
+    for (unsigned i = 0; i < 4; i++) assert_int_equal(kith_buf_append_u64_be(&value, i), KITH_OK);
     assert_int_equal(kith_buf_append_u32_be(&value, 10), KITH_OK);
     assert_int_equal(kith_buf_append_str(&value, "text/plain"), KITH_OK);
     assert_int_equal(kith_buf_append_u32_be(&value, 5), KITH_OK);
