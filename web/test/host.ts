@@ -109,6 +109,8 @@ export class Host {
             case 'fetch':
                 void this.#fetch(effect.fetch);
                 return;
+            case 'recall':
+                return this.#recall(effect.chat, effect.seq);
             case 'message':
             case 'sent':
             case 'failed':
@@ -121,6 +123,12 @@ export class Host {
             default:
                 return never(effect);
         }
+    }
+
+    /** What was deleted is not looked for: nobody deletes anything in these tests. */
+    #recall(chat: ChatId, seq: number): void {
+        const { from, to } = this.vault.messageRange(chat, seq - 1, seq + 1);
+        this.core.recalled(now(), chat, seq, this.#options.store.between(this.vault, from, to)[0]?.value);
     }
 
     #wakeAt(atMs: number): void {
@@ -250,13 +258,15 @@ export class Host {
         return this.messages(chat).filter((one) => one.contentType === 'text/plain' && one.isOpen).map((one) => bytesText(one.body));
     }
 
+    /** The messages of a chat that are in the store. */
+    kept(chat: ChatId): Message[] {
+        const { from, to } = this.vault.messageRange(chat, 0, 0);
+        return this.#options.store.between(this.vault, from, to).flatMap((record) => recordMessage(this.#options.door, record) ?? []);
+    }
+
     /** The texts of a chat that are in the store. */
     history(chat: ChatId): string[] {
-        const { from, to } = this.vault.messageRange(chat, 0, 0);
-        return this.#options.store.between(this.vault, from, to).flatMap((record) => {
-            const message = recordMessage(this.#options.door, record);
-            return message?.contentType === 'text/plain' && message.isOpen ? [bytesText(message.body)] : [];
-        });
+        return this.kept(chat).flatMap((one) => (one.contentType === 'text/plain' && one.isOpen ? [bytesText(one.body)] : []));
     }
 
     async until(what: string, is: () => boolean): Promise<void> {

@@ -176,7 +176,15 @@ export class KithCore {
         this.#call('client_mail_done', undefined, u64(seq));
     }
 
-    /** In the order of sending. */
+    /**
+     * The answer to a recall: the value of that message's record. undefined: it is not here, or is to be given to nobody any more, since
+     * its author has deleted it.
+     */
+    recalled(now: KithTime, chat: ChatId, seq: number, value: Uint8Array | undefined): void {
+        this.#call('client_recalled', now, idBytes(chat), u64(seq), value ?? new Uint8Array(0));
+    }
+
+    /** In the order of sending: what the host wrote. */
     outbox(): OutboxEntry[] {
         const count = readU32(this.#call('client_outbox_count', undefined));
         return Array.from({ length: count }, (_, at) => decodeEntry(new Fields(this.#call('client_outbox_at', undefined, u32(at)))));

@@ -28,6 +28,10 @@ export interface Message {
     readonly contentType: string;
     readonly body: Uint8Array;
     readonly isAnew: boolean;
+    /** It was shown before as one that could not be read (same chat, seq and id), and takes its place. */
+    readonly isAgain: boolean;
+    /** It cannot be read, and its device is asked for it again. */
+    readonly isAsked: boolean;
 }
 
 export interface OutboxEntry {
@@ -71,7 +75,9 @@ export type Effect =
     | { readonly kind: 'typing'; readonly chat: ChatId; readonly user: UserId; readonly typing: boolean }
     | { readonly kind: 'state'; readonly connection: Connection; readonly code: Code; readonly retryMs: number }
     | { readonly kind: 'mail'; readonly message: Message }
-    | { readonly kind: 'fetch'; readonly fetch: Fetch };
+    | { readonly kind: 'fetch'; readonly fetch: Fetch }
+    /** Answered with recalled(). */
+    | { readonly kind: 'recall'; readonly chat: ChatId; readonly seq: number };
 
 const chat = (fields: Fields): ChatId => chatIdOf(fields.id('CHAT'));
 const user = (fields: Fields): UserId => userIdOf(fields.id('USER'));
@@ -103,6 +109,8 @@ export function decodeMessage(fields: Fields): Message {
         contentType: fields.text('CONTENT_TYPE'),
         body: fields.bytes('BODY'),
         isAnew: fields.flag('IS_ANEW'),
+        isAgain: fields.flag('IS_AGAIN'),
+        isAsked: fields.flag('IS_ASKED'),
     };
 }
 
@@ -192,6 +200,8 @@ export function decodeEffect(fields: Fields, records: () => readonly RecordChang
             };
         case 'fetch':
             return { kind, fetch: decodeFetch(fields) };
+        case 'recall':
+            return { kind, chat: chat(fields), seq: fields.u64('SEQ') };
         default:
             return never(kind);
     }

@@ -6,6 +6,7 @@
 /** enum kith_effect_kind, from 1. */
 export const EFFECT_KINDS = [
     'persist', 'send', 'connect', 'close', 'timer', 'token', 'message', 'sent', 'failed', 'receipt', 'typing', 'state', 'mail', 'fetch',
+    'recall',
 ] as const;
 /** enum kith_fetch_kind, from 1. */
 export const FETCH_KINDS = ['keys', 'upload', 'lists', 'past_lists', 'bundles', 'members', 'ops', 'admit'] as const;
@@ -44,7 +45,7 @@ export const FIELDS = {
     ENCRYPTED: 23, HAS_BODY: 24, IS_OPEN: 25, UNREADABLE: 26, MISSED: 27, TYPE: 28, CONTENT_TYPE: 29, BODY: 30, STATE: 31, WAS_ON_WIRE: 32,
     KEY: 33, VALUE: 34, IS_PUT: 35, LIST: 36, SPK: 37, KEM_LR: 38, OPKS: 39, KEM_OTS: 40, TRUST: 41, WAS_RESET: 42, LIST_SEQ: 43,
     ISSUED_AT_MS: 44, LISTED: 45, IS_MANAGER: 46, IS_ACCEPTED: 47, ADDED_AT_MS: 48, GROUP_SEQ: 49, IS_FORKED: 50, IS_MEMBER: 51, SETTINGS: 52,
-    MEMBERS: 53, INFO: 54, NAME: 55, ABOUT: 56, SIGNED_OP: 57, JOIN_KEY: 58, IS_ANEW: 59,
+    MEMBERS: 53, INFO: 54, NAME: 55, ABOUT: 56, SIGNED_OP: 57, JOIN_KEY: 58, IS_ANEW: 59, IS_AGAIN: 60, IS_ASKED: 61,
 } as const;
 
 /** kith_err of src/base/err.h. */
