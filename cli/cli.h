@@ -59,6 +59,8 @@ struct kith_message;
 struct kith_slice cli_message_text(const struct kith_message *message);
 /** Of a message with is_anew, for a person. `sender` is shown before it. */
 #define CLI_ANEW_TEXT "one of their devices began a new session with this one, though it had one (see kith security)"
+/** Of a message with is_again, for a person: behind it. */
+#define CLI_LATE_TEXT "(came late: its device was asked for it again)"
 /** What devices say to each other in a chat: nothing of it is shown. */
 bool cli_is_silent(const struct kith_message *message);
 /** The bytes as a C text of its own, to be freed. NULL: no memory. */
@@ -144,6 +146,8 @@ int cli_send(struct cli *cli, struct chat_id chat, struct kith_slice content_typ
 char *cli_joined(int argc, char **argv);
 void cli_print_message(struct cli *cli, const char *chat_title, const char *sender, const char *type,
                        const char *created_at, struct kith_slice body);
+/** A line of its own below a message with is_again. */
+void cli_print_late(const struct cli *cli);
 /** A line of its own for a message with is_anew, before what else it says. */
 void cli_print_anew(struct cli *cli, const char *chat_title, const char *sender_id, const char *created_at);
 uint64_t cli_now_ms(void); /* monotonic */

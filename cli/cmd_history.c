@@ -39,6 +39,12 @@ void cli_print_anew(struct cli *cli, const char *chat_title, const char *sender_
     (void)fflush(stdout);
 }
 
+void cli_print_late(const struct cli *cli)
+{
+    printf("      %s" CLI_LATE_TEXT "%s\n", cli_dim(cli), cli_plain(cli));
+    (void)fflush(stdout);
+}
+
 static int print_page(struct cli *cli, const json_t *page)
 {
     json_t *message;
@@ -105,6 +111,8 @@ static void print_json(struct cli *cli, const struct history_entry *entry, const
     if (entry->reply_to_seq != 0)
         json_object_set_new(line, "reply_to_seq", json_integer((json_int_t)entry->reply_to_seq));
     if (entry->is_anew) json_object_set_new(line, "began_anew", json_true());
+    if (entry->is_late) json_object_set_new(line, "late", json_true());
+    if (entry->is_asked) json_object_set_new(line, "asked_again", json_true());
     if (entry->missed > 0) json_object_set_new(line, "missed", json_integer((json_int_t)entry->missed));
     cli_json(cli, line);
 }
@@ -145,6 +153,7 @@ static void print_entry(struct cli *cli, const struct history *history, const st
     if (entry->reply_to_seq != 0) print_meant(cli, history, entry->reply_to_seq);
     if (cli->options.numbers) printf("%s%4" PRIu64 "%s ", cli_dim(cli), entry->seq, cli_plain(cli));
     cli_print_message(cli, NULL, cli_user_name(cli, sender), entry->type, created, kith_slice_str(entry->text));
+    if (entry->is_late) cli_print_late(cli);
     if (entry->is_edited) printf("      %s(edited)%s\n", cli_dim(cli), cli_plain(cli));
     if (entry->reactions != NULL) {
         printf("      %s[", cli_dim(cli));

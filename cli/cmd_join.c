@@ -109,6 +109,11 @@ int cmd_chat_link(struct cli *cli)
     kith_err err;
     int code = EXIT_DONE;
 
+    if (cli->options.end && cli->options.fresh) {
+        cli_error(cli, "--new and --end cannot be given together",
+                  "--new makes another link, and the one before ends; --end leaves the group without any.");
+        return EXIT_USAGE;
+    }
     if (!cli_chat_find(cli, cli->argv[0], &chat)) return EXIT_REFUSED;
     if (!group_is_signed(cli, chat)) {
         cli_error(cli, "invite links are for encrypted groups", NULL);

@@ -164,6 +164,8 @@ static void tail_json(struct tail *tail, const struct kith_message *m, const cha
     json_t *content = json_stringn((const char *)m->body.ptr, m->body.len);
 
     if (line != NULL) json_object_set_new(line, "content", content == NULL ? json_null() : content);
+    if (line != NULL && m->is_again) json_object_set_new(line, "late", json_true());
+    if (line != NULL && m->is_asked) json_object_set_new(line, "asked_again", json_true());
     if (line != NULL && m->is_anew) json_object_set_new(line, "began_anew", json_true());
     if (line != NULL && m->gap_from > 0) json_object_set_new(line, "gap_from", json_integer((json_int_t)m->gap_from));
     cli_json(tail->cli, line);
@@ -192,6 +194,7 @@ static void tail_message(void *arg, const struct kith_message *m)
     if (m->is_anew) cli_print_anew(tail->cli, title, sender, created);
     if (!cli_is_silent(m))
         cli_print_message(tail->cli, title, cli_user_name(tail->cli, sender), type, created, cli_message_text(m));
+    if (m->is_again) cli_print_late(tail->cli);
 }
 
 static void tail_state(void *arg, enum kith_connection connection, enum kith_code code)

@@ -45,6 +45,8 @@ static struct history_entry *add(struct history *history, const struct kith_mess
                                     .sender = m->sender,
                                     .created_ms = m->created_ms,
                                     .missed = m->missed,
+                                    .is_asked = m->is_asked,
+                                    .is_late = m->is_again,
                                     .text = cli_text_of(text)};
     (void)snprintf(entry->type, sizeof entry->type, "%.*s", (int)m->type.len, (const char *)m->type.ptr);
     if (entry->text == NULL) abort();

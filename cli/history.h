@@ -16,6 +16,8 @@ struct history_entry {
     char type[16]; /* "message", "member", … */
     bool has_text, is_edited, is_deleted;
     bool is_anew;          /* its device began a new session with it */
+    bool is_asked;         /* it cannot be read, and its device is asked for it again */
+    bool is_late;          /* it came when that was done */
     bool is_silent;        /* and else it says nothing here: there is no text */
     char *text;            /* or why there is none */
     char *reactions;       /* "+1 2, ok": NULL: none */

@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "cli/fetch.h"
 #include "cli/group.h"
+#include "cli/recall.h"
 #include "cli/store.h"
 #include "loop/loop_epoll.h"
 #include "net/ws_client.h"
@@ -258,6 +259,7 @@ static void effect(struct online *online, const struct kith_effect *e)
         loop_timer_start(online->cli->loop, &online->tick, e->at_ms > at ? e->at_ms - at : 0);
         break;
     case KITH_EFFECT_TOKEN: online->wants_token = true; break;
+    case KITH_EFFECT_RECALL: recall_answer(online->cli, online->client, e->chat, e->seq); break;
     case KITH_EFFECT_FETCH: fetcher_start(online->fetcher, &e->fetch); break;
     default: show(online, e); break;
     }

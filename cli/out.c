@@ -128,6 +128,8 @@ struct kith_slice cli_message_text(const struct kith_message *message)
 {
     if (message->unreadable != KITH_OK && !kith_slice_is(message->type, "message"))
         return kith_slice_str("(the server says that something changed here, and no member signed it)");
+    if (message->unreadable != KITH_OK && message->is_asked)
+        return kith_slice_str("(this device cannot read this message; its device is asked for it again)");
     if (message->unreadable == KITH_E_CONFLICT) return kith_slice_str("(said again by the server; left out)");
     if (message->unreadable == KITH_E_FULL)
         return kith_slice_str("(not read: this device knows as many other devices as it may)");

@@ -56,6 +56,20 @@ static void said_fill(struct room *room, struct said *said, uint64_t seq, const 
     if (room->first_seq == 0 || seq < room->first_seq) room->first_seq = seq;
 }
 
+/* Behind what it says, that it came late. */
+static void say_late(struct said *said)
+{
+    static const wchar_t late[] = L" " CLI_LATE_TEXT;
+    size_t len = said->text == NULL ? 0 : wcslen(said->text);
+    wchar_t *text = calloc(len + sizeof late / sizeof late[0], sizeof *text);
+
+    if (text == NULL) return;
+    if (len > 0) wmemcpy(text, said->text, len);
+    wmemcpy(text + len, late, sizeof late / sizeof late[0]);
+    free(said->text);
+    said->text = text;
+}
+
 /* A line of its own, before what else the message says. */
 static bool add_anew(struct room *room, size_t at, const struct kith_message *m, const char *sender,
                      const char *created)
@@ -96,6 +110,7 @@ static bool older_add(void *arg, const struct kith_message *m)
     older->shown++;
     (void)snprintf(type, sizeof type, "%.*s", (int)m->type.len, (const char *)m->type.ptr);
     said_fill(older->room, said, m->seq, sender, type, created, cli_message_text(m));
+    if (m->is_again) say_late(said);
     return true;
 }
 
@@ -132,13 +147,29 @@ void room_load_older(struct room *room)
     cli_answer_free(&answer);
 }
 
+/* In the place where it could not be read; one whose page is not shown yet comes with that. */
+static void on_late(struct room *room, const struct kith_message *m)
+{
+    for (size_t i = room->count; i > 0; i--) {
+        struct said *said = &room->said[i - 1];
+        if (said->seq != m->seq || said->is_event) continue;
+        free(said->text);
+        said->text = room_wide(cli_message_text(m));
+        say_late(said);
+        room->dirty = true;
+        return;
+    }
+}
+
 static void on_message(void *arg, const struct kith_message *m)
 {
     struct room *room = arg;
     char sender[KITH_UUID_TEXT_LEN + 1], created[KITH_TIME_TEXT_LEN + 1], type[16];
     struct said *said;
 
-    if (!kith_uuid_eq(m->chat.id, room->chat.id) || m->seq <= room->last_seq) return;
+    if (!kith_uuid_eq(m->chat.id, room->chat.id)) return;
+    if (m->is_again) on_late(room, m);
+    if (m->seq <= room->last_seq) return;
     for (size_t i = room->count; i > 0; i--) { /* our own words, shown when they were written */
         if (!kith_uuid_eq(room->said[i - 1].id.id, m->id.id) || kith_uuid_is_nil(m->id.id)) continue;
         room->said[i - 1].seq = room->last_seq = m->seq;

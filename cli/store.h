@@ -77,6 +77,8 @@ void store_begin(struct store *store);
 KITH_MUST_USE kith_err store_commit(struct store *store);
 /** What the client remembers; its history and mail stay where they are. KITH_E_DENIED: a record is damaged. */
 KITH_MUST_USE kith_err store_load(struct store *store, struct kith_client *client);
+/** One of them, by its key; lent until the next call that reads one. False: there is none, or it is damaged. */
+KITH_MUST_USE bool store_record(struct store *store, struct kith_slice key, struct kith_slice *value);
 /** What this device has of a chat, ascending: the newest `limit` before `before` (0: of all) and after `after`. False ends it. */
 void store_history(struct store *store, struct chat_id chat, uint64_t after, uint64_t before, int limit,
                    bool (*each)(void *arg, const struct kith_message *message), void *arg);

@@ -50,6 +50,22 @@ kith_err store_load(struct store *store, struct kith_client *client)
     return err;
 }
 
+bool store_record(struct store *store, struct kith_slice key, struct kith_slice *value)
+{
+    sqlite3_stmt *statement = store_prepare(store, "SELECT value FROM records WHERE key=?1");
+    struct vault_name name;
+    struct kith_slice opened = {0};
+    bool is_there;
+
+    vault_name(&store->vault, key, &name);
+    store_bind(statement, 1, vault_name_slice(&name));
+    is_there = store_step(store, statement) &&
+               vault_open(&store->vault, vault_name_slice(&name), store_column(statement, 0), &store->opened, &opened,
+                          value) == KITH_OK;
+    (void)sqlite3_finalize(statement);
+    return is_there;
+}
+
 void store_history(struct store *store, struct chat_id chat, uint64_t after, uint64_t before, int limit,
                    bool (*each)(void *arg, const struct kith_message *message), void *arg)
 {
