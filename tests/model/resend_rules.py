@@ -23,6 +23,7 @@ GIVEN_DEVICE_MS = 30 * DAY_MS
 REDRAW_MS = 24 * HOUR_MS
 
 OPENED, NOT_OPENED, REPEATED, NO_PREKEY, NO_CHAIN, NOT_WHO_IT_SAYS, REFUSED_INSIDE = range(7)
+NOBODYS = {b"application/x-kith-step", b"application/x-kith-group-keys"}
 LOST = {NOT_OPENED, REPEATED, NO_PREKEY, NO_CHAIN}
 
 
@@ -135,6 +136,8 @@ class Written:
     chat_of: frozenset[bytes] = frozenset()  # the two accounts; of a group it is empty
     group_epoch: int = 0  # of a group: the head's seq
     expires_at: int | None = None
+    deleted: bool = False  # by its author
+    content_type: bytes = b"text/plain"
     roots: Mapping[bytes, bytes] = field(default_factory=dict)  # each account's root key then
 
 
@@ -196,6 +199,8 @@ def gives(us: Device, message: Written, item: Item, peer: Peer, now: int) -> boo
     return (
         message.item == item
         and message.writer == us
+        and not message.deleted
+        and message.content_type not in NOBODYS
         and (message.expires_at is None or now < message.expires_at)
         and was_written_to(message, peer)
         and may_write_to(message, peer)
