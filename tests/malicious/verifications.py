@@ -32,15 +32,19 @@ WHOLE = ["malicious/test_malicious_lists", "malicious/test_malicious_identity", 
          "malicious/test_malicious_joins", "malicious/test_malicious_chains", "malicious/test_malicious_passed_on", "malicious/test_malicious_removed", "malicious/test_malicious_past", "unit/test_e2e_account_chain", "unit/test_e2e_account_past", "unit/test_e2e_account_received",
          "unit/test_e2e_account_group", "unit/test_e2e_account_group_said", "unit/test_e2e_account", "unit/test_e2e_account_upload", "unit/test_e2e_account_full",
          "unit/test_e2e_account_anew", "malicious/test_malicious_anew", "malicious/test_malicious_prekeys", "unit/test_e2e_account_taken", "unit/test_e2e_account_digest",
-         "unit/test_e2e_account_join", "unit/test_e2e_account_join_check", "unit/test_e2e_account_join_memory", "unit/test_e2e_account_memory", "unit/test_e2e_account_group_kept", "unit/test_e2e_account_cut *again_and_again"]
+         "unit/test_e2e_account_join", "unit/test_e2e_account_join_check", "unit/test_e2e_account_join_memory", "unit/test_e2e_account_memory",
+         "unit/test_e2e_account_mail", "unit/test_e2e_account_lost", "unit/test_e2e_account_give", "unit/test_e2e_account_resend", "unit/test_e2e_account_resend_memory", "malicious/test_malicious_resends",
+         "unit/test_e2e_account_group_kept", "unit/test_e2e_account_cut *again_and_again"]
 ALONE = re.compile(r"wycheproof|crypto|vectors|tlv|account")  # of libkith/crypto, or of whole accounts
 PARTS = [f"unit/{path.stem}" for path in sorted((ROOT / "tests/unit").glob("test_e2e_*.c")) if not ALONE.search(path.name)] + \
         ["malicious/test_malicious_setup", "malicious/test_malicious_messages"]
 FIRST = {"device": "unit/test_e2e_device_list", "list_p": "unit/test_e2e_device_list", "prekey": "unit/test_e2e_prekey", "ratche": "unit/test_e2e_session_order",
          "sessio": "unit/test_e2e_session", "chain_": "unit/test_e2e_chain_stored", "receiv": "unit/test_e2e_sender_chain", "sender": "unit/test_e2e_sender_chain",
-         "group_": "unit/test_e2e_group", "join.c": "unit/test_e2e_join"}
+         "group_": "unit/test_e2e_group", "join.c": "unit/test_e2e_join", "resend": "unit/test_e2e_resend"}
 OF_CHAINS = ("malicious/test_malicious_chains", "malicious/test_malicious_removed", "unit/test_e2e_account_chain", "unit/test_e2e_account_received")
 OF_ACCOUNTS = {"account_group": ("malicious/test_malicious_group", "unit/test_e2e_account_group"), "account_chain": OF_CHAINS, "account_received": OF_CHAINS,
+               "account_mail": ("unit/test_e2e_account_mail",), "account_resend": ("unit/test_e2e_account_lost", "unit/test_e2e_account_resend"),
+               "account_given": ("unit/test_e2e_account_give", "malicious/test_malicious_resends"),
                "account_past": ("malicious/test_malicious_past", "unit/test_e2e_account_past"),
                "account_join": ("malicious/test_malicious_joins", "unit/test_e2e_account_join")}
 NOT_RUN = "not run"

@@ -122,6 +122,40 @@ static void test_e2e_account_mail__goes_nowhere_else(void **state)
     town_free(two.town);
 }
 
+/* Nobody is asked for the keys of a device that has not said that it belongs there. */
+static void test_e2e_account_mail__waits_for_no_device_that_has_not_accepted(void **state)
+{
+    struct home two = home_new(9);
+    struct town_device *fresh = town_device_new(two.bob->person);
+    struct e2e_mail mail = mail_to(two.bob, "text/plain", kith_slice_str("x"));
+    struct e2e_wants *wants = calloc(1, sizeof *wants);
+    const struct e2e_device_list *list;
+    struct kith_buf request, out;
+
+    (void)state;
+    assert_non_null(wants);
+    kith_buf_init(&request, E2E_LINK_BYTES_MAX);
+    kith_buf_init(&out, TOWN_CIPHER_MAX);
+    assert_int_equal(e2e_account_link_request(fresh->account, two.town->now_ms, &request), KITH_OK);
+    assert_int_equal(e2e_account_link_approve(two.bob->account, two.town->now_ms, kith_buf_peek(&request), &out),
+                     KITH_OK);
+    kith_buf_wipe(&out);
+    town_upload(two.bob);
+    assert_int_equal(town_fetch_list(two.ann, two.bob->person), KITH_OK);
+    list = e2e_account_person(two.ann->account, two.bob->person->id).list;
+    assert_int_equal(list->device_count, 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        mail.device_id = list->devices[i].device_id;
+        assert_int_equal(e2e_account_seal_mail(two.ann->account, two.town->now_ms, &mail, wants, &out),
+                         list->devices[i].is_accepted ? KITH_E_AGAIN : KITH_E_NOTFOUND);
+        assert_int_equal(wants->count, list->devices[i].is_accepted);
+    }
+    kith_buf_wipe(&request);
+    kith_buf_deinit(&out);
+    free(wants);
+    town_free(two.town);
+}
+
 static void test_e2e_account_mail__has_a_body_as_long_as_any(void **state)
 {
     struct home two = home_new(4);
@@ -298,6 +332,7 @@ int main(void)
         cmocka_unit_test(test_e2e_account_mail__goes_to_one_device_and_takes_no_place_in_a_thread),
         cmocka_unit_test(test_e2e_account_mail__is_read_once),
         cmocka_unit_test(test_e2e_account_mail__goes_nowhere_else),
+        cmocka_unit_test(test_e2e_account_mail__waits_for_no_device_that_has_not_accepted),
         cmocka_unit_test(test_e2e_account_mail__has_a_body_as_long_as_any),
         cmocka_unit_test(test_e2e_account_mail__an_old_session_is_better_than_none),
         cmocka_unit_test(test_e2e_account_mail__keeps_to_what_trust_says),
