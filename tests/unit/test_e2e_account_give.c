@@ -260,6 +260,13 @@ static void test_e2e_account_give__no_stranger_draws_a_chain(void **state)
     mail = town_group_send(three.ann, three.group, "one");
     three.town->now_ms = first_ms + 5000;
     assert_int_equal(give(three.ann, dan, mail), KITH_E_DENIED);
+    { /* a member's, but no device of theirs */
+        const struct e2e_lost lost = lost_of(mail, 0);
+        const struct e2e_sent sent = sent_of(mail);
+        assert_int_equal(e2e_account_give(three.ann->account, three.town->now_ms, three.bob->person->id,
+                                          device_number(three.bob) + 1, &lost.item, &sent),
+                         KITH_E_DENIED);
+    }
     assert_int_equal(chain_of(three.ann, three.group).reader_count, 2);
     assert_true(chain_of(three.ann, three.group).created_at_ms <= first_ms);
     town_free(three.town);

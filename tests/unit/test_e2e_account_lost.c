@@ -272,6 +272,23 @@ static void test_e2e_account_lost__a_stranger_is_not_asked_before_the_person_wri
     town_free(two.town);
 }
 
+/* Nor anybody who must not be written to: what is lost of them waits. */
+static void test_e2e_account_lost__nobody_is_asked_whom_trust_forbids(void **state)
+{
+    struct two two = two_new(17);
+    struct person *ann = account_person_find(two.bob->account, two.ann->person->id);
+
+    (void)state;
+    note(&two, 1);
+    ann->trust = E2E_TRUST_FORKED;
+    account_keep_person(two.bob->account, ann);
+    assert_int_equal(asked_count(&two), 0);
+    ann->trust = E2E_TRUST_KNOWN;
+    account_keep_person(two.bob->account, ann);
+    assert_int_equal(asked_count(&two), 1);
+    town_free(two.town);
+}
+
 /* In a group this account must be in it. */
 static void test_e2e_account_lost__nothing_is_asked_for_of_a_group_that_was_left(void **state)
 {
@@ -515,6 +532,7 @@ int main(void)
         cmocka_unit_test(test_e2e_account_lost__each_is_asked_for_three_times_a_day_apart),
         cmocka_unit_test(test_e2e_account_lost__is_forgotten_in_time),
         cmocka_unit_test(test_e2e_account_lost__a_stranger_is_not_asked_before_the_person_writes),
+        cmocka_unit_test(test_e2e_account_lost__nobody_is_asked_whom_trust_forbids),
         cmocka_unit_test(test_e2e_account_lost__nothing_is_asked_for_of_a_group_that_was_left),
         cmocka_unit_test(test_e2e_account_lost__an_answer_that_nobody_asked_for_is_none),
         cmocka_unit_test(test_e2e_account_lost__garbage_brings_about_one_new_session_a_day),

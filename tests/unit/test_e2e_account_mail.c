@@ -156,6 +156,72 @@ static void test_e2e_account_mail__waits_for_no_device_that_has_not_accepted(voi
     town_free(two.town);
 }
 
+static kith_err seal_once(struct town_device *from, const struct e2e_mail *mail, uint32_t *want_count)
+{
+    struct e2e_wants *wants = calloc(1, sizeof *wants);
+    struct kith_buf out;
+    kith_err err;
+
+    assert_non_null(wants);
+    kith_buf_init(&out, TOWN_CIPHER_MAX);
+    err = e2e_account_seal_mail(from->account, from->town->now_ms, mail, wants, &out);
+    *want_count = wants->count;
+    kith_buf_deinit(&out);
+    free(wants);
+    return err;
+}
+
+/* It names the own list, which everybody must be able to fetch. */
+static void test_e2e_account_mail__waits_until_the_own_list_is_uploaded(void **state)
+{
+    struct home two = home_new(10);
+    struct e2e_mail mail = mail_to(two.bob, "text/plain", kith_slice_str("x"));
+    uint32_t wanted = 1;
+
+    (void)state;
+    read_it(two.ann, two.bob, "hello");
+    assert_int_equal(e2e_account_remove_device(two.ann->account, two.town->now_ms, two.tablet->server_device), KITH_OK);
+    assert_int_equal(seal_once(two.ann, &mail, &wanted), KITH_E_AGAIN);
+    assert_int_equal(wanted, 0);
+    town_upload(two.ann);
+    read_it(two.ann, two.bob, "now");
+    town_free(two.town);
+}
+
+/* Nobody more is known than may be: who is known goes on to be written to. */
+static void test_e2e_account_mail__to_one_person_or_device_too_many(void **state)
+{
+    struct home two = home_new(11);
+    struct e2e_mail to_bob = mail_to(two.bob, "text/plain", kith_slice_str("x")), to_tablet, to_nobody = to_bob;
+    uint8_t id[E2E_ACCOUNT_ID_BYTES] = {0xff};
+    struct peer *peer = NULL;
+    uint32_t wanted = 1;
+
+    (void)state;
+    to_tablet = mail_to(two.tablet, "text/plain", kith_slice_str("x"));
+    memset(to_nobody.account_id, 0x7e, sizeof to_nobody.account_id);
+    read_it(two.ann, two.bob, "hello");
+    for (uint32_t i = 0; two.ann->account->people.count < E2E_PEOPLE_MAX; i++) {
+        kith_put_u32_be(id + 4, i);
+        if (two.ann->account->people.count + 1 == E2E_PEOPLE_MAX) /* there is one place */
+            assert_int_equal(seal_once(two.ann, &to_nobody, &wanted), KITH_E_AGAIN);
+        assert_non_null(account_person_put(two.ann->account, id));
+    }
+    assert_int_equal(seal_once(two.ann, &to_nobody, &wanted), KITH_E_FULL);
+    assert_int_equal(wanted, 0);
+    for (uint32_t i = 0; two.ann->account->peers.count < E2E_PEERS_MAX; i++) {
+        kith_put_u32_be(id + 4, i);
+        assert_int_equal(account_peer_put(two.ann->account, two.town->now_ms, id, 1, &peer), KITH_OK);
+        peer->passed_over_until_ms = UINT64_MAX;
+    }
+    assert_int_equal(seal_once(two.ann, &to_tablet, &wanted), KITH_E_FULL);
+    assert_int_equal(wanted, 0);
+    assert_int_equal(seal_once(two.ann, &to_bob, &wanted), KITH_OK);
+    peer->passed_over_until_ms = 0;
+    assert_int_equal(seal_once(two.ann, &to_tablet, &wanted), KITH_E_AGAIN);
+    town_free(two.town);
+}
+
 static void test_e2e_account_mail__has_a_body_as_long_as_any(void **state)
 {
     struct home two = home_new(4);
@@ -333,6 +399,8 @@ int main(void)
         cmocka_unit_test(test_e2e_account_mail__is_read_once),
         cmocka_unit_test(test_e2e_account_mail__goes_nowhere_else),
         cmocka_unit_test(test_e2e_account_mail__waits_for_no_device_that_has_not_accepted),
+        cmocka_unit_test(test_e2e_account_mail__waits_until_the_own_list_is_uploaded),
+        cmocka_unit_test(test_e2e_account_mail__to_one_person_or_device_too_many),
         cmocka_unit_test(test_e2e_account_mail__has_a_body_as_long_as_any),
         cmocka_unit_test(test_e2e_account_mail__an_old_session_is_better_than_none),
         cmocka_unit_test(test_e2e_account_mail__keeps_to_what_trust_says),
