@@ -287,7 +287,6 @@ static inline bool outbox_is_mail(const struct outbox_entry *entry)
 void mail_add(struct kith_client *client, const struct outbox_mail *mail, struct kith_slice content_type,
               struct kith_slice body);
 bool mail_may_send(const struct kith_client *client, const struct outbox_entry *entry);
-void mail_write(struct kith_client *client, const struct outbox_entry *entry);
 void mail_refused(struct kith_client *client, struct outbox_entry *entry, enum kith_code code, uint64_t retry_after_ms);
 /** Seals what can be sealed; forgets what is too old. */
 void mail_work(struct kith_client *client);
@@ -302,8 +301,8 @@ void mail_event(struct kith_client *client, const struct kith_message *item);
 bool mail_take(struct kith_client *client, const struct kith_message *item, const struct pending *pending);
 
 /* secure_resend.c: messages that did not open, asked for again and given again */
-/** It did not open, for good: is_asked, when that is so. */
-void resend_lost(struct kith_client *client, struct kith_message *message, const struct e2e_opened *opened);
+/** It did not open, for good. True: it is asked for. */
+bool resend_lost(struct kith_client *client, const struct kith_message *message, const struct e2e_opened *opened);
 void resend_ask(struct kith_client *client);
 /** What a mail says. One of a newer kind is passed over. */
 void resend_mail(struct kith_client *client, const struct kith_message *item, const struct e2e_opened *opened);

@@ -1,7 +1,6 @@
 #include <stdlib.h>
 
 #include "libkith/client.h"
-#include "wire/bodies.h"
 
 /*
  * What this device says to one other device, and hears from one, in no chat (docs/wire/e2ee.md, "Mail"). Out: entries of the outbox,
@@ -30,26 +29,6 @@ void mail_add(struct kith_client *client, const struct outbox_mail *mail, struct
 bool mail_may_send(const struct kith_client *client, const struct outbox_entry *entry)
 {
     return !entry->in_flight && kith_buf_len(&entry->sealed) > 0 && entry->mail.held_until_ms <= client->now.mono_ms;
-}
-
-void mail_write(struct kith_client *client, const struct outbox_entry *entry)
-{
-    char destination[6 + KITH_UUID_TEXT_LEN + sizeof "/mailbox"] = "/user/", id[KITH_UUID_TEXT_LEN + 1];
-    struct stomp_writer w;
-    struct kith_buf frame;
-
-    kith_uuid_format(entry->mail.user.id, destination + 6);
-    memcpy(destination + 6 + KITH_UUID_TEXT_LEN, "/mailbox", sizeof "/mailbox");
-    kith_uuid_format(entry->id.id, id);
-    kith_buf_init(&frame, KITH_FRAME_BYTES_MAX);
-    stomp_begin(&w, &frame, STOMP_SEND);
-    stomp_put_str(&w, "destination", destination);
-    stomp_put_str(&w, "message-id", id);
-    stomp_put_str(&w, "receipt", id);
-    stomp_put_str(&w, "content-type", BODIES_CONTENT_TYPE);
-    if (stomp_end(&w, kith_buf_peek(&entry->sealed)) != KITH_OK) abort();
-    effect_send(client, kith_buf_peek(&frame));
-    kith_buf_deinit(&frame);
 }
 
 /* Whoever wanted it asks again, or does without: no person waits for it. */
@@ -118,7 +97,6 @@ bool mail_is_settled(const struct kith_client *client)
 /* ------------------------------------------------------------------------------------------------ in */
 bool mail_take(struct kith_client *client, const struct kith_message *item, const struct pending *pending)
 {
-    struct kith_message unread = *item;
     struct e2e_opened opened;
     struct kith_buf plain;
     kith_err err;
@@ -128,7 +106,7 @@ bool mail_take(struct kith_client *client, const struct kith_message *item, cons
     if (err == KITH_OK)
         resend_mail(client, item, &opened);
     else if (opened.is_lost)
-        resend_lost(client, &unread, &opened);
+        kith_ignore(resend_lost(client, item, &opened)); /* mail is not asked for */
     kith_buf_wipe(&plain);
     return err != KITH_E_AGAIN && err != KITH_E_NOMEM;
 }

@@ -122,34 +122,43 @@ static struct msg_id predecessor(const struct outbox_entry *entry, const struct 
     return sync->accepted;
 }
 
-static void write_entry(struct kith_client *client, struct outbox_entry *entry, struct chat_sync *sync)
+/* What goes to a chat says more than mail does. */
+static void put_chat_headers(struct stomp_writer *w, const struct outbox_entry *entry, const struct chat_sync *sync)
 {
-    char destination[6 + KITH_UUID_TEXT_LEN + 1] = "/chat/", id[KITH_UUID_TEXT_LEN + 1], after[KITH_UUID_TEXT_LEN + 1];
-    struct msg_id before = predecessor(entry, sync);
+    const struct msg_id before = predecessor(entry, sync);
+    char text[KITH_UUID_TEXT_LEN + 1], expires[KITH_TIME_TEXT_LEN + 1];
+
+    if (!kith_uuid_is_nil(before.id)) {
+        kith_uuid_format(before.id, text);
+        stomp_put_str(w, "after", text);
+    }
+    stomp_put_str(w, "encrypted", entry->encrypted ? "true" : "false");
+    if (entry->expires_ms == 0) return;
+    kith_time_format(entry->expires_ms, expires);
+    stomp_put_str(w, "expires-at", expires);
+}
+
+/* sync: of its chat; NULL: it is mail. */
+static void write_entry(struct kith_client *client, struct outbox_entry *entry, const struct chat_sync *sync)
+{
+    char destination[6 + KITH_UUID_TEXT_LEN + sizeof "/mailbox"], id[KITH_UUID_TEXT_LEN + 1];
     bool is_sealed = kith_buf_len(&entry->sealed) > 0;
     struct kith_slice type = kith_slice_of(entry->bytes, entry->content_type_len);
     struct kith_slice body = kith_slice_of(entry->bytes + entry->content_type_len, entry->body_len);
     struct stomp_writer w;
     struct kith_buf frame;
 
-    kith_uuid_format(entry->chat.id, destination + 6);
+    memcpy(destination, sync == NULL ? "/user/" : "/chat/", 6);
+    kith_uuid_format(sync == NULL ? entry->mail.user.id : entry->chat.id, destination + 6);
+    if (sync == NULL) memcpy(destination + 6 + KITH_UUID_TEXT_LEN, "/mailbox", sizeof "/mailbox");
     kith_uuid_format(entry->id.id, id);
     kith_buf_init(&frame, KITH_FRAME_BYTES_MAX);
     stomp_begin(&w, &frame, STOMP_SEND);
     stomp_put_str(&w, "destination", destination);
     stomp_put_str(&w, "message-id", id);
     stomp_put_str(&w, "receipt", id);
-    if (!kith_uuid_is_nil(before.id)) {
-        kith_uuid_format(before.id, after);
-        stomp_put_str(&w, "after", after);
-    }
-    stomp_put_str(&w, "encrypted", entry->encrypted ? "true" : "false");
+    if (sync != NULL) put_chat_headers(&w, entry, sync);
     stomp_put(&w, "content-type", is_sealed ? kith_slice_str(BODIES_CONTENT_TYPE) : type);
-    if (entry->expires_ms != 0) {
-        char expires[KITH_TIME_TEXT_LEN + 1];
-        kith_time_format(entry->expires_ms, expires);
-        stomp_put_str(&w, "expires-at", expires);
-    }
     if (stomp_end(&w, is_sealed ? kith_buf_peek(&entry->sealed) : body) != KITH_OK) abort();
     effect_send(client, kith_buf_peek(&frame));
     kith_buf_deinit(&frame);
@@ -191,7 +200,6 @@ static struct outbox_entry *behind(const struct kith_client *client, uint64_t or
     return entry;
 }
 
-/* sync: of its chat; NULL: it is mail. */
 static void leave(struct kith_client *client, struct outbox_entry *entry, struct chat_sync *sync)
 {
     if (!entry->was_on_wire) {
@@ -202,10 +210,7 @@ static void leave(struct kith_client *client, struct outbox_entry *entry, struct
     } else {
         client->stats.resent++;
     }
-    if (sync == NULL)
-        mail_write(client, entry);
-    else
-        write_entry(client, entry, sync);
+    write_entry(client, entry, sync);
     entry->in_flight = true;
     entry->sent_at_ms = client->now.mono_ms;
     client->in_flight++;

@@ -131,7 +131,7 @@ static kith_err open_message(struct kith_client *client, struct kith_message *me
     err = secure_open(client, message, pending, plain, &opened);
     if (err == KITH_E_AGAIN || err == KITH_E_NOMEM) return err;
     if (err != KITH_OK) {
-        if (opened.is_lost) resend_lost(client, message, &opened);
+        message->is_asked = opened.is_lost && resend_lost(client, message, &opened);
         close_for_good(message, err);
         return KITH_OK;
     }

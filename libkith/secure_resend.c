@@ -20,7 +20,7 @@ static bool has_expired(const struct kith_client *client, uint64_t expires_ms)
 /* ------------------------------------------------------------------------------------------------ who asks */
 
 /* In a chat of two nothing is asked for before this account has written: then the line does not say so. */
-void resend_lost(struct kith_client *client, struct kith_message *message, const struct e2e_opened *opened)
+bool resend_lost(struct kith_client *client, const struct kith_message *message, const struct e2e_opened *opened)
 {
     struct e2e_account *account = client->secure.account;
     struct chat_sync *const *sync = kith_map_find(&client->chats, &message->chat);
@@ -39,9 +39,9 @@ void resend_lost(struct kith_client *client, struct kith_message *message, const
     memcpy(lost.item.msg_id, message->id.id.raw, sizeof lost.item.msg_id);
     count = e2e_account_lost_count(account, lost.account_id, lost.device_id);
     e2e_account_lost(account, client->now.wall_ms, &lost);
-    message->is_asked = e2e_account_lost_count(account, lost.account_id, lost.device_id) > count &&
-                        (lost.is_group || (sync != NULL && !kith_uuid_is_nil((*sync)->accepted.id)));
     client->secure.changed = true;
+    return e2e_account_lost_count(account, lost.account_id, lost.device_id) > count &&
+           (lost.is_group || (sync != NULL && !kith_uuid_is_nil((*sync)->accepted.id)));
 }
 
 /* What is lost while a request is on the wire is asked for together, behind it. */
