@@ -110,6 +110,7 @@ def test_a_link_ends(kithd: Kithd, tmp_path: Path) -> None:
     dora.run("send", chat, "by the third")
     assert texts(ann, chat)[-1] == "by the third"
     assert "your role" in dora.run("chat", "link", chat, code=REFUSED).stderr
+    assert "cannot be given together" in ann.run("chat", "link", chat, "--new", "--end", code=2).stderr
     assert "has ended" in ann.run("chat", "link", chat, "--end").stdout
     assert events(bob, chat)[-1].endswith("ann ended the invite link")
     assert bob.lines("security", chat)[0]["invite_link"] is False

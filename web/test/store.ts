@@ -6,8 +6,13 @@ import { LETTERS_LOADED } from '../src/core/vault.ts';
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 export class Store {
-    readonly key = crypto.getRandomValues(new Uint8Array(32));
-    readonly #sealed = new Map<string, StoredRecord>();
+    readonly key: Uint8Array;
+    readonly #sealed: Map<string, StoredRecord>;
+
+    constructor(copied?: Store) {
+        this.key = copied?.key ?? crypto.getRandomValues(new Uint8Array(32));
+        this.#sealed = new Map(copied === undefined ? [] : copied.#sealed);
+    }
 
     /** One durable transaction, as slow as a disk is. */
     async write(vault: KithVault, changes: readonly RecordChange[]): Promise<void> {

@@ -128,6 +128,44 @@ test('whoever receives dies between what is durable and what is acknowledged, an
     assert.deepEqual(last.history(chat), said);
 });
 
+test('a store that was put back asks for what it cannot open, and has it in its place', async () => {
+    const [quin, rosa] = [await newcomer('quin'), await newcomer('rosa')];
+    const chat = await kithd.directChat(quin.account, rosa.account);
+    const talk = async (from: Host, body: string): Promise<void> => {
+        from.send(chat, body);
+        for (const { host } of [quin, rosa]) await host.until(body, () => host.texts(chat).includes(body));
+    };
+    await talk(quin.host, 'marker one');
+    await talk(rosa.host, 'marker two');
+    await talk(quin.host, 'marker three');
+    await rosa.host.until('three in the store', () => rosa.host.history(chat).length === 3);
+    const copy = new Store(rosa.store);
+    await talk(rosa.host, 'marker four');
+    await talk(quin.host, 'marker five');
+    await talk(rosa.host, 'marker six');
+    rosa.host.die();
+
+    const host = open(rosa.account, copy);
+    await host.untilSettled();
+    quin.host.send(chat, 'marker seven');
+    await host.until('seven', () => host.texts(chat).includes('marker seven'));
+    const seq = host.core.applied(chat);
+    const shown = host.messages(chat).filter((one) => one.seq === seq);
+    assert.deepEqual(shown.map(({ isOpen, isAsked, isAgain }) => [isOpen, isAsked, isAgain]), [[false, true, false], [true, false, true]]);
+    assert.notEqual(shown[0]?.unreadable, 'OK');
+    assert.equal(shown[0]?.id, shown[1]?.id);
+    await host.until('seven in the store', () => host.history(chat).includes('marker seven'));
+    assert.deepEqual(host.kept(chat).flatMap((one) => (one.seq === seq ? [one.isAgain] : [])), [true]);
+    for (const one of [quin.host, host]) {
+        await one.until('quiet', () => one.core.isSettled());
+        assert.equal(one.core.outbox().length, 0);
+        assert.deepEqual(one.shown.filter((effect) => effect.kind === 'mail' || effect.kind === 'failed'), []);
+    }
+    quin.host.send(chat, 'marker eight');
+    await host.until('eight', () => host.texts(chat).includes('marker eight'));
+    assert.equal(host.messages(chat).at(-1)?.isAgain, false);
+});
+
 test('three people are in an encrypted group with a name', async () => {
     const [gus, hana, ida] = [await newcomer('gus'), await newcomer('hana'), await newcomer('ida')];
     const chat = await gus.host.createGroup('marker walks', [hana.account, ida.account]);
