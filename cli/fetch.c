@@ -171,14 +171,18 @@ static void take_ops(struct fetcher *fetcher, const json_t *body)
 
 static void take(struct fetcher *fetcher, const json_t *body)
 {
-    uint32_t opks = (uint32_t)number_of(body, "opk_count"), kems = (uint32_t)number_of(body, "kem_ot_count");
+    const struct kith_keys keys = {.has_list = json_is_true(json_object_get(body, "has_list")),
+                                   .list_seq = number_of(body, "list_seq"),
+                                   .opk_count = (uint32_t)number_of(body, "opk_count"),
+                                   .kem_ot_count = (uint32_t)number_of(body, "kem_ot_count"),
+                                   .spk_id = (uint32_t)number_of(body, "spk_id"),
+                                   .kem_lr_id = (uint32_t)number_of(body, "kem_lr_id")};
 
     switch (fetcher->fetch.kind) {
-    case KITH_FETCH_KEYS:
-        kith_client_keys(fetcher->client, json_is_true(json_object_get(body, "has_list")), number_of(body, "list_seq"),
-                         opks, kems);
+    case KITH_FETCH_KEYS: kith_client_keys(fetcher->client, &keys); return;
+    case KITH_FETCH_UPLOAD:
+        kith_client_uploaded(fetcher->client, keys.list_seq, keys.opk_count, keys.kem_ot_count);
         return;
-    case KITH_FETCH_UPLOAD: kith_client_uploaded(fetcher->client, number_of(body, "list_seq"), opks, kems); return;
     case KITH_FETCH_LISTS:
     case KITH_FETCH_PAST_LISTS: take_lists(fetcher, body); return;
     case KITH_FETCH_BUNDLES: take_bundles(fetcher, body); return;
@@ -248,6 +252,7 @@ static json_t *upload_body(struct fetcher *fetcher)
         if (upload->kem_lr.len > 0) json_object_set_new(body, "kem_lr", base64_of(upload->kem_lr));
         json_object_set_new(body, "opks", prekeys_of(upload->opks, upload->opk_count));
         json_object_set_new(body, "kem_ots", prekeys_of(upload->kem_ots, upload->kem_ot_count));
+        if (upload->replaces) json_object_set_new(body, "replace", json_true());
     }
     free(upload);
     return body;

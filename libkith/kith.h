@@ -152,8 +152,12 @@ bool kith_client_is_looked_up(const struct kith_client *client);
  */
 void kith_client_look_into(struct kith_client *client, struct kith_time now, struct chat_id chat);
 /** The answers to a fetch, in any number, then kith_client_fetched(). */
-void kith_client_keys(struct kith_client *client, bool has_list, uint64_t list_seq, uint32_t opk_count,
-                      uint32_t kem_ot_count);
+struct kith_keys {
+    bool has_list;
+    uint64_t list_seq;
+    uint32_t opk_count, kem_ot_count, spk_id, kem_lr_id; /* an id of 0: there is none */
+};
+void kith_client_keys(struct kith_client *client, const struct kith_keys *keys);
 /** False: there is nothing to upload any more. Lent until the next call. */
 bool kith_client_upload(struct kith_client *client, struct e2e_upload *out);
 void kith_client_uploaded(struct kith_client *client, uint64_t list_seq, uint32_t opk_count, uint32_t kem_ot_count);

@@ -65,21 +65,24 @@ bool kith_client_is_looked_up(const struct kith_client *client)
     return kith_uuid_is_nil(client->secure.looks_up.id);
 }
 
-void kith_client_keys(struct kith_client *client, bool has_list, uint64_t list_seq, uint32_t opk_count,
-                      uint32_t kem_ot_count)
+void kith_client_keys(struct kith_client *client, const struct kith_keys *keys)
 {
+    const struct e2e_prekeys_left left = {.opk_count = keys->opk_count,
+                                          .kem_ot_count = keys->kem_ot_count,
+                                          .spk_id = keys->spk_id,
+                                          .kem_lr_id = keys->kem_lr_id};
     struct secure *secure = &client->secure;
 
     /* The account's first device makes its keys by itself; any other must be linked. */
-    if (!has_list && e2e_account_state(secure->account) == E2E_ACCOUNT_EMPTY &&
+    if (!keys->has_list && e2e_account_state(secure->account) == E2E_ACCOUNT_EMPTY &&
         e2e_account_found(secure->account, client->now.wall_ms) != KITH_OK)
         return;
     secure->keys_known = true;
     /* Another device of this account has changed its list, or added its acceptance. */
-    if (e2e_account_person(secure->account, client->config.user.id.raw).list_seq != list_seq &&
+    if (e2e_account_person(secure->account, client->config.user.id.raw).list_seq != keys->list_seq &&
         e2e_account_state(secure->account) == E2E_ACCOUNT_READY)
         secure->own_due = true;
-    e2e_account_prekeys_left(secure->account, client->now.wall_ms, opk_count, kem_ot_count);
+    e2e_account_prekeys_left(secure->account, client->now.wall_ms, &left);
     secure->upload_due = e2e_account_state(secure->account) == E2E_ACCOUNT_READY;
 }
 

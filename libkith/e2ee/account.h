@@ -65,6 +65,7 @@ struct e2e_upload { /* len 0: nothing new of that kind; lent until the next call
     struct kith_slice list, spk, kem_lr;
     struct kith_slice opks[E2E_PREKEYS_MAX], kem_ots[E2E_PREKEYS_MAX];
     uint32_t opk_count, kem_ot_count;
+    bool replaces; /* opks and kem_ots take the place of all that are there */
 };
 /** Makes and renews what is due, and re-signs the list when it is a manager's turn. False: there is nothing to upload. */
 bool e2e_account_upload(struct e2e_account *account, uint64_t now_ms, struct e2e_upload *out);
@@ -72,8 +73,17 @@ bool e2e_account_upload(struct e2e_account *account, uint64_t now_ms, struct e2e
 void e2e_account_uploaded(struct e2e_account *account, uint64_t now_ms, uint32_t opk_count, uint32_t kem_ot_count);
 /** The server's number of the own list. */
 void e2e_account_own_seq(struct e2e_account *account, uint64_t list_seq);
-/** The server says how many it has left, when it is asked. */
-void e2e_account_prekeys_left(struct e2e_account *account, uint64_t now_ms, uint32_t opk_count, uint32_t kem_ot_count);
+#define E2E_PREKEYS_ANEW_MS (24ull * 3600 * 1000)
+struct e2e_prekeys_left {
+    uint32_t opk_count, kem_ot_count;
+    uint32_t spk_id, kem_lr_id; /* 0: none */
+};
+/**
+ * The server says what it has left, when it is asked. When that are lasting prekeys whose private halves are not here, this device
+ * was put back to an older state: all of its prekeys are made anew, and take the place of those that are there. When it has none,
+ * though all were uploaded, it is given new ones. Either at most once in E2E_PREKEYS_ANEW_MS.
+ */
+void e2e_account_prekeys_left(struct e2e_account *account, uint64_t now_ms, const struct e2e_prekeys_left *left);
 
 #define E2E_PREKEYS_TAKEN_MS    (24ull * 3600 * 1000)
 #define E2E_PREKEYS_TAKEN_ALARM 50

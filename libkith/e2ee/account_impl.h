@@ -54,6 +54,8 @@ struct self_keys {
     uint8_t acceptance[E2E_SIGNATURE_BYTES]; /* READY: this device's */
     bool list_unsent;                        /* our list, or our acceptance in it, is still to be uploaded */
     uint64_t spk_renew_at_ms;                /* 0: there is none yet */
+    uint64_t anew_at_ms; /* when the server had lasting prekeys that are not ours, or lost ours, last; 0: never */
+    bool replaces;       /* then: those made since take the place of all that are there, and were not uploaded yet */
     /* LINKING */
     uint8_t link_dh_secret[E2E_DH_BYTES], link_kem_seed[E2E_KEM_SEED_BYTES], link_secret[16];
     uint64_t link_made_ms;
@@ -228,6 +230,7 @@ struct e2e_account {
     struct prekey_own *prekeys;
     uint32_t prekey_count;
     uint32_t opks_left, kem_ots_left; /* on the server, as it said last; UINT32_MAX: not known */
+    bool has_foreign;                 /* it said that it has some, before there were any here */
     struct prekeys_watch watch;
     struct kith_map people;      /* account_id: struct person *       */
     struct kith_map peers;       /* struct peer_key: struct peer *     */

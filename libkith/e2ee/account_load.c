@@ -33,6 +33,8 @@ static kith_err load_self(struct e2e_account *account, struct kith_slice in)
         {12, 16, 16, true},
         {13, 8, 8, true},
         {14, 1, E2E_LINK_BYTES_MAX, true},
+        {15, 8, 8, true},
+        {16, 1, 1, true},
     };
     struct kith_slice v[sizeof fields / sizeof fields[0]];
     struct self_keys *self = &account->self;
@@ -53,6 +55,11 @@ static kith_err load_self(struct e2e_account *account, struct kith_slice in)
     copy(self->acceptance, v[6]);
     self->list_unsent = flag(v[7]);
     self->spk_renew_at_ms = e2e_tlv_u64(v[8]);
+    if ((v[14].len == 0) != (v[15].len == 0)) return KITH_E_MALFORMED;
+    if (v[14].len > 0) {
+        self->anew_at_ms = e2e_tlv_u64(v[14]);
+        self->replaces = flag(v[15]);
+    }
     if (account->state != E2E_ACCOUNT_LINKING) return KITH_OK;
     if (v[9].len == 0 || v[10].len == 0 || v[11].len == 0 || v[12].len == 0) return KITH_E_MALFORMED;
     copy(self->link_dh_secret, v[9]);

@@ -6,7 +6,8 @@
 
 /*
  * This device's prekeys: private halves until they are used or too old, public ones until the server has them. One-time
- * keys are made up to the server's full number when fewer than E2E_PREKEYS_LOW are left there.
+ * keys are made up to the server's full number when fewer than E2E_PREKEYS_LOW are left there. All are made anew when the
+ * server has some that are not ours.
  */
 struct prekey_own *account_prekey_find(const struct e2e_account *account, enum e2e_prekey_kind kind, uint32_t id)
 {
@@ -137,9 +138,56 @@ static uint64_t renew_at(const struct e2e_account *account, uint64_t now_ms)
     return now_ms + E2E_SPK_RENEW_MIN_MS + kith_get_u64_be(coins) % E2E_SPK_RENEW_RANGE;
 }
 
+/* ------------------------------------------------------------------------------------------------ all anew */
+
+/* Of this kind the server has `id`, 0: none. A device that has made none yet has lost none. */
+enum lasting { LASTING_OURS, LASTING_LOST, LASTING_FOREIGN };
+static enum lasting lasting_of(const struct e2e_account *account, enum e2e_prekey_kind kind, uint32_t id)
+{
+    const struct prekey_own *own = account->prekeys;
+
+    if (id != 0) return account_prekey_find(account, kind, id) == NULL ? LASTING_FOREIGN : LASTING_OURS;
+    while (own != NULL && own->half.kind != kind) own = own->next;
+    return own != NULL && kith_buf_len(&own->public) == 0 ? LASTING_LOST : LASTING_OURS;
+}
+
+/*
+ * Not uploaded, as far as is known here; but if this is an older state that was put back, they may have been, and may have been used.
+ * Their private halves stay: a bundle with one of them may be with somebody.
+ */
+static void withdraw(struct e2e_account *account)
+{
+    for (struct prekey_own *own = account->prekeys; own != NULL; own = own->next) {
+        if (kith_buf_len(&own->public) == 0) continue;
+        kith_buf_deinit(&own->public);
+        account_keep_prekey(account, own);
+    }
+}
+
+/*
+ * The server's word is all that there is for this, and costs a device some hundred key pairs: hence a bound in time, which is
+ * kept. The clock may have been set back since.
+ */
+static void renew_all(struct e2e_account *account, uint64_t now_ms, bool replaces)
+{
+    struct self_keys *self = &account->self;
+    const bool was_lately = self->anew_at_ms != 0 && now_ms >= self->anew_at_ms &&
+                            now_ms - self->anew_at_ms < E2E_PREKEYS_ANEW_MS;
+
+    if (was_lately) return;
+    self->anew_at_ms = now_ms;
+    self->spk_renew_at_ms = 0;
+    self->replaces = replaces;
+    if (replaces) withdraw(account);
+    account_keep_self(account);
+}
+
 void account_prekeys_renew(struct e2e_account *account, uint64_t now_ms)
 {
     forget_old(account, now_ms);
+    if (account->has_foreign) renew_all(account, now_ms, true);
+    account->has_foreign = false;
+    if (account->self.replaces) account->opks_left = account->kem_ots_left = 0; /* none of those will be there */
     if (account->self.spk_renew_at_ms <= now_ms && make(account, now_ms, E2E_PREKEY_SPK, E2E_SPK_LIFE_MS) &&
         make(account, now_ms, E2E_PREKEY_KEM_LR, E2E_SPK_LIFE_MS)) {
         account->self.spk_renew_at_ms = renew_at(account, now_ms);
@@ -183,27 +231,8 @@ bool e2e_account_upload(struct e2e_account *account, uint64_t now_ms, struct e2e
     if (account->self.list_unsent && kith_buf_append(&account->upload_list, kith_buf_peek(&me->signed_list)) == KITH_OK)
         out->list = kith_buf_peek(&account->upload_list);
     for (const struct prekey_own *own = account->prekeys; own != NULL; own = own->next) offer(own, out);
+    out->replaces = account->self.replaces;
     return out->list.len + out->spk.len + out->kem_lr.len + out->opk_count + out->kem_ot_count > 0;
-}
-
-void e2e_account_uploaded(struct e2e_account *account, uint64_t now_ms, uint32_t opk_count, uint32_t kem_ot_count)
-{
-    const struct person *me = account_person_find(account, account->config.account_id);
-
-    if (account->state != E2E_ACCOUNT_READY) return;
-    for (struct prekey_own *own = account->prekeys; own != NULL; own = own->next) {
-        if (kith_buf_len(&own->public) == 0) continue;
-        kith_buf_deinit(&own->public);
-        account_keep_prekey(account, own);
-    }
-    /* Unless it has become another one meanwhile. */
-    if (account->self.list_unsent && me != NULL &&
-        (kith_slice_eq(kith_buf_peek(&account->upload_list), kith_buf_peek(&me->signed_list)) ||
-         kith_mutant(LIST_FORGOTTEN))) {
-        account->self.list_unsent = false;
-        account_keep_self(account);
-    }
-    e2e_account_prekeys_left(account, now_ms, opk_count, kem_ot_count);
 }
 
 /* ------------------------------------------------------------------------------------------------ what was taken */
@@ -225,10 +254,13 @@ void account_prekey_use(struct e2e_account *account, uint64_t now_ms, struct pre
     if (watch->is_known) account_keep_watch(account);
 }
 
-void e2e_account_prekeys_left(struct e2e_account *account, uint64_t now_ms, uint32_t opk_count, uint32_t kem_ot_count)
+/* is_anew: others than those that were there before. They are not taken, but what was taken before that was. */
+static void watch_look(struct e2e_account *account, uint64_t now_ms, uint32_t opk_count, uint32_t kem_ot_count,
+                       bool is_anew)
 {
     struct prekeys_watch *watch = &account->watch;
-    const uint32_t taken = watch->is_known && kem_ot_count < watch->expected ? watch->expected - kem_ot_count : 0;
+    const bool is_fewer = watch->is_known && !is_anew && kem_ot_count < watch->expected;
+    const uint32_t taken = is_fewer ? watch->expected - kem_ot_count : 0;
 
     account->opks_left = opk_count;
     account->kem_ots_left = kem_ot_count;
@@ -245,6 +277,27 @@ void e2e_account_prekeys_left(struct e2e_account *account, uint64_t now_ms, uint
     account_keep_watch(account);
 }
 
+void e2e_account_uploaded(struct e2e_account *account, uint64_t now_ms, uint32_t opk_count, uint32_t kem_ot_count)
+{
+    const struct person *me = account_person_find(account, account->config.account_id);
+    const bool replaced = account->self.replaces, was_unsent = account->self.list_unsent;
+
+    if (account->state != E2E_ACCOUNT_READY) return;
+    for (struct prekey_own *own = account->prekeys; own != NULL; own = own->next) {
+        if (kith_buf_len(&own->public) == 0) continue;
+        kith_buf_deinit(&own->public);
+        account_keep_prekey(account, own);
+    }
+    /* Unless it has become another one meanwhile. */
+    if (account->self.list_unsent && me != NULL &&
+        (kith_slice_eq(kith_buf_peek(&account->upload_list), kith_buf_peek(&me->signed_list)) ||
+         kith_mutant(LIST_FORGOTTEN)))
+        account->self.list_unsent = false;
+    account->self.replaces = false;
+    if (replaced || was_unsent != account->self.list_unsent) account_keep_self(account);
+    watch_look(account, now_ms, opk_count, kem_ot_count, replaced);
+}
+
 struct e2e_prekeys_taken e2e_account_prekeys_taken(const struct e2e_account *account, uint64_t now_ms)
 {
     const struct prekeys_watch *watch = &account->watch;
@@ -252,4 +305,16 @@ struct e2e_prekeys_taken e2e_account_prekeys_taken(const struct e2e_account *acc
     if (watch->taken == 0 || is_over(watch, now_ms)) return (struct e2e_prekeys_taken){0};
     return (struct e2e_prekeys_taken){
         .count = watch->taken, .since_ms = watch->since_ms, .is_alarm = watch->taken >= E2E_PREKEYS_TAKEN_ALARM};
+}
+
+void e2e_account_prekeys_left(struct e2e_account *account, uint64_t now_ms, const struct e2e_prekeys_left *left)
+{
+    const enum lasting spk = lasting_of(account, E2E_PREKEY_SPK, left->spk_id),
+                       kem_lr = lasting_of(account, E2E_PREKEY_KEM_LR, left->kem_lr_id);
+    const bool is_foreign = spk == LASTING_FOREIGN || kem_lr == LASTING_FOREIGN;
+
+    account->has_foreign = account->state != E2E_ACCOUNT_READY && is_foreign;
+    if (account->state == E2E_ACCOUNT_READY && (is_foreign || spk == LASTING_LOST || kem_lr == LASTING_LOST))
+        renew_all(account, now_ms, is_foreign);
+    watch_look(account, now_ms, left->opk_count, left->kem_ot_count, account->self.replaces);
 }

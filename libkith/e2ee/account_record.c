@@ -100,6 +100,10 @@ void account_keep_self(struct e2e_account *account)
         e2e_tlv_put_u64(&record.writer, 13, self->link_made_ms);
         e2e_tlv_put(&record.writer, 14, kith_buf_peek(&self->link_request));
     }
+    if (self->anew_at_ms != 0) {
+        e2e_tlv_put_u64(&record.writer, 15, self->anew_at_ms);
+        e2e_tlv_put_u8(&record.writer, 16, self->replaces);
+    }
     keep(account, &record);
 }
 

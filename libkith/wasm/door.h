@@ -61,18 +61,20 @@ enum door_kind { DOOR_NONE, DOOR_CLIENT, DOOR_VAULT };
     X(record_mail, NONE, 2, "key value -> message; NOTFOUND: another kind of record")
 
 /* The answers to a FETCH: those of its kind, in any number, then client_fetched. */
-#define KITH_DOOR_FETCH_CALLS(X)                                                                   \
-    X(client_keys, CLIENT, 4, "has_list list_seq u64, opk_count u32, kem_ot_count u32 -> nothing") \
-    X(client_upload, CLIENT, 0, "-> upload; NOTFOUND: there is nothing to upload any more")        \
-    X(client_uploaded, CLIENT, 3, "list_seq u64, opk_count u32, kem_ot_count u32 -> nothing")      \
-    X(client_list, CLIENT, 3, "user list_seq u64, signed_list -> nothing")                         \
-    X(client_no_list, CLIENT, 2, "user list_seq u64 -> nothing")                                   \
-    X(client_bundle, CLIENT, 6, "user device spk kem opk kem_is_last -> nothing")                  \
-    X(client_no_bundle, CLIENT, 2, "user device -> nothing")                                       \
-    X(client_members, CLIENT, 2, "chat users, one behind the other -> nothing")                    \
-    X(client_group_op, CLIENT, 3, "chat event_seq u64, signed_op -> nothing")                      \
-    X(client_admit, CLIENT, 0, "-> admission; NOTFOUND: there is nobody to be let in any more")    \
-    X(client_admitted, CLIENT, 1, "code, its name -> nothing")                                     \
+#define KITH_DOOR_FETCH_CALLS(X)                                                                                \
+    X(client_keys, CLIENT, 6,                                                                                   \
+      "has_list list_seq u64, opk_count u32, kem_ot_count u32, spk_id u32, kem_lr_id u32; an id of 0: none -> " \
+      "nothing")                                                                                                \
+    X(client_upload, CLIENT, 0, "-> upload; NOTFOUND: there is nothing to upload any more")                     \
+    X(client_uploaded, CLIENT, 3, "list_seq u64, opk_count u32, kem_ot_count u32 -> nothing")                   \
+    X(client_list, CLIENT, 3, "user list_seq u64, signed_list -> nothing")                                      \
+    X(client_no_list, CLIENT, 2, "user list_seq u64 -> nothing")                                                \
+    X(client_bundle, CLIENT, 6, "user device spk kem opk kem_is_last -> nothing")                               \
+    X(client_no_bundle, CLIENT, 2, "user device -> nothing")                                                    \
+    X(client_members, CLIENT, 2, "chat users, one behind the other -> nothing")                                 \
+    X(client_group_op, CLIENT, 3, "chat event_seq u64, signed_op -> nothing")                                   \
+    X(client_admit, CLIENT, 0, "-> admission; NOTFOUND: there is nobody to be let in any more")                 \
+    X(client_admitted, CLIENT, 1, "code, its name -> nothing")                                                  \
     X(client_fetched, CLIENT, 1, "ok -> nothing")
 
 /* What a person does. What changed is in effects, as after any other call. */
@@ -123,7 +125,7 @@ enum door_kind { DOOR_NONE, DOOR_CLIENT, DOOR_VAULT };
  *              IS_ANEW IS_AGAIN IS_ASKED
  *   entry      CHAT ID CODE CREATED_MS CONTENT_TYPE BODY STATE WAS_ON_WIRE
  *   record     KEY VALUE IS_PUT; of a vault without IS_PUT
- *   upload     LIST SPK KEM_LR OPKS KEM_OTS
+ *   upload     LIST SPK KEM_LR OPKS KEM_OTS REPLACES
  *   person     TRUST WAS_RESET, and with a pinned list LIST_SEQ ISSUED_AT_MS LISTED, whose items each have DEVICE IS_MANAGER IS_ACCEPTED ADDED_AT_MS
  *   group      GROUP_SEQ IS_FORKED IS_MEMBER SETTINGS MEMBERS INFO NAME ABOUT JOIN_KEY
  *   operation  GROUP_SEQ SIGNED_OP JOIN_KEY
@@ -191,7 +193,8 @@ enum door_kind { DOOR_NONE, DOOR_CLIENT, DOOR_VAULT };
     X(JOIN_KEY, 58, "bytes: of the invite link that holds")                               \
     X(IS_ANEW, 59, "u8")                                                                  \
     X(IS_AGAIN, 60, "u8")                                                                 \
-    X(IS_ASKED, 61, "u8")
+    X(IS_ASKED, 61, "u8")                                                                 \
+    X(REPLACES, 62, "u8: OPKS and KEM_OTS take the place of all that are there")
 
 #define X(name, tag, what) DOOR_##name = (tag),
 enum door_field { KITH_DOOR_FIELDS(X) };

@@ -38,16 +38,16 @@ static kith_err check(const struct door_at *at, enum answer answer)
 
 CALL(client_keys)
 {
-    uint32_t opk_count = 0, kem_ot_count = 0;
-    uint64_t list_seq = 0;
-    bool has_list = false;
+    struct kith_keys keys = {0};
 
     TRY(check(at, ANSWER_KEYS));
-    TRY(door_arg_flag(args[0], &has_list));
-    TRY(door_arg_u64(args[1], &list_seq));
-    TRY(door_arg_u32(args[2], &opk_count));
-    TRY(door_arg_u32(args[3], &kem_ot_count));
-    kith_client_keys(at->client->client, has_list, list_seq, opk_count, kem_ot_count);
+    TRY(door_arg_flag(args[0], &keys.has_list));
+    TRY(door_arg_u64(args[1], &keys.list_seq));
+    TRY(door_arg_u32(args[2], &keys.opk_count));
+    TRY(door_arg_u32(args[3], &keys.kem_ot_count));
+    TRY(door_arg_u32(args[4], &keys.spk_id));
+    TRY(door_arg_u32(args[5], &keys.kem_lr_id));
+    kith_client_keys(at->client->client, &keys);
     return KITH_OK;
 }
 
@@ -76,6 +76,7 @@ CALL(client_upload)
     e2e_tlv_put_optional(&w, DOOR_KEM_LR, upload.kem_lr);
     TRY(put_prekeys(&w, DOOR_OPKS, upload.opks, upload.opk_count));
     TRY(put_prekeys(&w, DOOR_KEM_OTS, upload.kem_ots, upload.kem_ot_count));
+    e2e_tlv_put_u8(&w, DOOR_REPLACES, upload.replaces);
     return e2e_tlv_finish(&w);
 }
 

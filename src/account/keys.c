@@ -175,12 +175,20 @@ void account_user_devices(struct accounts *accounts, struct account_user_devices
 /* ------------------------------------------------------------------------------------------------ forgetting */
 
 struct forget {
-    uint64_t ended_ms; /* those alone that have ended then; UINT64_MAX: all */
+    uint64_t ended_ms;                /* those alone that have ended then; UINT64_MAX: all */
+    const struct account_prekey *but; /* and of all, not those that have an id of these */
+    size_t but_count;
     struct prekey_key {
         uint64_t kind, key_id;
     } keys[KITH_PREKEYS_MAX];
     size_t count;
 };
+
+static bool is_among(const struct account_prekey *prekeys, size_t count, uint64_t key_id)
+{
+    while (count > 0 && prekeys[count - 1].id != key_id) count--;
+    return count > 0;
+}
 
 static bool prekey_found(void *arg, const void *record)
 {
@@ -188,20 +196,20 @@ static bool prekey_found(void *arg, const void *record)
     const struct prekey_record *prekey = record;
 
     if (found->ended_ms != UINT64_MAX && !prekey_has_ended(prekey, found->ended_ms)) return true;
+    if (is_among(found->but, found->but_count, prekey->key_id)) return true;
     found->keys[found->count++] = (struct prekey_key){prekey->kind, prekey->key_id};
     return found->count < KITH_PREKEYS_MAX;
 }
 
-/* Room for those that somebody can begin with. There are never more than may be stored. */
-static kith_err prekeys_drop_ended(struct directory_tx *tx, struct device_id device, enum prekey_kind kind,
-                                   uint64_t now_ms)
+/* There are never more than may be stored. */
+static kith_err prekeys_drop(struct directory_tx *tx, struct device_id device, enum prekey_kind kind,
+                             struct forget *found)
 {
     struct prekey_record key = {.device_id = device.id, .kind = kind};
-    struct forget found = {.ended_ms = now_ms};
-    kith_err err = directory_scan(tx, &table_prekeys, PREKEYS_BY_ID, 2, &key, false, prekey_found, &found);
+    kith_err err = directory_scan(tx, &table_prekeys, PREKEYS_BY_ID, 2, &key, false, prekey_found, found);
 
-    for (size_t i = 0; i < found.count && err == KITH_OK; i++) {
-        key.key_id = found.keys[i].key_id;
+    for (size_t i = 0; i < found->count && err == KITH_OK; i++) {
+        key.key_id = found->keys[i].key_id;
         err = directory_del(tx, &table_prekeys, &key);
     }
     return err;
@@ -396,11 +404,13 @@ static kith_err prekeys_put(struct account_keys_put *op, struct directory_tx *tx
     const char *what = kind == PREKEY_OPK ? "opks" : "kem_ots";
     size_t given = kind == PREKEY_OPK ? op->opk_count : op->kem_ot_count, stored = 0;
     struct device_keys_record keys = {.device_id = op->who.device.id};
+    struct forget found = {.ended_ms = op->call.now_ms}; /* room for those that somebody can begin with */
     kith_err err;
 
-    if (given == 0) return KITH_OK;
+    if (op->replaces) found = (struct forget){.ended_ms = UINT64_MAX, .but = prekeys, .but_count = given};
+    if (given == 0 && !op->replaces) return KITH_OK;
     err = directory_get(tx, &table_device_keys, DEVICE_KEYS_BY_DEVICE, &keys);
-    if (err == KITH_OK || err == KITH_E_NOTFOUND) err = prekeys_drop_ended(tx, op->who.device, kind, op->call.now_ms);
+    if (err == KITH_OK || err == KITH_E_NOTFOUND) err = prekeys_drop(tx, op->who.device, kind, &found);
     if (err == KITH_OK) err = prekeys_count(tx, op->who.device, kind, op->call.now_ms, &stored);
     for (size_t i = 0; i < given && err == KITH_OK; i++) {
         if (is_spent(&keys, &prekeys[i])) continue;

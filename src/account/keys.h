@@ -50,6 +50,7 @@ struct account_keys_put {
     struct account_prekey spk, kem_lr;
     const struct account_prekey *opks, *kem_ots; /* lent until done */
     size_t opk_count, kem_ot_count;
+    bool replaces;                  /* they take the place of all that are there: those which are not among them go */
     struct account_keys_state keys; /* out: as it is now */
     const char *refused;            /* out: which of list, spk, kem_lr, opks, kem_ots is meant; NULL: none */
     /* The module's. */

@@ -131,6 +131,7 @@ void route_keys_put(struct api_request *request)
     lasting_take(&fields, "kem_lr", E2E_PREKEY_KEM_LR, &state->kem_lr, &op->has_kem_lr, &op->kem_lr);
     one_time_take(&fields, "opks", E2E_PREKEY_OPK, &state->opk_bytes, &state->opks, &op->opk_count);
     one_time_take(&fields, "kem_ots", E2E_PREKEY_KEM_OT, &state->kem_ot_bytes, &state->kem_ots, &op->kem_ot_count);
+    (void)fields_bool(&fields, "replace", &op->replaces);
     op->opks = state->opks;
     op->kem_ots = state->kem_ots;
     if (fields_end(&fields)) account_keys_put(request->api->config.accounts, op);

@@ -186,8 +186,7 @@ struct town_device *town_device_new(struct town_person *person)
 
 static void few_prekeys(struct town_device *device)
 {
-    if (device->town->has_few_prekeys)
-        e2e_account_prekeys_left(device->account, device->town->now_ms, E2E_PREKEYS_MAX, E2E_PREKEYS_MAX);
+    if (device->town->has_few_prekeys) town_say_left(device, E2E_PREKEYS_MAX, E2E_PREKEYS_MAX);
 }
 
 struct town_device *town_join(struct town *town)

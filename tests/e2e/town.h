@@ -153,6 +153,11 @@ struct e2e_random town_random(struct town *town);
 /* ---- town_server.c */
 /** Uploads what is due until nothing is. */
 void town_upload(struct town_device *device);
+/** What it says to that device of its prekeys: so many, and the lasting ones that are there. */
+struct e2e_prekeys_left town_left(const struct town_device *device, uint32_t opk_count, uint32_t kem_ot_count);
+void town_say_left(struct town_device *device, uint32_t opk_count, uint32_t kem_ot_count);
+/** The device asks, and is told the truth; then it uploads what is due. */
+void town_look(struct town_device *device);
 /** Fetches what is wanted: lists, sessions, a group's operations. */
 void town_fetch(struct town_device *device, const struct e2e_wants *wants);
 /** The lists of a person, as the client asks for them: what follows the pinned one, or the newest. What that came to. */

@@ -91,12 +91,61 @@ static void put_more(struct town_prekeys *prekeys, const struct kith_slice *item
     }
 }
 
+/* All that were not handed out go, but for those that come again. */
+static void replace(struct town_prekeys *prekeys, const struct kith_slice *items, size_t count)
+{
+    size_t stays = prekeys->taken;
+
+    for (size_t at = prekeys->taken; at < prekeys->count; at++) {
+        bool comes = false;
+        for (size_t i = 0; i < count; i++) comes |= kith_slice_eq(kith_buf_peek(&prekeys->items[at]), items[i]);
+        if (comes)
+            prekeys->items[stays++] = prekeys->items[at];
+        else
+            kith_buf_deinit(&prekeys->items[at]);
+    }
+    prekeys->count = stays;
+}
+
 static void left(const struct town_device *device, uint32_t *opks, uint32_t *kem_ots)
 {
     const bool is_short = device->town->has_few_prekeys;
 
     *opks = is_short ? E2E_PREKEYS_MAX : (uint32_t)(device->opks.count - device->opks.taken);
     *kem_ots = is_short ? E2E_PREKEYS_MAX : (uint32_t)(device->kem_ots.count - device->kem_ots.taken);
+}
+
+static uint32_t lasting_id(const struct kith_buf *place, enum e2e_prekey_kind kind)
+{
+    struct e2e_prekey prekey;
+
+    if (kith_buf_len(place) == 0) return 0;
+    town_need(e2e_prekey_parse(kith_buf_peek(place), kind, &prekey) == KITH_OK);
+    return prekey.id;
+}
+
+struct e2e_prekeys_left town_left(const struct town_device *device, uint32_t opk_count, uint32_t kem_ot_count)
+{
+    return (struct e2e_prekeys_left){.opk_count = opk_count,
+                                     .kem_ot_count = kem_ot_count,
+                                     .spk_id = lasting_id(&device->spk, E2E_PREKEY_SPK),
+                                     .kem_lr_id = lasting_id(&device->kem_lr, E2E_PREKEY_KEM_LR)};
+}
+
+void town_say_left(struct town_device *device, uint32_t opk_count, uint32_t kem_ot_count)
+{
+    const struct e2e_prekeys_left there = town_left(device, opk_count, kem_ot_count);
+
+    e2e_account_prekeys_left(device->account, device->town->now_ms, &there);
+}
+
+void town_look(struct town_device *device)
+{
+    uint32_t opks, kem_ots;
+
+    left(device, &opks, &kem_ots);
+    town_say_left(device, opks, kem_ots);
+    town_upload(device);
 }
 
 void town_upload(struct town_device *device)
@@ -114,6 +163,10 @@ void town_upload(struct town_device *device)
         if (up->list.len > 0) take_list(device->person, up->list);
         put_one(&device->spk, up->spk);
         put_one(&device->kem_lr, up->kem_lr);
+        if (up->replaces) {
+            replace(&device->opks, up->opks, up->opk_count);
+            replace(&device->kem_ots, up->kem_ots, up->kem_ot_count);
+        }
         put_more(&device->opks, up->opks, up->opk_count);
         put_more(&device->kem_ots, up->kem_ots, up->kem_ot_count);
         left(device, &opks, &kem_ots);
@@ -121,7 +174,7 @@ void town_upload(struct town_device *device)
         e2e_account_uploaded(device->account, device->town->now_ms, opks, kem_ots);
         e2e_account_own_seq(device->account, device->person->list_seq);
         (void)town_call(device, NULL);
-        e2e_account_prekeys_left(device->account, device->town->now_ms, opks, kem_ots);
+        town_say_left(device, opks, kem_ots);
     }
     free(up);
 }

@@ -23,9 +23,7 @@ static void take_bundles(struct town_device *of, uint32_t count)
 /* The device is online, asks what the server has left, and fills up. */
 static void look(struct town_device *device)
 {
-    e2e_account_prekeys_left(device->account, device->town->now_ms, (uint32_t)(device->opks.count - device->opks.taken),
-                             (uint32_t)(device->kem_ots.count - device->kem_ots.taken));
-    town_upload(device);
+    town_look(device);
 }
 
 static uint32_t private_halves(const struct town_device *device)

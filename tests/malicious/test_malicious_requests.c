@@ -28,8 +28,7 @@ static void answer(struct scene *scene)
     for (unsigned i = 0; i < 12; i++) {
         if (scene->has_fetch) {
             const struct town_person *person = town_person_of(scene->town, scene->fetch.user.id.raw);
-            if (scene->fetch.kind == KITH_FETCH_KEYS)
-                kith_client_keys(scene->client, true, scene->ann->person->list_seq, 100, 100);
+            if (scene->fetch.kind == KITH_FETCH_KEYS) scene_keys(scene);
             if (scene->fetch.kind == KITH_FETCH_LISTS && person != NULL)
                 kith_client_list(scene->client, scene->fetch.user, person->list_seq,
                                  kith_buf_peek(&person->lists[person->list_count - 1]));

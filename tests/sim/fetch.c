@@ -106,11 +106,15 @@ static void answer(struct fetch_call *call)
 {
     struct kith_client *client = call->device->client;
     const struct keys_state *state = &call->state;
+    const struct kith_keys keys = {.has_list = state->has_list,
+                                   .list_seq = state->list_seq,
+                                   .opk_count = state->opk_count,
+                                   .kem_ot_count = state->kem_ot_count,
+                                   .spk_id = state->spk_id,
+                                   .kem_lr_id = state->kem_lr_id};
 
     switch (call->fetch.kind) {
-    case KITH_FETCH_KEYS:
-        kith_client_keys(client, state->has_list, state->list_seq, state->opk_count, state->kem_ot_count);
-        return;
+    case KITH_FETCH_KEYS: kith_client_keys(client, &keys); return;
     case KITH_FETCH_UPLOAD:
         kith_client_uploaded(client, state->list_seq, state->opk_count, state->kem_ot_count);
         return;

@@ -156,6 +156,13 @@ uint64_t keys_newest(const struct sim *sim, unsigned user, uint8_t hash[static E
     return sim->keys->people[user].seq;
 }
 
+static uint32_t lasting_id(struct kith_slice bytes, enum e2e_prekey_kind kind)
+{
+    struct e2e_prekey prekey;
+
+    return bytes.len > 0 && e2e_prekey_parse(bytes, kind, &prekey) == KITH_OK ? prekey.id : 0;
+}
+
 void keys_show(const struct sim_device *device, struct keys_state *out)
 {
     const struct kept_device *kept = kept_of(device);
@@ -163,7 +170,9 @@ void keys_show(const struct sim_device *device, struct keys_state *out)
     *out = (struct keys_state){.has_list = person_of(device)->seq > 0,
                                .list_seq = person_of(device)->list_seq,
                                .opk_count = kept->once_count[ONCE_OPK],
-                               .kem_ot_count = kept->once_count[ONCE_KEM]};
+                               .kem_ot_count = kept->once_count[ONCE_KEM],
+                               .spk_id = lasting_id(kept->spk, E2E_PREKEY_SPK),
+                               .kem_lr_id = lasting_id(kept->kem_lr, E2E_PREKEY_KEM_LR)};
 }
 
 void keys_lists(const struct sim *sim, unsigned user, const struct kith_fetch *fetch, struct keys_lists *out)
@@ -284,6 +293,20 @@ static enum kith_code once_put(struct sim_device *device, enum once kind, struct
     return CODE_OK;
 }
 
+/* Those of the upload that are there already stay. */
+static void once_replace(struct kept_device *kept, enum once kind, const struct kith_slice *with, uint32_t count)
+{
+    struct kept_prekey *all = kept->once[kind];
+    uint32_t stays = 0;
+
+    for (uint32_t at = 0; at < kept->once_count[kind]; at++) {
+        bool is_there = false;
+        for (uint32_t i = 0; i < count; i++) is_there |= kith_slice_eq(with[i], all[at].bytes);
+        if (is_there) all[stays++] = all[at];
+    }
+    kept->once_count[kind] = stays;
+}
+
 enum kith_code keys_put(struct sim_device *device, const struct e2e_upload *upload, struct keys_state *out)
 {
     struct kept_device *kept = kept_of(device), *before = malloc(sizeof *before);
@@ -292,6 +315,10 @@ enum kith_code keys_put(struct sim_device *device, const struct e2e_upload *uplo
     if (before == NULL) abort();
     *before = *kept;
     if (kept->is_gone) code = CODE_UNAUTHORIZED;
+    if (upload->replaces) {
+        once_replace(kept, ONCE_OPK, upload->opks, upload->opk_count);
+        once_replace(kept, ONCE_KEM, upload->kem_ots, upload->kem_ot_count);
+    }
     for (uint32_t i = 0; i < upload->opk_count && code == CODE_OK; i++)
         code = once_put(device, ONCE_OPK, upload->opks[i]);
     for (uint32_t i = 0; i < upload->kem_ot_count && code == CODE_OK; i++)

@@ -19,7 +19,7 @@ struct kith_slice keys_copy(struct sim *sim, struct kith_slice bytes);
 struct keys_state {
     bool has_list;
     uint64_t list_seq;
-    uint32_t opk_count, kem_ot_count;
+    uint32_t opk_count, kem_ot_count, spk_id, kem_lr_id;
 };
 void keys_show(const struct sim_device *device, struct keys_state *out);
 /* CODE_OK; CODE_CONFLICT: the list does not follow, an id is taken; CODE_FORBIDDEN: too many; CODE_UNAUTHORIZED: gone. */

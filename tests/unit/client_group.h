@@ -56,7 +56,7 @@ static inline void answer_one(struct scene *scene)
     const struct kith_fetch *fetch = &scene->fetch;
 
     switch (fetch->kind) {
-    case KITH_FETCH_KEYS: kith_client_keys(scene->client, true, scene->ann->person->list_seq, 100, 100); break;
+    case KITH_FETCH_KEYS: scene_keys(scene); break;
     case KITH_FETCH_LISTS:
     case KITH_FETCH_PAST_LISTS: answer_lists(scene); break;
     case KITH_FETCH_MEMBERS: kith_client_members(scene->client, fetch->chat, NULL, 0); break; /* no chat of two */

@@ -29,6 +29,7 @@ struct host {
     unsigned seq, shown, failed, receipts;
     unsigned deleted[256]; /* records, by the first byte of their key */
     enum kith_code failed_code, offline_code;
+    struct kith_keys keys; /* what the server has of it */
 };
 
 static inline void host_random_of(void *arg, void *out, size_t len)
@@ -136,18 +137,29 @@ static inline void host_open(struct host *host, uint64_t seed)
     host_start(host);
 }
 
+static inline uint32_t host_prekey_id(struct kith_slice bytes, enum e2e_prekey_kind kind)
+{
+    struct e2e_prekey prekey;
+
+    assert_int_equal(e2e_prekey_parse(bytes, kind, &prekey), KITH_OK);
+    return prekey.id;
+}
+
 /* Its keys are with the server. */
 static inline void host_ready(struct host *host, uint64_t seed)
 {
     struct e2e_upload *upload;
 
     host_open(host, seed);
-    kith_client_keys(host->client, false, 0, 0, 0);
+    kith_client_keys(host->client, &(struct kith_keys){0});
     host_answer(host, true);
     assert_int_equal(host->fetch.kind, KITH_FETCH_UPLOAD);
     upload = malloc(sizeof *upload);
     assert_non_null(upload);
     assert_true(kith_client_upload(host->client, upload));
+    host->keys = (struct kith_keys){.has_list = true, .list_seq = 1, .opk_count = 2, .kem_ot_count = 2};
+    host->keys.spk_id = host_prekey_id(upload->spk, E2E_PREKEY_SPK);
+    host->keys.kem_lr_id = host_prekey_id(upload->kem_lr, E2E_PREKEY_KEM_LR);
     free(upload);
     kith_client_uploaded(host->client, 1, 2, 2);
     host_answer(host, true);

@@ -52,6 +52,20 @@ static inline void random_fill(void *arg, void *out, size_t len)
     random.fill(random.arg, out, len);
 }
 
+/* What the server has of Ann's phone. */
+static inline void scene_keys(const struct scene *scene)
+{
+    const struct e2e_prekeys_left left = town_left(scene->ann, 100, 100);
+    const struct kith_keys keys = {.has_list = true,
+                                   .list_seq = scene->ann->person->list_seq,
+                                   .opk_count = left.opk_count,
+                                   .kem_ot_count = left.kem_ot_count,
+                                   .spk_id = left.spk_id,
+                                   .kem_lr_id = left.kem_lr_id};
+
+    kith_client_keys(scene->client, &keys);
+}
+
 static inline void note_send(struct scene *scene, struct kith_slice frame)
 {
     const char *at = memmem(frame.ptr, frame.len, "\nmessage-id:", 12);

@@ -176,6 +176,12 @@ void upload_bytes(struct kith_buf *json, const char *name, struct kith_slice byt
     OK(json_put_base64(json, bytes));
 }
 
+void upload_true(struct kith_buf *json, const char *name)
+{
+    put_name(json, name);
+    OK(kith_buf_append_str(json, "true"));
+}
+
 void upload_prekey(struct kith_buf *json, const char *name, uint32_t id, size_t public_bytes, uint64_t fill)
 {
     struct kith_buf prekey;

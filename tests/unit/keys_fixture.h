@@ -37,6 +37,7 @@ void fake_field_put(struct kith_buf *out, uint16_t tag, struct kith_slice value)
 /* The body of PUT /devices/me/keys, member by member. */
 void upload_begin(struct kith_buf *json);
 void upload_bytes(struct kith_buf *json, const char *name, struct kith_slice bytes);
+void upload_true(struct kith_buf *json, const char *name);
 void upload_prekey(struct kith_buf *json, const char *name, uint32_t id, size_t public_bytes, uint64_t fill);
 /** Ids first to first + count - 1; the key of each is made of fill + id. */
 void upload_prekeys(struct kith_buf *json, const char *name, uint32_t first, uint32_t count, size_t public_bytes,

@@ -227,6 +227,8 @@ static void test_api_keys__what_has_no_form_is_named(void **state)
         {"{\"kem_ots\":[null]}", "/kem_ots/0"},
         {"{\"kem_ots\":[\"A\"]}", "/kem_ots/0"},
         {"{\"opk\":[]}", "/opk"},
+        {"{\"replace\":1}", "/replace"},
+        {"{\"replace\":\"true\"}", "/replace"},
     };
     struct afx *fx = *state;
     struct person ann = afx_person(fx, "ann");
@@ -241,6 +243,74 @@ static void test_api_keys__what_has_no_form_is_named(void **state)
     upload_begin(&json);
     upload_prekeys(&json, "kem_ots", 1, 2, X25519, 1);
     expect_refused(send_keys(fx, &ann, &json), 400, "BAD_REQUEST", "/kem_ots/0");
+}
+
+/* ------------------------------------------------------------------------------------------------ in place of all others */
+
+/* Ids from `first` on, made of `fill`; replace: true. */
+static struct reply *replace(struct afx *fx, const struct person *who, uint32_t first, uint32_t opks, uint32_t kem_ots,
+                             uint64_t fill)
+{
+    struct kith_buf json;
+
+    upload_begin(&json);
+    if (opks > 0) upload_prekeys(&json, "opks", first, opks, X25519, fill);
+    if (kem_ots > 0) upload_prekeys(&json, "kem_ots", first, kem_ots, MLKEM, fill);
+    upload_true(&json, "replace");
+    return send_keys(fx, who, &json);
+}
+
+static void test_api_keys__an_upload_may_take_the_place_of_all(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob");
+    struct got got;
+
+    expect_counts(send_all(fx, &ann, KITH_PREKEYS_MAX, KITH_PREKEYS_MAX, 0), 1, 100, 100);
+    for (int again = 0; again < 2; again++)
+        expect_counts(replace(fx, &ann, 5000, KITH_PREKEYS_MAX, KITH_PREKEYS_MAX, 10000), 1, 100, 100);
+    got = got_of(claim(fx, &bob, &ann));
+    assert_true(got.opk >= 5000 && got.kem >= 5000 && !got.is_last && got.spk == 1);
+    /* The same again, and what was handed out meanwhile does not come back. */
+    expect_counts(replace(fx, &ann, 5000, KITH_PREKEYS_MAX, KITH_PREKEYS_MAX, 10000), 1, 99, 99);
+    /* Some of those that are there, and one more: they stay. */
+    expect_counts(replace(fx, &ann, 5090, 11, 2, 10000), 1, 11, 2);
+    afx_crash(fx);
+    afx_open(fx);
+    expect_counts(show(fx, &ann), 1, 11, 2);
+    expect_counts(send_prekey(fx, &ann, "opks", 9, X25519, 77777), 1, 12, 2); /* as ever: added */
+    expect_counts(send_prekey(fx, &bob, "opks", 9, X25519, 1000), 1, 1, 0);   /* whose public keys went are nobody's */
+}
+
+static void test_api_keys__an_upload_may_leave_none(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob");
+
+    expect_counts(send_all(fx, &bob, 4, 5, 500), 1, 4, 5);
+    expect_counts(send_all(fx, &ann, 4, 5, 0), 1, 4, 5);
+    expect(afx_ask(fx, "PUT", "/devices/me/keys", ann.access, "{\"replace\":false,\"opks\":[]}"), 200, NULL);
+    expect_counts(show(fx, &ann), 1, 4, 5);
+    expect_counts(replace(fx, &ann, 1000, 0, 2, 0), 1, 0, 2);
+    for (int again = 0; again < 2; again++)
+        expect_counts(afx_ask(fx, "PUT", "/devices/me/keys", ann.access, "{\"replace\":true,\"kem_ots\":[]}"), 1, 0, 0);
+    expect_counts(show(fx, &bob), 1, 4, 5);
+    assert_true(got_of(claim(fx, &bob, &ann)).is_last); /* the lasting ones stay */
+}
+
+static void test_api_keys__a_replacement_that_is_refused_leaves_all(void **state)
+{
+    struct afx *fx = *state;
+    struct person ann = afx_person(fx, "ann"), bob = afx_person(fx, "bob");
+
+    expect_counts(send_all(fx, &bob, 1, 1, 500), 1, 1, 1);
+    expect_counts(send_all(fx, &ann, 4, 5, 0), 1, 4, 5);
+    /* A public key of another's; an id that another one of hers has. */
+    expect_refused(replace(fx, &ann, 1400, 1, 1, 100), 409, "CONFLICT", "/opks");
+    expect_refused(replace(fx, &ann, 1003, 1, 0, 9000), 409, "CONFLICT", "/opks");
+    expect_refused(replace(fx, &ann, 7000, 3, KITH_PREKEYS_MAX + 1, 9000), 400, "BAD_REQUEST", "/kem_ots");
+    expect_counts(show(fx, &ann), 1, 4, 5);
+    expect_counts(send_all(fx, &ann, 4, 5, 0), 1, 4, 5);
 }
 
 /* ------------------------------------------------------------------------------------------------ the end of keys */
@@ -400,6 +470,9 @@ int main(void)
         TEST(one_time_prekeys_at_the_limit_and_one_past_it),
         TEST(sizes_at_the_limit_and_one_past_it),
         TEST(what_has_no_form_is_named),
+        TEST(an_upload_may_take_the_place_of_all),
+        TEST(an_upload_may_leave_none),
+        TEST(a_replacement_that_is_refused_leaves_all),
         TEST(go_with_their_device),
         TEST(are_not_taken_of_who_was_signed_out_meanwhile),
         TEST(stay_when_a_device_is_only_signed_out),

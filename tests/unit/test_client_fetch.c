@@ -142,14 +142,14 @@ static void test_client_fetch__an_upload_that_fails_holds_up_no_reading(void **s
 
     (void)state;
     host_open(&host, 1);
-    kith_client_keys(host.client, false, 0, 0, 0);
+    kith_client_keys(host.client, &(struct kith_keys){0});
     host_answer(&host, true);
     host_event(&host, WHOLE, BOB);
     end = host.now.mono_ms + 10000;
     do {
         if (!host.is_asked) continue;
         is_asked |= host.fetch.kind == KITH_FETCH_MEMBERS;
-        if (host.fetch.kind == KITH_FETCH_KEYS) kith_client_keys(host.client, false, 0, 0, 0);
+        if (host.fetch.kind == KITH_FETCH_KEYS) kith_client_keys(host.client, &(struct kith_keys){0});
         host_answer(&host, host.fetch.kind == KITH_FETCH_KEYS);
     } while (host.is_asked || host_pass(&host, end));
     assert_true(is_asked);
@@ -173,7 +173,7 @@ static void test_client_fetch__a_new_connection_tries_again_at_once(void **state
     while (kith_client_connection(host.client) == KITH_OFFLINE) assert_true(host_pass(&host, UINT64_MAX - 1));
     host_say(&host, "CONNECTED\nversion:1.2\nheart-beat:10000,10000\n\n");
     assert_int_equal(host.fetch.kind, KITH_FETCH_KEYS);
-    kith_client_keys(host.client, true, 1, 2, 2);
+    kith_client_keys(host.client, &host.keys);
     host_answer(&host, true);
     assert_true(host.is_asked);
     assert_int_equal(host.fetch.kind, KITH_FETCH_MEMBERS);

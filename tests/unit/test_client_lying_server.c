@@ -238,7 +238,8 @@ static void test_client_lying_server__who_is_in_the_chat_is_asked_before_anythin
     assert_int_equal(link.fetch.kind, KITH_FETCH_KEYS);
     sealed_event(&link, 1, STRANGER);
     assert_int_equal(link.shown, 0);
-    kith_client_keys(link.client, true, 1, 100, 100);
+    kith_client_keys(link.client,
+                     &(struct kith_keys){.has_list = true, .list_seq = 1, .opk_count = 100, .kem_ot_count = 100});
     kith_client_fetched(link.client, now, true);
     run(&link);
     for (int i = 0; i < 4 && link.fetch.kind != KITH_FETCH_MEMBERS; i++) { /* the own list, the upload */

@@ -93,8 +93,8 @@ static void test_client_wiped__no_private_key_stays_behind(void **state)
     (void)state;
     client_open();
     assert_int_equal(fetch.kind, KITH_FETCH_KEYS);
-    kith_client_keys(client, false, 0, 0, 0); /* founds the account */
-    kith_client_fetched(client, now, true);   /* makes the prekeys */
+    kith_client_keys(client, &(struct kith_keys){0}); /* founds the account */
+    kith_client_fetched(client, now, true);           /* makes the prekeys */
     assert_true(coin_count > 10);
     kith_client_uploaded(client, 1, 2, 2);
     kith_client_fetched(client, now, true);
@@ -107,7 +107,7 @@ static void test_client_wiped__nor_does_what_was_not_carried_out(void **state)
 {
     (void)state;
     client_open();
-    kith_client_keys(client, false, 0, 0, 0);
+    kith_client_keys(client, &(struct kith_keys){0});
     kith_client_fetched(client, now, true);
     kith_client_free(client);
     assert_int_equal(heap_left_behind, 0);

@@ -214,6 +214,8 @@ static void test_door__what_is_not_at_its_time_is_refused(void **state)
     arg_u64(&rig, 0);
     arg_u32(&rig, 0);
     arg_u32(&rig, 0);
+    arg_u32(&rig, 0);
+    arg_u32(&rig, 0);
     assert_int_equal(call(&rig, "client_keys", client), KITH_E_CONFLICT);
     assert_int_equal(call(&rig, "client_upload", client), KITH_E_CONFLICT);
     arg(&rig, id, sizeof id);

@@ -158,9 +158,9 @@ static void test_e2e_account__one_time_prekeys_are_filled_up_below_fifty(void **
 
     (void)state;
     assert_non_null(up);
-    e2e_account_prekeys_left(ann->account, town->now_ms, E2E_PREKEYS_LOW, E2E_PREKEYS_LOW);
+    town_say_left(ann, E2E_PREKEYS_LOW, E2E_PREKEYS_LOW);
     assert_false(e2e_account_upload(ann->account, town->now_ms, up));
-    e2e_account_prekeys_left(ann->account, town->now_ms, E2E_PREKEYS_LOW - 1, E2E_PREKEYS_LOW);
+    town_say_left(ann, E2E_PREKEYS_LOW - 1, E2E_PREKEYS_LOW);
     assert_true(e2e_account_upload(ann->account, town->now_ms, up));
     assert_int_equal(up->opk_count, E2E_PREKEYS_MAX - (E2E_PREKEYS_LOW - 1));
     assert_int_equal(up->kem_ot_count, 0);

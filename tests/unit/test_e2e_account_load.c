@@ -191,6 +191,20 @@ static kith_err load_changed(const struct stores *stores, const struct town_devi
     return err;
 }
 
+/* When all prekeys were made anew, and whether they take the place of others: both, or neither. */
+static void test_e2e_account_load__what_goes_together(void **state)
+{
+    struct stores stores = stores_new();
+    const struct kith_slice none = {0};
+
+    (void)state;
+    e2e_account_prekeys_left(stores.ann->account, stores.town->now_ms, &(struct e2e_prekeys_left){.spk_id = 1});
+    assert_int_equal(load_changed(&stores, stores.ann, 'I', 99, none), KITH_OK);
+    assert_int_equal(load_changed(&stores, stores.ann, 'I', 15, none), KITH_E_MALFORMED);
+    assert_int_equal(load_changed(&stores, stores.ann, 'I', 16, none), KITH_E_MALFORMED);
+    town_free(stores.town);
+}
+
 static void test_e2e_account_load__values_that_cannot_be(void **state)
 {
     struct stores stores = stores_new();
@@ -306,6 +320,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_e2e_account_load__every_kind_whole_and_every_prefix),
+        cmocka_unit_test(test_e2e_account_load__what_goes_together),
         cmocka_unit_test(test_e2e_account_load__values_that_cannot_be),
         cmocka_unit_test(test_e2e_account_load__readers_of_a_chain),
         cmocka_unit_test(test_e2e_account_load__prekeys_of_no_kind),

@@ -83,7 +83,8 @@ static kith_err upload_work(struct kith_buf *out)
     static struct e2e_upload upload;
 
     (void)out;
-    e2e_account_prekeys_left(account, town->now_ms, 0, 0);
+    e2e_account_prekeys_left(account, town->now_ms,
+                             &(struct e2e_prekeys_left){.spk_id = 1, .kem_lr_id = 1}); /* not ours */
     (void)e2e_account_upload(account, town->now_ms, &upload);
     return KITH_OK;
 }

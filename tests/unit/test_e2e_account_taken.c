@@ -19,7 +19,7 @@ static struct e2e_prekeys_taken taken_of(const struct town_device *device)
 /* The server is asked, and says that it has so many; the device is killed after that, too. */
 static void look(struct town_device *device, uint32_t left)
 {
-    e2e_account_prekeys_left(device->account, device->town->now_ms, left, left);
+    town_say_left(device, left, left);
     town_restart(device);
 }
 
@@ -155,8 +155,8 @@ static void test_e2e_account_taken__nothing_is_counted_before_there_are_keys(voi
     struct town_device *ann = town_join(town), *fresh = town_device_new(ann->person);
 
     (void)state;
-    e2e_account_prekeys_left(fresh->account, town->now_ms, 100, 100);
-    e2e_account_prekeys_left(fresh->account, town->now_ms, 0, 0);
+    town_say_left(fresh, 100, 100);
+    town_say_left(fresh, 0, 0);
     assert_int_equal(taken_of(fresh).count, 0);
     assert_int_equal(fresh->writes, 0);
     town_free(town);

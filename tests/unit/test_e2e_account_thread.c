@@ -405,7 +405,7 @@ static void test_e2e_account_thread__private_prekeys_have_a_maximum(void **state
     (void)state;
     assert_non_null(up);
     for (int i = 0; i < 8; i++) {
-        e2e_account_prekeys_left(ann->account, town->now_ms, 0, 0);
+        town_say_left(ann, 0, 0);
         (void)e2e_account_upload(ann->account, town->now_ms, up);
         e2e_account_uploaded(ann->account, town->now_ms, 0, 0);
     }

@@ -59,7 +59,7 @@ test('an error has the name of its code', () => {
     core.start(now);
     assert.throws(() => core.start(now), says('CONFLICT'));
     assert.throws(() => core.load({ key: textBytes('S'), value: textBytes('') }), says('CONFLICT'));
-    assert.throws(() => core.keys(false, { listSeq: 0, opkCount: 0, kemOtCount: 0 }), says('CONFLICT'));
+    assert.throws(() => core.keys(false, { listSeq: 0, opkCount: 0, kemOtCount: 0, spkId: 0, kemLrId: 0 }), says('CONFLICT'));
     assert.throws(() => core.fetched(now, true), says('CONFLICT'));
     assert.throws(() => newCore(door, false).accountState(), says('UNSUPPORTED'));
     assert.throws(() => newCore(door, false).group(chat), says('UNSUPPORTED'));

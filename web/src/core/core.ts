@@ -47,6 +47,8 @@ export interface Upload {
     readonly kemLr: Uint8Array | undefined;
     readonly opks: readonly Uint8Array[];
     readonly kemOts: readonly Uint8Array[];
+    /** opks and kemOts take the place of all that are there. */
+    readonly replaces: boolean;
 }
 
 /** A claimed bundle; opk undefined: none was left. */
@@ -62,6 +64,12 @@ export interface KeyCounts {
     readonly listSeq: number;
     readonly opkCount: number;
     readonly kemOtCount: number;
+}
+
+/** The answer to a keys fetch; an id of 0: there is none. */
+export interface KeysThere extends KeyCounts {
+    readonly spkId: number;
+    readonly kemLrId: number;
 }
 
 /**
@@ -231,8 +239,9 @@ export class KithCore {
 
     // ------------------------------------------------------------------------------------------------ the answers to a fetch
 
-    keys(hasList: boolean, counts: KeyCounts): void {
-        this.#call('client_keys', undefined, flag(hasList), u64(counts.listSeq), u32(counts.opkCount), u32(counts.kemOtCount));
+    keys(hasList: boolean, there: KeysThere): void {
+        const ids = [u32(there.spkId), u32(there.kemLrId)];
+        this.#call('client_keys', undefined, flag(hasList), u64(there.listSeq), u32(there.opkCount), u32(there.kemOtCount), ...ids);
     }
 
     /** undefined: there is nothing to upload any more. */
@@ -241,7 +250,14 @@ export class KithCore {
         if (answer === undefined) return undefined;
         const fields = new Fields(answer);
         const maybe = (field: 'LIST' | 'SPK' | 'KEM_LR'): Uint8Array | undefined => (fields.has(field) ? fields.bytes(field) : undefined);
-        return { list: maybe('LIST'), spk: maybe('SPK'), kemLr: maybe('KEM_LR'), opks: fields.list('OPKS'), kemOts: fields.list('KEM_OTS') };
+        return {
+            list: maybe('LIST'),
+            spk: maybe('SPK'),
+            kemLr: maybe('KEM_LR'),
+            opks: fields.list('OPKS'),
+            kemOts: fields.list('KEM_OTS'),
+            replaces: fields.flag('REPLACES'),
+        };
     }
 
     uploaded(counts: KeyCounts): void {

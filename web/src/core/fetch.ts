@@ -36,6 +36,7 @@ function uploadRequest(core: KithCore): RestRequest | undefined {
         ...one('kem_lr', upload.kemLr),
         opks: upload.opks.map(base64Text),
         kem_ots: upload.kemOts.map(base64Text),
+        ...(upload.replaces ? { replace: true } : {}),
     };
     return { method: 'PUT', path: '/devices/me/keys', body };
 }
@@ -117,7 +118,11 @@ function takeMembers(core: KithCore, fetch: Fetch & { kind: 'members' }, body: J
 function take(core: KithCore, fetch: Fetch, body: Json): void {
     switch (fetch.kind) {
         case 'keys':
-            return core.keys(field(body, 'has_list') === true, counts(body));
+            return core.keys(field(body, 'has_list') === true, {
+                ...counts(body),
+                spkId: count(field(body, 'spk_id')),
+                kemLrId: count(field(body, 'kem_lr_id')),
+            });
         case 'upload':
             return core.uploaded(counts(body));
         case 'lists':
