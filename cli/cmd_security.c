@@ -122,8 +122,8 @@ static const char *trust_words(enum e2e_trust trust)
     switch (trust) {
     case E2E_TRUST_VERIFIED: return "verified";
     case E2E_TRUST_KNOWN: return "known, not verified";
-    case E2E_TRUST_CHANGED: return "CHANGED identity: not the account key that you verified. Nothing is sent";
-    case E2E_TRUST_FORKED: return "FORKED: the server has shown two different device lists. Nothing is sent";
+    case E2E_TRUST_CHANGED: return "verified before, but not with the account key of now";
+    case E2E_TRUST_FORKED: return "known, but the server contradicts itself";
     case E2E_TRUST_UNKNOWN: break;
     }
     return "no device list of this person is known here yet";
@@ -188,18 +188,35 @@ static void print_devices(const struct look *look, struct user_id user, const st
     (void)putchar('\n');
 }
 
+/* What the person must act on. */
+static void print_alarms(const struct look *look, const struct e2e_person *person, const char *name)
+{
+    if (person->reset_at_ms != 0) {
+        printf(
+            "    %sWARNING%s: the account key is another one since %s. Either %s began anew without the old devices,\n"
+            "    or somebody else answers in their place.",
+            cli_bold(look->cli), cli_plain(look->cli), moment_of(person->reset_at_ms).shown, name);
+        printf("%s Ask %s, compare the number, and say: kith verify %s --confirm\n",
+               person->trust == E2E_TRUST_CHANGED ? " Nothing is sent to them.\n   " : "", name, name);
+    }
+    if (person->trust == E2E_TRUST_FORKED)
+        printf("    %sWARNING%s: the server has shown two different device lists of %s with the same number: one of "
+               "them may\n"
+               "    have a device that is not theirs. Nothing is sent to them. Tell %s, by another way than this, and\n"
+               "    whoever runs the server.\n",
+               cli_bold(look->cli), cli_plain(look->cli), name, name);
+}
+
 static void print_member(const struct look *look, struct user_id user)
 {
     const struct e2e_person person = e2e_account_person(look->account, user.id.raw);
-    const bool is_me = kith_uuid_eq(user.id, look->me);
+    const bool is_me = kith_uuid_eq(user.id, look->me) && person.list != NULL;
 
-    printf("  %s%s%s%s%s", cli_bold(look->cli), name_of(look, user.id), cli_plain(look->cli),
-           is_me && person.list != NULL ? "" : ": ", is_me && person.list != NULL ? "" : trust_words(person.trust));
-    if (person.reset_at_ms != 0)
-        printf("; the account key changed: %s", moment_of(person.reset_at_ms).shown);
-    else if (person.was_reset)
-        printf("; the account key has changed since you first met");
+    printf("  %s%s%s%s%s", cli_bold(look->cli), name_of(look, user.id), cli_plain(look->cli), is_me ? "" : ": ",
+           is_me ? "" : trust_words(person.trust));
+    if (person.reset_at_ms == 0 && person.was_reset) printf("; the account key has changed since you first met");
     (void)putchar('\n');
+    print_alarms(look, &person, name_of(look, user.id));
     if (person.list != NULL) print_devices(look, user, person.list);
 }
 
@@ -233,9 +250,10 @@ static void print_group(const struct look *look)
     const struct newest newest = newest_of(look);
 
     if (look->view.is_forked)
-        printf(
-            "FORKED: the server has shown two different changes of one number. Nothing is sent in this group: tell its "
-            "members.\n");
+        printf("%sWARNING%s: the server has shown two different changes of this group with the same number: its "
+               "members may not\n"
+               "all see the same people in it. Nothing is sent here. Tell them, by another way than this.\n",
+               cli_bold(look->cli), cli_plain(look->cli));
     if (!look->view.is_member) printf("You are not in it any more.\n");
     print_chain(look);
     if (has_link(look)) printf("Whoever has its invite link can join; kith chat link shows or ends it.\n");

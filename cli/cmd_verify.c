@@ -52,7 +52,7 @@ static const char *trust_text(const struct e2e_person *person)
                "server's\n"
                "operator.";
     case E2E_TRUST_KNOWN:
-        return person->was_reset ? "Not verified, and the account key has changed once since you first met."
+        return person->was_reset ? "Not verified, and the account key has changed since you first met."
                                  : "Not verified yet. Compare it face to face or by a call, then say --confirm.";
     case E2E_TRUST_UNKNOWN: break;
     }
