@@ -41,6 +41,7 @@ struct cli {
     struct loop *loop;
     struct net_shared *net;
     struct tls_context *tls;
+    bool may_close_groups; /* it was connected, and the server has the newest list of this account's devices */
 };
 
 /* ---- out.c: what a person or a program reads */

@@ -301,13 +301,15 @@ int cmd_device_remove(struct cli *cli)
     if (online == NULL) return EXIT_FAILED;
     online_settle(online, NULL, 0, SETTLE_MS);
     err = e2e_account_remove_device(kith_client_account(online_client(online)), cli_wall_ms(), id.raw);
-    if (err == KITH_OK)
+    if (err == KITH_OK) {
+        group_close_later(cli); /* before the list is kept */
         code = acted(cli, online) ? EXIT_DONE : EXIT_QUEUED;
-    else if (may_be_listed(cli, online, &id))
+    } else if (may_be_listed(cli, online, &id))
         code = say_why(cli, online, DEVICE_REMOVE, err);
     online_close(online);
-    if (err == KITH_OK && code == EXIT_DONE) group_close_all(cli);
+    if (err == KITH_OK && code == EXIT_DONE) group_close_all(cli, false);
     if (err == KITH_OK && code == EXIT_QUEUED)
-        cli_error(cli, "no group of yours is closed to that device yet", GROUP_CLOSE_HINT);
+        cli_error(cli, "no group of yours is closed to that device yet",
+                  "The next kith that reaches the server does it.");
     return code;
 }

@@ -40,12 +40,17 @@ bool group_has_secret_name(const json_t *chat);
 /* ---- group_all.c */
 /** Signs that this account leaves, in each group. False: not in all, which was said. */
 bool group_leave_all(struct cli *cli);
+/** A device of this account is about to be removed: groups are to be closed to it, durably, by this command or a later one. */
+void group_close_later(struct cli *cli);
 /**
  * A device of this account was removed, and the server has the list without it: in each group where this account is admin or owner
- * this device signs the same name and description again. Says of each what became of it.
+ * this device signs the same name and description again. Says of each what became of it; what may be done later stays noted.
  */
-void group_close_all(struct cli *cli);
-#define GROUP_CLOSE_HINT "To close it give it a name, the same or another: kith chat rename CHAT NAME"
+void group_close_all(struct cli *cli, bool is_late);
+/** The end of every command: what is noted, when this command was connected and the server has the list. */
+void group_close_due(struct cli *cli);
+#define GROUP_CLOSE_HINT       "To close it give it a name, the same or another: kith chat rename CHAT NAME"
+#define GROUP_CLOSE_LATER_HINT "The next kith that reaches the server tries again, or: kith chat rename CHAT NAME"
 
 #define GROUP_SAYS_BYTES 48
 /** "made an invite link", "ended the invite link", or of an add "let in": what the operation of an event says beyond its JSON; "": no more. */

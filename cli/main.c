@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/group.h"
 #include "cli/store.h"
 #include "loop/loop_epoll.h"
 #include "net/net_shared.h"
@@ -277,6 +278,7 @@ int main(int argc, char **argv)
     }
     code = command->run(&cli);
     if (command->needs == NEEDS_ACCOUNT && code == EXIT_DONE) online_flush(&cli);
+    if (command->needs == NEEDS_ACCOUNT) group_close_due(&cli);
     close_all(&cli);
     return code;
 }

@@ -483,6 +483,8 @@ void online_close(struct online *online)
     uint64_t end = cli_now_ms() + 1000;
 
     if (online == NULL) return;
+    online->cli->may_close_groups |= kith_client_connection(online->client) == KITH_ONLINE &&
+                                     kith_client_is_settled(online->client);
     loop_timer_stop(online->cli->loop, &online->tick);
     loop_timer_stop(online->cli->loop, &online->poll);
     fetcher_free(online->fetcher);

@@ -13,6 +13,7 @@ from test_cli_tour import Person
 from test_encrypted_chat import link, me, register, texts
 
 REFUSED = 3
+QUEUED = 75
 NO_ACCOUNT = 4
 
 
@@ -206,3 +207,34 @@ def test_who_removes_a_device_closes_the_groups_to_it(kithd: Kithd, tmp_path: Pa
         assert "kith chat rename" in error["hint"]
         assert [d["device_id"] for d in bob.lines("device", "list", "ann")] == [device_of(ann)]
         assert [op_count(ann, chat) for chat in (hers, nameless, his)] == [3, 3, 1]
+
+        # The next one that connects does it, and only what is left; nothing of it is in the output that programs read.
+        ann.run("history", his)
+        assert [op_count(ann, chat) for chat in (hers, nameless, his)] == [3, 3, 1]
+        front.refused = []
+        told = ann.run("history", his)
+        assert told.stderr == "The group 'hers too' is closed now to the device that was removed.\n" and "closed" not in told.stdout
+        told = ann.run("history", his)
+        assert told.stderr == "" and [op_count(ann, chat) for chat in (hers, nameless, his)] == [4, 3, 1]
+
+
+def test_a_device_whose_removal_reaches_the_server_later(kithd: Kithd, tmp_path: Path) -> None:
+    """The list goes up with a later command, and the groups are closed by that one."""
+    with Refusing(kithd.url) as front:
+        assert kithd.invite is not None
+        ann = Person(tmp_path / "ann")
+        ann.run("account", "register", "--server", front.url, "--invite", kithd.invite, "ann")
+        [invite] = ann.lines("invite", "create")
+        register(kithd, "bob", tmp_path / "bob", invite["code"])
+        tablet = link(ann, "ann", tmp_path / "tablet", kithd.url)
+        hers = create(ann, "hers", "bob")
+        front.refused = [b"PUT /devices/me/keys "]
+        told = ann.run("device", "remove", device_of(tablet), code=QUEUED)
+        assert "no group of yours is closed to that device yet" in told.stderr and "The next kith" in told.stderr
+        assert op_count(ann, hers) == 1
+        ann.run("chat", "show", hers)  # the list cannot go up: nothing is signed under it
+        front.refused = []
+        told = ann.run("history", hers)
+        assert told.stderr == "The group 'hers' is closed now to the device that was removed.\n"
+        assert op_count(ann, hers) == 2
+        assert ann.run("history", hers).stderr == "" and op_count(ann, hers) == 2
