@@ -171,6 +171,14 @@ void group_opened(struct kith_client *client, struct chat_id chat, const struct 
     if (e2e_account_group_keys_take(client->secure.account, chat.id.raw, opened) == KITH_E_NOMEM) abort();
 }
 
+/* Its event may have been shown before it was fetched; what waits may still be opened under the chains that are here. */
+static void fetched_shown(struct kith_client *client, struct chat_id chat)
+{
+    for (const struct pending *one = client->secure.pending_first; one != NULL; one = one->next)
+        if (kith_uuid_eq(one->message.chat.id, chat.id)) return;
+    e2e_account_group_shown(client->secure.account, chat.id.raw, kith_client_applied(client, chat));
+}
+
 /* The first that cannot be taken yet ends the page: what follows it would be a gap. */
 void kith_client_group_op(struct kith_client *client, struct chat_id chat, uint64_t event_seq,
                           struct kith_slice signed_op)
@@ -183,5 +191,6 @@ void kith_client_group_op(struct kith_client *client, struct chat_id chat, uint6
     (void)e2e_account_group(secure->account, chat.id.raw, &before);
     err = e2e_account_group_op(secure->account, chat.id.raw, signed_op, event_seq, false, &wants);
     if (err == KITH_E_AGAIN) secure->ops_wants = wants;
+    if (err == KITH_OK) fetched_shown(client, chat);
     secure->helped |= e2e_account_group(secure->account, chat.id.raw, &after) && after.group != before.group;
 }

@@ -3,6 +3,7 @@
 #include "base/mutant.h"
 #include "libkith/client.h"
 #include "libkith/crypto/secret.h"
+#include "libkith/e2ee/account_group.h"
 #include "libkith/e2ee/sender_chain.h"
 
 /* Events of the stream: opened and shown, in the order of their chat. */
@@ -170,6 +171,8 @@ static void show(struct kith_client *client, struct kith_message *message)
         show_own(client, message);
     else
         inbox_show(client, message);
+    if (!is_message || message->gap_from > 0)
+        e2e_account_group_shown(client->secure.account, message->chat.id.raw, message->seq);
 }
 
 static bool is_of_chat(const struct pending *one, struct chat_id chat)

@@ -234,6 +234,43 @@ void account_chain_given(struct e2e_account *account, const uint8_t chat_id[stat
     readers_free(&own->giving);
 }
 
+/* They are named by no device's key any more: whoever comes back is given another chain, however soon. */
+static uint32_t readers_void(struct chain_readers *readers, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES])
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < readers->count; i++) {
+        if (memcmp(readers->all[i].account_id, account_id, E2E_ACCOUNT_ID_BYTES) != 0) continue;
+        memset(readers->all[i].dsk_pub, 0, sizeof readers->all[i].dsk_pub);
+        count++;
+    }
+    if (count > 0) qsort(readers->all, readers->count, sizeof readers->all[0], by_bytes);
+    return count;
+}
+
+void account_chain_void(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
+                        const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES])
+{
+    struct own_chain **found = kith_map_find(&account->own_chains, chat_id), *own;
+
+    if (found == NULL) return;
+    own = *found;
+    (void)readers_void(&own->giving, account_id);
+    if (readers_void(&own->readers, account_id) + readers_void(&own->offered, account_id) > 0)
+        account_keep_readers(account, chat_id, own);
+}
+
+void account_chain_end(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES])
+{
+    struct own_chain **found = kith_map_find(&account->own_chains, chat_id);
+
+    if (found == NULL) return;
+    own_free(*found);
+    (void)kith_map_remove(&account->own_chains, chat_id);
+    account_drop_one(account, 'C', chat_id, E2E_ID_BYTES);
+    account_drop_one(account, 'D', chat_id, E2E_ID_BYTES);
+}
+
 /* It had it: who asks cannot use it, or this device was put back and uses it a second time. Without memory nothing is done. */
 void account_chain_asked(struct e2e_account *account, const struct group_place *place, uint64_t now_ms,
                          const struct person *person, const struct e2e_device *device)

@@ -208,6 +208,31 @@ static void forget_heard(struct e2e_account *account, const uint8_t chat_id[stat
     }
 }
 
+/* What others said before it may still be on its way: e2e_account_group_shown(). */
+static void end_chains(struct e2e_account *account, const struct group_place *place, const struct e2e_group_op *op)
+{
+    const uint8_t *gone = op->kind == E2E_GROUP_REMOVE ? op->subject : op->author;
+
+    if (op->kind != E2E_GROUP_REMOVE && op->kind != E2E_GROUP_LEAVE) return;
+    if (is_in(account, place->group))
+        account_chain_void(account, place->chat_id, gone);
+    else
+        account_chain_end(account, place->chat_id);
+}
+
+void e2e_account_group_shown(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES], uint64_t seq)
+{
+    const struct group_place *place = account_group_find(account, chat_id);
+
+    if (place == NULL || !place->was_in || is_in(account, place->group)) return;
+    for (uint32_t i = 0; i < place->former_count; i++) {
+        if (memcmp(place->former[i].account_id, account->config.account_id, E2E_ACCOUNT_ID_BYTES) != 0) continue;
+        if (place->former[i].event_seq > seq) return;
+        break; /* the newest first; of who left before the last that are remembered it is long past */
+    }
+    account_received_end(account, chat_id);
+}
+
 static kith_err take_next(struct e2e_account *account, const uint8_t *chat_id, const struct e2e_group_op *op,
                           uint64_t event_seq, bool is_fresh, struct e2e_wants *wants)
 {
@@ -230,6 +255,7 @@ static kith_err take_next(struct e2e_account *account, const uint8_t *chat_id, c
         return KITH_E_NOMEM;
     }
     note_former(place, op, event_seq);
+    end_chains(account, place, op);
     note_author(place, op);
     account_keep_group(account, place);
     account_join_step(account, place, op);

@@ -33,6 +33,12 @@ KITH_MUST_USE kith_err e2e_account_group_op(struct e2e_account *account, const u
                                             struct kith_slice signed_op, uint64_t event_seq, bool is_fresh,
                                             struct e2e_wants *wants);
 
+/**
+ * All of the chat up to `seq` was shown, in its order. Is this account in the group no more since then or before, the chains of others'
+ * devices go: whatever may be opened under them has been. Those of who is in it, or never was, stay.
+ */
+void e2e_account_group_shown(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES], uint64_t seq);
+
 /** What is to be done to a group. What its kind has not is not looked at. */
 struct e2e_group_change {
     enum e2e_group_kind kind;

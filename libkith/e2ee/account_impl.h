@@ -456,6 +456,11 @@ void account_chain_given(struct e2e_account *account, const uint8_t chat_id[stat
 /** A device of a member asks for something: it counts as one that lacks the chain; or there is a new one, once in E2E_RESEND_MS. */
 void account_chain_asked(struct e2e_account *account, const struct group_place *place, uint64_t now_ms,
                          const struct person *person, const struct e2e_device *device);
+/** That account left the group, or was removed: whoever of it had the chain has it no more, also when they come back. */
+void account_chain_void(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
+                        const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES]);
+/** This account did: nothing is sent under it any more. */
+void account_chain_end(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES]);
 void account_chains_free(struct e2e_account *account);
 /* account_received.c: chains of other devices */
 /** A chain that came by a session of its device. One that is there already is no news. KITH_E_CONFLICT: another one of that id. KITH_E_MALFORMED, KITH_E_FULL, KITH_E_NOMEM. */
@@ -465,6 +470,8 @@ KITH_MUST_USE kith_err account_received_put(struct e2e_account *account, const s
 /** NULL: it never came, or is forgotten. */
 struct received_chain *account_received_find(const struct e2e_account *account, const struct received_key *key,
                                              const uint8_t chain_id[static E2E_CHAIN_ID_BYTES]);
+/** All of the group's: nothing that was said there while this account was in it is still to come. */
+void account_received_end(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES]);
 /** All chains of the person's devices: who gave them is nobody's any more. */
 void account_received_drop(struct e2e_account *account, const struct person *person);
 /** As it was kept: takes the chain over. KITH_E_FULL, KITH_E_NOMEM. */

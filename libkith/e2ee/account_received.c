@@ -52,6 +52,16 @@ void account_received_drop(struct e2e_account *account, const struct person *per
         if (memcmp(key->account_id, person->account_id, sizeof key->account_id) == 0) chains_drop(account, key, *one);
 }
 
+void account_received_end(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES])
+{
+    const struct received_key *key = NULL;
+    struct received **one = NULL;
+    uint32_t at = 0;
+
+    while (kith_map_next(&account->received, &at, (const void **)&key, (void **)&one))
+        if (memcmp(key->chat_id, chat_id, sizeof key->chat_id) == 0) chains_drop(account, key, *one);
+}
+
 /* All places are taken: one of a device that is nobody's any more, or of who left, is given up. */
 static void make_room(struct e2e_account *account)
 {

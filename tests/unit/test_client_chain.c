@@ -260,6 +260,43 @@ static void test_client_chain__who_was_deleted_is_in_no_digest(void **state)
     scene_free(scene);
 }
 
+/* How many chains of others were forgotten so far. */
+static size_t chains_forgotten(const struct scene *scene)
+{
+    struct kith_slice records = kith_buf_peek(&scene->persisted), key, value;
+    size_t count = 0;
+    bool is_put = false;
+
+    while (kith_record_next(&records, &is_put, &key, &value) == KITH_OK)
+        count += !is_put && key.len > 1 && key.ptr[0] == E2E_RECORD_KEY && key.ptr[1] == 'R';
+    return count;
+}
+
+/* The operation is known before what stands before it in the chat: what opens that goes when all of it was shown. */
+static void test_client_chain__chains_go_when_the_removal_was_shown(void **state)
+{
+    struct scene *scene = scene_large(8);
+    const struct town_mail *late;
+
+    (void)state;
+    late = town_group_send(scene->carol, scene->group, "before you go");
+    town_group_must(scene->group, scene->bob, town_change(E2E_GROUP_REMOVE, scene->ann, 0));
+    scene->ops_shown = scene->group->op_count;
+    kith_client_look_into(scene->client, scene->now, chat_of(scene));
+    answer(scene);
+    assert_false(view_of(scene).is_member);
+    assert_int_equal(chains_forgotten(scene), 0);
+    message_event(scene, 1, late);
+    answer(scene);
+    assert_string_equal(scene->last_text, "before you go");
+    assert_int_equal(chains_forgotten(scene), 0);
+    newest_op_event(scene, 2, scene->bob);
+    answer(scene);
+    assert_int_equal(scene->shown, 2);
+    assert_int_equal(chains_forgotten(scene), 2); /* of Bob, who gave the name, and of Carol */
+    scene_free(scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +306,7 @@ int main(void)
         cmocka_unit_test(test_client_chain__a_gift_shows_nothing),
         cmocka_unit_test(test_client_chain__what_is_for_all_is_not_for_a_device_without_keys),
         cmocka_unit_test(test_client_chain__who_was_deleted_is_in_no_digest),
+        cmocka_unit_test(test_client_chain__chains_go_when_the_removal_was_shown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
