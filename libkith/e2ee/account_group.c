@@ -147,7 +147,7 @@ void account_group_discard(struct e2e_account *account, const uint8_t chat_id[st
 
     if (place == NULL) return;
     assert(!place->was_in);
-    account_info_key_forget(account, place->group);
+    account_info_key_forget(account, place);
     account_drop_group(account, chat_id);
     e2e_group_free(place->group);
     free(place);
@@ -247,13 +247,14 @@ static kith_err take_next(struct e2e_account *account, const uint8_t *chat_id, c
         e2e_group_free(after);
         return err;
     }
-    if (before != NULL && !same_info(before, after)) account_info_key_forget(account, before);
+    if (before != NULL && !same_info(before, after)) account_info_key_forget(account, place);
     if (before != NULL && !is_in(account, before) && is_in(account, after)) forget_heard(account, chat_id);
     place = account_group_put(account, chat_id, after, place != NULL && place->is_forked);
     if (place == NULL) {
         e2e_group_free(after);
         return KITH_E_NOMEM;
     }
+    if (op->kind == E2E_GROUP_CREATE) account_info_key_settle(account, place);
     note_former(place, op, event_seq);
     end_chains(account, place, op);
     note_author(place, op);
@@ -417,7 +418,8 @@ kith_err e2e_account_group_make(struct e2e_account *account, uint64_t now_ms, co
     op.info = kith_buf_peek(&info);
     if (err == KITH_OK) err = e2e_group_make(before, &op, account->self.dsk_secret, &after, signed_op);
     /* Both are kept before the operation goes out: when it comes back its name must be readable here, and its link be shown. */
-    if (err == KITH_OK && has_info(change)) err = account_info_key_put(account, &key);
+    if (err == KITH_OK && has_info(change))
+        err = account_info_key_put(account, chat_id == NULL ? op.group_id : chat_id, &key);
     if (err == KITH_OK && draws_link(change)) err = account_link_put(account, chat_id, &link);
     if (err == KITH_OK) *group_seq = op.seq;
     if (err != KITH_OK) signed_op->tail = signed_op->head + out_len;

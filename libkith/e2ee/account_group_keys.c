@@ -6,25 +6,73 @@
 
 /* The keys of groups' names: drawn here, or given by a member; each is kept until its name is another. */
 
-kith_err account_info_key_put(struct e2e_account *account, const struct e2e_group_info_key *key)
+_Static_assert(E2E_GROUP_ID_BYTES == E2E_ID_BYTES, "either names a group");
+
+static struct info_key_name name_of(const uint8_t chat_id[static E2E_ID_BYTES],
+                                    const uint8_t id[static E2E_GROUP_KEY_ID_BYTES])
 {
+    struct info_key_name name;
+
+    memcpy(name.chat_id, chat_id, sizeof name.chat_id);
+    memcpy(name.id, id, sizeof name.id);
+    return name;
+}
+
+kith_err account_info_key_put(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
+                              const struct e2e_group_info_key *key)
+{
+    const struct info_key_name name = name_of(chat_id, key->id);
     uint8_t *place = NULL;
-    kith_err err = kith_map_add(&account->info_keys, key->id, (void **)&place);
+    kith_err err = kith_map_add(&account->info_keys, &name, (void **)&place);
 
     if (err == KITH_E_CONFLICT) return KITH_OK; /* a second, other key of a known id is ignored */
     if (err != KITH_OK) return err;
     memcpy(place, key->key, sizeof key->key);
-    account_keep_info_key(account, key->id, place);
+    account_keep_info_key(account, &name, place);
     return KITH_OK;
 }
 
-/* The key that the group's name wants; NULL: it has none, or the key is not here. */
-static const uint8_t *key_of(const struct e2e_account *account, const struct e2e_group *group, const uint8_t **id)
+static void forget(struct e2e_account *account, const struct info_key_name *name)
 {
+    uint8_t *key = kith_map_find(&account->info_keys, name);
+
+    if (key == NULL) return;
+    account_drop_info_key(account, name);
+    e2e_wipe(key, E2E_KEY_BYTES);
+    (void)kith_map_remove(&account->info_keys, name);
+}
+
+/* The key that the group's name wants; NULL: it has none, or the key is not here. */
+static const uint8_t *key_of(const struct e2e_account *account, const struct group_place *place, const uint8_t **id)
+{
+    const struct e2e_group *group = place->group;
+    struct info_key_name name;
+
     *id = NULL;
     if (group->info_len == 0) return NULL;
     if (e2e_group_info_key_id(kith_slice_of(group->info, group->info_len), id) != KITH_OK) return NULL;
-    return kith_map_find(&account->info_keys, *id);
+    name = name_of(place->chat_id, *id);
+    return kith_map_find(&account->info_keys, &name);
+}
+
+/* The new place first: without memory for it the key stays where it is, and the name is not there until it is given again. */
+void account_info_key_settle(struct e2e_account *account, const struct group_place *place)
+{
+    struct e2e_group_info_key key;
+    struct info_key_name name;
+    const uint8_t *id = NULL, *found = NULL;
+
+    (void)key_of(account, place, &id);
+    if (id == NULL) return;
+    name = name_of(place->group->group_id, id);
+    found = kith_map_find(&account->info_keys, &name);
+    if (found == NULL) return; /* another device's */
+    memcpy(key.id, id, sizeof key.id);
+    memcpy(key.key, found, sizeof key.key);
+    forget(account, &name);
+    if (account_info_key_put(account, place->chat_id, &key) != KITH_OK)
+        abort(); /* nobody else has it: see account_impl.h */
+    e2e_wipe(&key, sizeof key);
 }
 
 /*
@@ -54,35 +102,35 @@ kith_err account_info_keys_put(const struct e2e_account *account, struct kith_bu
     while (err == KITH_OK && kith_buf_len(out) < ACCOUNT_INFO_KEYS_BYTES_MAX &&
            kith_map_next(&account->groups, &at, NULL, (void **)&place)) {
         if (e2e_group_find((*place)->group, account->config.account_id) == NULL) continue;
-        key = key_of(account, (*place)->group, &id);
+        key = key_of(account, *place, &id);
         if (key == NULL) continue;
-        err = kith_buf_append(out, kith_slice_of(id, E2E_GROUP_KEY_ID_BYTES));
+        err = kith_buf_append(out, kith_slice_of((*place)->chat_id, E2E_ID_BYTES));
+        if (err == KITH_OK) err = kith_buf_append(out, kith_slice_of(id, E2E_GROUP_KEY_ID_BYTES));
         if (err == KITH_OK) err = kith_buf_append(out, kith_slice_of(key, E2E_KEY_BYTES));
     }
     return err;
 }
 
-/* Of which group each is shows itself when the group's name wants it, and it opens that or not. */
 void account_info_keys_take(struct e2e_account *account, struct kith_slice keys)
 {
+    uint8_t chat_id[E2E_ID_BYTES];
     struct e2e_group_info_key key;
 
-    while (kith_eat_copy(&keys, key.id, sizeof key.id) == KITH_OK &&
+    while (kith_eat_copy(&keys, chat_id, sizeof chat_id) == KITH_OK &&
+           kith_eat_copy(&keys, key.id, sizeof key.id) == KITH_OK &&
            kith_eat_copy(&keys, key.key, sizeof key.key) == KITH_OK)
-        kith_ignore(
-            account_info_key_put(account, &key)); /* without it the name is not there: somebody gives it again */
+        kith_ignore(account_info_key_put(account, chat_id, &key)); /* without it somebody gives it again */
     e2e_wipe(&key, sizeof key);
 }
 
-void account_info_key_forget(struct e2e_account *account, const struct e2e_group *group)
+void account_info_key_forget(struct e2e_account *account, const struct group_place *place)
 {
-    const uint8_t *id;
-    uint8_t *key = (uint8_t *)key_of(account, group, &id);
+    const uint8_t *id = NULL;
+    struct info_key_name name;
 
-    if (key == NULL) return;
-    account_drop_info_key(account, id);
-    e2e_wipe(key, E2E_KEY_BYTES);
-    (void)kith_map_remove(&account->info_keys, id);
+    if (key_of(account, place, &id) == NULL) return;
+    name = name_of(place->chat_id, id);
+    forget(account, &name);
 }
 
 bool e2e_account_group_gives(const struct e2e_account *account, struct kith_slice signed_op)
@@ -95,12 +143,13 @@ bool e2e_account_group_gives(const struct e2e_account *account, struct kith_slic
            memcmp(op.author, account->config.account_id, sizeof op.author) == 0;
 }
 
-void account_group_keys_of(const struct e2e_account *account, const struct e2e_group *group, struct e2e_group_keys *out)
+void account_group_keys_of(const struct e2e_account *account, const struct group_place *place,
+                           struct e2e_group_keys *out)
 {
-    const uint8_t *id = NULL, *key = key_of(account, group, &id);
+    const uint8_t *id = NULL, *key = key_of(account, place, &id);
 
     *out = (struct e2e_group_keys){.has_info_key = key != NULL};
-    memcpy(out->group_id, group->group_id, sizeof out->group_id);
+    memcpy(out->group_id, place->group->group_id, sizeof out->group_id);
     if (key == NULL) return;
     memcpy(out->info_key.id, id, sizeof out->info_key.id);
     memcpy(out->info_key.key, key, sizeof out->info_key.key);
@@ -114,18 +163,18 @@ kith_err e2e_account_group_keys(const struct e2e_account *account, const uint8_t
     kith_err err;
 
     if (place == NULL) return KITH_E_NOTFOUND;
-    account_group_keys_of(account, place->group, &keys);
+    account_group_keys_of(account, place, &keys);
     err = keys.has_info_key ? e2e_group_keys_encode(&keys, out) : KITH_E_NOTFOUND;
     e2e_wipe(&keys, sizeof keys);
     return err;
 }
 
-static kith_err take_info_key(struct e2e_account *account, const struct e2e_group *group,
+static kith_err take_info_key(struct e2e_account *account, const struct group_place *place,
                               const struct e2e_group_info_key *key)
 {
-    kith_err err = check_key(group, key);
+    kith_err err = check_key(place->group, key);
 
-    if (err == KITH_OK) err = account_info_key_put(account, key);
+    if (err == KITH_OK) err = account_info_key_put(account, place->chat_id, key);
     /* A key of an older name, or of a newer one, is nobody's fault. */
     return err == KITH_E_DENIED || err == KITH_E_MALFORMED ? KITH_OK : err;
 }
@@ -153,7 +202,7 @@ kith_err e2e_account_group_keys_take(struct e2e_account *account, const uint8_t 
     if (err == KITH_OK && place == NULL) err = KITH_E_NOTFOUND;
     if (err == KITH_OK && memcmp(keys.group_id, place->group->group_id, sizeof keys.group_id) != 0) err = KITH_E_DENIED;
     if (err == KITH_OK && keys.has_chain) err = take_given(account, place, opened, &keys.chain);
-    if (err == KITH_OK && keys.has_info_key) err = take_info_key(account, place->group, &keys.info_key);
+    if (err == KITH_OK && keys.has_info_key) err = take_info_key(account, place, &keys.info_key);
     e2e_wipe(&keys, sizeof keys);
     return err;
 }
@@ -169,7 +218,7 @@ kith_err e2e_account_group_info(const struct e2e_account *account, const uint8_t
     *out = (struct e2e_group_info){0};
     if (place == NULL) return KITH_E_NOTFOUND;
     if (place->group->info_len == 0) return KITH_OK;
-    key = key_of(account, place->group, &id);
+    key = key_of(account, place, &id);
     if (id == NULL) return KITH_E_MALFORMED;
     if (key == NULL) return KITH_E_NOTFOUND;
     memcpy(found.id, id, sizeof found.id);

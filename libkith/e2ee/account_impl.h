@@ -17,7 +17,7 @@
  *   'T' thread 16                              this device's place in a thread
  *   'H' thread 16, account 16, device u32      what was last heard of a device in a thread
  *   'G' chat 16                                a group: what its operations came to
- *   'K' key id 8                               the key of a group's name
+ *   'K' chat 16, key id 8                      the key of a group's name; of one that was created just now by its group_id
  *   'C' chat 16                                the chain that this device sends with in a group
  *   'D' chat 16                                the devices that have that chain, and those that may
  *   'N'                                        how many one-time prekeys were taken
@@ -218,6 +218,12 @@ struct received {
     uint32_t count;
 };
 
+/* A key_id is whatever a member says: in each group it is another's. */
+struct info_key_name {
+    uint8_t chat_id[E2E_ID_BYTES]; /* the group_id while there is no chat yet */
+    uint8_t id[E2E_GROUP_KEY_ID_BYTES];
+};
+
 struct heard_key {
     uint8_t thread_id[E2E_ID_BYTES], account_id[E2E_ACCOUNT_ID_BYTES];
     uint8_t device_id[4];
@@ -238,7 +244,7 @@ struct e2e_account {
     struct kith_map heard;       /* struct heard_key: uint64_t sseq, 0: nothing counts yet */
     struct kith_map last_resort; /* 4 + 4 + 32 bytes: nothing          */
     struct kith_map groups;      /* chat_id: struct group_place *      */
-    struct kith_map info_keys;   /* key id: E2E_KEY_BYTES              */
+    struct kith_map info_keys;   /* struct info_key_name: E2E_KEY_BYTES */
     struct kith_map own_chains;  /* chat_id: struct own_chain *        */
     struct kith_map received;    /* struct received_key: struct received * */
     struct kith_map links;       /* chat_id: struct own_links *        */
@@ -271,9 +277,9 @@ void account_keep_heard(struct e2e_account *account, const struct heard_key *key
 void account_drop_heard(struct e2e_account *account, const struct heard_key *key);
 void account_keep_group(struct e2e_account *account, const struct group_place *place);
 void account_drop_group(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES]);
-void account_keep_info_key(struct e2e_account *account, const uint8_t id[static E2E_GROUP_KEY_ID_BYTES],
+void account_keep_info_key(struct e2e_account *account, const struct info_key_name *name,
                            const uint8_t key[static E2E_KEY_BYTES]);
-void account_drop_info_key(struct e2e_account *account, const uint8_t id[static E2E_GROUP_KEY_ID_BYTES]);
+void account_drop_info_key(struct e2e_account *account, const struct info_key_name *name);
 
 void account_keep_own_chain(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
                             const struct own_chain *own);
@@ -499,18 +505,21 @@ void account_join_step(struct e2e_account *account, const struct group_place *pl
 void account_joins_free(struct e2e_account *account);
 
 /* account_group_keys.c */
-/** Kept; one of a known id is ignored. KITH_E_FULL: E2E_INFO_KEYS_MAX. KITH_E_NOMEM. */
-KITH_MUST_USE kith_err account_info_key_put(struct e2e_account *account, const struct e2e_group_info_key *key);
-/* For a device that is linked: of each its id and itself. */
-#define ACCOUNT_INFO_KEY_BYTES      (E2E_GROUP_KEY_ID_BYTES + E2E_KEY_BYTES)
+/** Kept, of that chat, or of a group that has none yet by its group_id; one of an id that is known there is ignored. KITH_E_FULL: E2E_INFO_KEYS_MAX. KITH_E_NOMEM. */
+KITH_MUST_USE kith_err account_info_key_put(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
+                                            const struct e2e_group_info_key *key);
+/** The group's `create` was taken: what was kept by its group_id is of its chat. */
+void account_info_key_settle(struct e2e_account *account, const struct group_place *place);
+/* For a device that is linked: of each its chat, its id and itself. */
+#define ACCOUNT_INFO_KEY_BYTES      (E2E_ID_BYTES + E2E_GROUP_KEY_ID_BYTES + E2E_KEY_BYTES)
 #define ACCOUNT_INFO_KEYS_BYTES_MAX (512u * ACCOUNT_INFO_KEY_BYTES)
 /** Appends those of the groups that this account is in, as many as there is room for. Secret. KITH_E_NOMEM. */
 KITH_MUST_USE kith_err account_info_keys_put(const struct e2e_account *account, struct kith_buf *out);
 void account_info_keys_take(struct e2e_account *account, struct kith_slice keys);
 /** The key of that group's name goes, if it is here. */
-void account_info_key_forget(struct e2e_account *account, const struct e2e_group *group);
+void account_info_key_forget(struct e2e_account *account, const struct group_place *place);
 /** What is known to be given: the key of its name, if it is here. Secret. */
-void account_group_keys_of(const struct e2e_account *account, const struct e2e_group *group,
+void account_group_keys_of(const struct e2e_account *account, const struct group_place *place,
                            struct e2e_group_keys *out);
 void account_groups_free(struct e2e_account *account);
 

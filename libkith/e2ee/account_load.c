@@ -392,7 +392,7 @@ static kith_err load_info_key(struct e2e_account *account, struct kith_slice key
     kith_err err = e2e_tlv_decode(in, fields, 1, v);
 
     if (err != KITH_OK) return err;
-    if (key.len != E2E_GROUP_KEY_ID_BYTES) return KITH_E_MALFORMED;
+    if (key.len != sizeof(struct info_key_name)) return KITH_E_MALFORMED;
     err = kith_map_add(&account->info_keys, key.ptr, (void **)&place);
     if (err != KITH_OK && err != KITH_E_CONFLICT) return err;
     copy(place, v[0]);

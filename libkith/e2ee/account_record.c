@@ -326,20 +326,20 @@ void account_drop_group(struct e2e_account *account, const uint8_t chat_id[stati
     account_drop_one(account, 'G', chat_id, E2E_ID_BYTES);
 }
 
-void account_keep_info_key(struct e2e_account *account, const uint8_t id[static E2E_GROUP_KEY_ID_BYTES],
+void account_keep_info_key(struct e2e_account *account, const struct info_key_name *name,
                            const uint8_t key[static E2E_KEY_BYTES])
 {
     struct record record;
 
     begin(&record, 'K', 0);
-    key_bytes(&record, id, E2E_GROUP_KEY_ID_BYTES);
+    key_bytes(&record, (const uint8_t *)name, sizeof *name);
     put(&record, 1, key, E2E_KEY_BYTES);
     keep(account, &record);
 }
 
-void account_drop_info_key(struct e2e_account *account, const uint8_t id[static E2E_GROUP_KEY_ID_BYTES])
+void account_drop_info_key(struct e2e_account *account, const struct info_key_name *name)
 {
-    account_drop_one(account, 'K', id, E2E_GROUP_KEY_ID_BYTES);
+    account_drop_one(account, 'K', (const uint8_t *)name, sizeof *name);
 }
 
 void account_keep_own_chain(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],

@@ -144,7 +144,7 @@ static kith_err gift_of(const struct sealing *s, struct kith_buf *out)
     kith_err err;
 
     memcpy(epoch.hash, s->group->heads[0], sizeof epoch.hash);
-    account_group_keys_of(s->account, s->group, &keys);
+    account_group_keys_of(s->account, s->place, &keys);
     keys.has_chain = true;
     e2e_sender_chain_give(s->own->chain, &epoch, &keys.chain);
     err = e2e_group_keys_encode(&keys, out);

@@ -26,7 +26,7 @@ struct e2e_account *e2e_account_new(const struct e2e_account_config *config)
     kith_map_init(&account->heard, sizeof(struct heard_key), sizeof(uint64_t), E2E_HEARD_MAX, seed);
     kith_map_init(&account->last_resort, LAST_RESORT_BYTES, 0, E2E_LAST_RESORT_MAX, seed);
     kith_map_init(&account->groups, E2E_ID_BYTES, sizeof(struct group_place *), E2E_GROUPS_MAX, seed);
-    kith_map_init(&account->info_keys, E2E_GROUP_KEY_ID_BYTES, E2E_KEY_BYTES, E2E_INFO_KEYS_MAX, seed);
+    kith_map_init(&account->info_keys, sizeof(struct info_key_name), E2E_KEY_BYTES, E2E_INFO_KEYS_MAX, seed);
     kith_map_init(&account->own_chains, E2E_ID_BYTES, sizeof(struct own_chain *), E2E_GROUPS_MAX, seed);
     kith_map_init(&account->received, sizeof(struct received_key), sizeof(struct received *), E2E_RECEIVED_MAX, seed);
     kith_map_init(&account->links, E2E_ID_BYTES, sizeof(struct own_links *), E2E_GROUPS_MAX, seed);

@@ -291,7 +291,7 @@ static void test_e2e_account_full__no_more_is_loaded_than_there_may_be(void **st
     } rows[] = {
         {'T', &account->threads, E2E_ID_BYTES, kith_slice_of(value, 14 + 6 + E2E_PREV_BYTES)},
         {'H', &account->heard, sizeof(struct heard_key), kith_slice_of(value, 14)},
-        {'K', &account->info_keys, E2E_GROUP_KEY_ID_BYTES, kith_slice_of(info_key, sizeof info_key)},
+        {'K', &account->info_keys, sizeof(struct info_key_name), kith_slice_of(info_key, sizeof info_key)},
     };
 
     (void)state;

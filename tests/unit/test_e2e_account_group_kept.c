@@ -233,7 +233,7 @@ static void fill_groups(struct e2e_account *account, uint32_t count)
 
 static void fill_info_keys(struct e2e_account *account, uint32_t count)
 {
-    uint8_t id[E2E_GROUP_KEY_ID_BYTES] = {0xff};
+    uint8_t id[sizeof(struct info_key_name)] = {0xff};
     void *key = NULL;
 
     for (uint32_t i = 0; account->info_keys.count < count; i++) {
@@ -297,6 +297,52 @@ static void test_e2e_account_group_kept__as_many_keys_of_names_as_there_may_be(v
     town_free(town);
 }
 
+static struct {
+    struct e2e_random random;
+    uint8_t id[E2E_GROUP_KEY_ID_BYTES];
+} drawing;
+
+/* Every key_id that is drawn is that one. */
+static void draw_same_id(void *arg, void *out, size_t len)
+{
+    (void)arg;
+    drawing.random.fill(drawing.random.arg, out, len);
+    if (len == sizeof drawing.id) memcpy(out, drawing.id, sizeof drawing.id);
+}
+
+/* Carol names a group of hers under the key_id of another one that she is in: nobody forgets that one's name, or reads hers with it. */
+static void test_e2e_account_group_kept__a_key_id_is_of_its_group_alone(void **state)
+{
+    struct town *town = town_new(16);
+    struct town_device *ann = town_join(town), *bob = town_join(town), *carol = town_join(town);
+    struct town_group *ours = town_group_create(ann, (struct town_device *[]){bob, carol}, 2, "ours"), *hers;
+
+    (void)state;
+    assert_int_equal(town_group_fetch(bob, ours), KITH_OK);
+    assert_int_equal(town_group_fetch(carol, ours), KITH_OK);
+    assert_true(town_read(bob) + town_read(carol) >= 2);
+    memcpy(drawing.id, town_group_view(carol, ours).group->info, sizeof drawing.id);
+    drawing.random = carol->account->config.random;
+    carol->account->config.random.fill = draw_same_id;
+    hers = town_group_create(carol, &bob, 1, "hers");
+    assert_memory_equal(town_group_view(carol, hers).group->info, drawing.id, sizeof drawing.id);
+    assert_int_equal(town_group_fetch(bob, hers), KITH_OK);
+    assert_true(town_read(bob) >= 1);
+    assert_string_equal(town_group_name(carol, hers), "hers");
+    assert_string_equal(town_group_name(bob, hers), "hers");
+    assert_string_equal(town_group_name(bob, ours), "ours");
+    carol->account->config.random = drawing.random;
+    town_group_must(hers, carol, town_change_name(E2E_GROUP_INFO, "another"));
+    assert_int_equal(town_group_fetch(bob, hers), KITH_OK);
+    assert_true(town_read(bob) >= 1);
+    town_restart(bob);
+    town_restart(carol);
+    assert_string_equal(town_group_name(bob, hers), "another");
+    assert_string_equal(town_group_name(bob, ours), "ours");
+    assert_string_equal(town_group_name(carol, ours), "ours");
+    town_free(town);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +354,7 @@ int main(void)
         cmocka_unit_test(test_e2e_account_group_kept__a_message_goes_to_each_of_64_members_and_once_to_65),
         cmocka_unit_test(test_e2e_account_group_kept__as_many_groups_as_there_may_be),
         cmocka_unit_test(test_e2e_account_group_kept__as_many_keys_of_names_as_there_may_be),
+        cmocka_unit_test(test_e2e_account_group_kept__a_key_id_is_of_its_group_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -383,6 +383,7 @@ static void test_e2e_account_link__so_many_names_and_no_more(void **state)
     struct town_device *ann, *bob;
     struct town_group *group;
     struct kith_buf saved, keys;
+    struct e2e_group_keys given;
     uint8_t chat_id[E2E_ID_BYTES] = {0xcc};
 
     (void)state;
@@ -393,6 +394,7 @@ static void test_e2e_account_link__so_many_names_and_no_more(void **state)
     kith_buf_init(&saved, E2E_GROUP_SAVED_BYTES_MAX);
     kith_buf_init(&keys, ACCOUNT_INFO_KEYS_BYTES_MAX);
     assert_int_equal(e2e_group_save(town_group_view(ann, group).group, &saved), KITH_OK);
+    account_group_keys_of(ann->account, account_group_find(ann->account, group->chat_id), &given);
     for (uint32_t count = 1; count <= ACCOUNT_INFO_KEYS_BYTES_MAX / ACCOUNT_INFO_KEY_BYTES + 1; count++) {
         struct e2e_group *copy = NULL;
         kith_buf_reset(&keys);
@@ -403,6 +405,7 @@ static void test_e2e_account_link__so_many_names_and_no_more(void **state)
         assert_int_equal(e2e_group_load(kith_buf_peek(&saved), &copy), KITH_OK);
         kith_put_u32_be(chat_id + 4, count);
         assert_non_null(account_group_put(ann->account, chat_id, copy, false));
+        assert_int_equal(account_info_key_put(ann->account, chat_id, &given.info_key), KITH_OK);
     }
     (void)town_link(ann); /* and the answer holds so many */
     kith_buf_deinit(&saved);
