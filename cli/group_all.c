@@ -103,16 +103,19 @@ void group_close_all(struct cli *cli, bool is_late)
 {
     struct online_view view = {0};
     char *wanted = strdup(store_get(cli->store, CLOSE_KEY));
-    json_t *chats = cli_chats(cli), *chat;
-    struct online *online = online_open(cli, &view);
+    json_t *chats, *chat;
+    struct online *online;
     struct kith_buf left;
     size_t i;
 
+    if (wanted == NULL) return; /* it stays noted */
+    chats = cli_chats(cli);
+    online = online_open(cli, &view);
     kith_buf_init(&left, CLOSE_BYTES);
     json_array_foreach(chats, i, chat)
     {
         const char *id = json_string_value(json_object_get(chat, "chat_id"));
-        if (wanted == NULL || (strcmp(wanted, "*") != 0 && strstr(wanted, id) == NULL)) continue;
+        if (strcmp(wanted, "*") != 0 && strstr(wanted, id) == NULL) continue;
         if (close_one(cli, online, chat, is_late) != OUTCOME_LATER) continue;
         if (kith_buf_append_str(&left, id) != KITH_OK || kith_buf_append_str(&left, " ") != KITH_OK) break;
     }

@@ -349,6 +349,28 @@ static inline struct pair_device *pair_device_of(struct pair *pair, struct user_
     return NULL; /* nobody is that */
 }
 
+/* 0: none was uploaded yet. */
+static inline uint32_t pair_prekey_id(const struct kith_buf *prekey, enum e2e_prekey_kind kind)
+{
+    struct e2e_prekey read;
+
+    if (kith_buf_len(prekey) == 0) return 0;
+    assert_int_equal(e2e_prekey_parse(kith_buf_peek(prekey), kind, &read), KITH_OK);
+    return read.id;
+}
+
+static inline void pair_keys(struct pair_device *device)
+{
+    const struct kith_keys keys = {.has_list = device->list_count > 0,
+                                   .list_seq = device->list_count,
+                                   .opk_count = 100,
+                                   .kem_ot_count = 100,
+                                   .spk_id = pair_prekey_id(&device->spk, E2E_PREKEY_SPK),
+                                   .kem_lr_id = pair_prekey_id(&device->kem_lr, E2E_PREKEY_KEM_LR)};
+
+    kith_client_keys(device->client, &keys);
+}
+
 static inline void pair_answer(struct pair_device *device)
 {
     struct pair *pair = device->pair;
@@ -357,7 +379,7 @@ static inline void pair_answer(struct pair_device *device)
 
     device->has_fetch = false;
     switch (fetch.kind) {
-    case KITH_FETCH_KEYS: kith_client_keys(device->client, device->list_count > 0, device->list_count, 100, 100); break;
+    case KITH_FETCH_KEYS: pair_keys(device); break;
     case KITH_FETCH_UPLOAD: pair_upload(device); break;
     case KITH_FETCH_LISTS:
     case KITH_FETCH_PAST_LISTS:
