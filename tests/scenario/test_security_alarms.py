@@ -108,13 +108,13 @@ def test_a_server_that_shows_two_lists_of_one_number(kithd: Kithd, tmp_path: Pat
     lying.put_back(before)
     link(Person(tmp_path / "second"), "bob", tmp_path / "laptop", kithd.url)
     ann.run("device", "list", "bob")
-    assert about_bob(ann) == [
+    about = about_bob(ann)
+    assert about[:4] == [
         "  bob: known, but the server contradicts itself",
         "    WARNING: the server has shown two different device lists of bob with the same number: one of them may",
         "    have a device that is not theirs. Nothing is sent to them. Tell bob, by another way than this, and",
-        "    whoever runs the server.",
-        "    device N  since TIME  signs the list",
-        "    device N  since TIME"]
+        "    whoever runs the server."]
+    assert sorted(about[4:]) == ["    device N  since TIME", "    device N  since TIME  signs the list"]  # their numbers are drawn
     assert his_of(ann)["trust"] == "forked"
     ann.run("send", "bob", "not to just any device", code=REFUSED)
     ann.run("verify", "bob", "--confirm", code=REFUSED)
