@@ -153,11 +153,16 @@ static kith_err load_past(struct person *person, struct kith_slice gone, struct 
     return KITH_OK;
 }
 
-static kith_err load_list(struct person *person, struct kith_slice signed_list)
+/* It was verified before it was kept, and a store lets nobody else write (vault.h). A record of an older build does not say
+ * what was found of the acceptances: then it is verified again. */
+static kith_err load_list(struct person *person, struct kith_slice signed_list, struct kith_slice accepted)
 {
     struct e2e_device_list *list = malloc(sizeof *list);
-    kith_err err = list == NULL ? KITH_E_NOMEM : e2e_device_list_read(signed_list, person->account_id, list);
+    kith_err err = KITH_E_NOMEM;
 
+    if (list != NULL)
+        err = accepted.len == 0 ? e2e_device_list_read(signed_list, person->account_id, list)
+                                : e2e_device_list_kept(signed_list, person->account_id, e2e_tlv_u32(accepted), list);
     if (err == KITH_OK) err = account_person_pin(person, list, signed_list);
     free(list);
     return err;
@@ -176,10 +181,11 @@ static kith_err load_person(struct e2e_account *account, struct kith_slice key, 
         {8, PAST_DEVICE_BYTES, E2E_REMOVED_MAX * PAST_DEVICE_BYTES, true},
         {9, 8, 8, true},
         {10, E2E_HASH_BYTES, E2E_HASH_BYTES, true},
+        {11, 4, 4, true},
     };
-    struct kith_slice v[10];
+    struct kith_slice v[11];
     struct person *person;
-    kith_err err = e2e_tlv_decode(in, fields, 10, v);
+    kith_err err = e2e_tlv_decode(in, fields, 11, v);
 
     if (err != KITH_OK) return err;
     if (v[4].len % 4 != 0) return KITH_E_MALFORMED;
@@ -193,8 +199,8 @@ static kith_err load_person(struct e2e_account *account, struct kith_slice key, 
     for (uint32_t i = 0; i < person->known_count; i++) person->known[i] = kith_get_u32_be(v[4].ptr + (size_t)i * 4);
     person->seen_seq = v[5].len > 0 ? e2e_tlv_u64(v[5]) : 0;
     person->reset_at_ms = v[6].len > 0 ? e2e_tlv_u64(v[6]) : 0;
-    if (v[3].len == 0) return KITH_OK;
-    err = load_list(person, v[3]);
+    if (v[3].len == 0) return v[10].len == 0 ? KITH_OK : KITH_E_MALFORMED;
+    err = load_list(person, v[3], v[10]);
     return err == KITH_OK ? load_past(person, v[7], v[8], v[9]) : err;
 }
 

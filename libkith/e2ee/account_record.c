@@ -198,7 +198,10 @@ void account_keep_person(struct e2e_account *account, const struct person *perso
     e2e_tlv_put_optional(&record.writer, 5, kith_slice_of(known, (size_t)person->known_count * 4));
     if (person->seen_seq != 0) e2e_tlv_put_u64(&record.writer, 6, person->seen_seq);
     if (person->reset_at_ms != 0) e2e_tlv_put_u64(&record.writer, 7, person->reset_at_ms);
-    if (person->list != NULL) put_past(&record, &person->past);
+    if (person->list != NULL) {
+        put_past(&record, &person->past);
+        e2e_tlv_put_u32(&record.writer, 11, e2e_device_list_accepted(person->list));
+    }
     keep(account, &record);
 }
 

@@ -38,18 +38,27 @@ static kith_err check_ids(const struct e2e_device_list *list)
     return KITH_OK;
 }
 
+static kith_err check_points(const struct e2e_device_list *list)
+{
+    if (e2e_sign_check(list->ark_pub) != KITH_OK || e2e_sign_check(list->aik_pub) != KITH_OK) return KITH_E_MALFORMED;
+    for (uint32_t i = 0; i < list->device_count; i++) {
+        const struct e2e_device *device = &list->devices[i];
+        if (e2e_sign_check(device->dsk_pub) != KITH_OK || e2e_dh_check(device->ddh_pub) != KITH_OK)
+            return KITH_E_MALFORMED;
+    }
+    return KITH_OK;
+}
+
+/* No two are the same. */
 static kith_err check_keys(const struct e2e_device_list *list)
 {
     const uint8_t *keys[2 + 2 * E2E_DEVICES_MAX];
     size_t count = 0;
 
-    if (e2e_sign_check(list->ark_pub) != KITH_OK || e2e_sign_check(list->aik_pub) != KITH_OK) return KITH_E_MALFORMED;
     keys[count++] = list->ark_pub;
     keys[count++] = list->aik_pub;
     for (uint32_t i = 0; i < list->device_count; i++) {
         const struct e2e_device *device = &list->devices[i];
-        if (e2e_sign_check(device->dsk_pub) != KITH_OK || e2e_dh_check(device->ddh_pub) != KITH_OK)
-            return KITH_E_MALFORMED;
         keys[count++] = device->dsk_pub;
         keys[count++] = device->ddh_pub;
     }
@@ -68,7 +77,7 @@ static kith_err check_server_devices(const struct e2e_device_list *list)
     return KITH_OK;
 }
 
-kith_err e2e_list_check(const struct e2e_device_list *list)
+static kith_err check_shape(const struct e2e_device_list *list)
 {
     kith_err err = check_numbers(list);
 
@@ -76,6 +85,13 @@ kith_err e2e_list_check(const struct e2e_device_list *list)
     if (err == KITH_OK) err = check_server_devices(list);
     if (err == KITH_OK) err = check_keys(list);
     return err;
+}
+
+kith_err e2e_list_check(const struct e2e_device_list *list)
+{
+    kith_err err = check_shape(list);
+
+    return err == KITH_OK ? check_points(list) : err;
 }
 
 /* ---------------------------------------------------------------------------------------------- reading */
@@ -104,7 +120,8 @@ static kith_err verify_acceptance(const struct e2e_device_list *list, const stru
     return err;
 }
 
-static kith_err read_accepts(struct kith_slice items, struct e2e_device_list *list)
+/* kept: which held when they were verified; NULL: they are verified now. */
+static kith_err read_accepts(struct kith_slice items, const uint32_t *kept, struct e2e_device_list *list)
 {
     struct kith_slice item = {0};
     uint32_t last = 0;
@@ -120,6 +137,10 @@ static kith_err read_accepts(struct kith_slice items, struct e2e_device_list *li
         last = accept.device_id;
         while (at < list->device_count && list->devices[at].device_id != last) at++;
         if (at == list->device_count) continue; /* of a device that is not listed: says nothing */
+        if (kept != NULL) {
+            list->devices[at].is_accepted = (*kept >> at & 1) != 0;
+            continue;
+        }
         err = verify_acceptance(list, &list->devices[at], accept.signature);
         if (err == KITH_E_NOMEM) return err;
         list->devices[at].is_accepted = err == KITH_OK;
@@ -127,18 +148,47 @@ static kith_err read_accepts(struct kith_slice items, struct e2e_device_list *li
     return err == KITH_E_NOTFOUND ? KITH_OK : err;
 }
 
+static kith_err open_list(struct kith_slice signed_list, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
+                          struct e2e_list_signed *parts, struct e2e_device_list *out)
+{
+    kith_err err = e2e_list_signed_decode(signed_list, parts);
+
+    if (err == KITH_OK) err = e2e_list_decode(parts->list, out);
+    if (err == KITH_OK && !same(out->account_id, account_id, E2E_ACCOUNT_ID_BYTES)) err = KITH_E_DENIED;
+    return err;
+}
+
 kith_err e2e_device_list_read(struct kith_slice signed_list, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
                               struct e2e_device_list *out)
 {
     struct e2e_list_signed parts = {0};
-    kith_err err = e2e_list_signed_decode(signed_list, &parts);
+    kith_err err = open_list(signed_list, account_id, &parts, out);
 
-    if (err == KITH_OK) err = e2e_list_decode(parts.list, out);
-    if (err == KITH_OK && !same(out->account_id, account_id, E2E_ACCOUNT_ID_BYTES)) err = KITH_E_DENIED;
     if (err == KITH_OK) err = verify_certificate(out);
     if (err == KITH_OK) err = e2e_verify(out->aik_pub, E2E_LABEL_DEVLIST, parts.list, parts.signature.ptr);
     if (err == KITH_OK) err = e2e_list_check(out);
-    if (err == KITH_OK) err = read_accepts(parts.accepts, out);
+    if (err == KITH_OK) err = read_accepts(parts.accepts, NULL, out);
+    if (err != KITH_OK) memset(out, 0, sizeof *out);
+    return err;
+}
+
+uint32_t e2e_device_list_accepted(const struct e2e_device_list *list)
+{
+    uint32_t accepted = 0;
+
+    for (uint32_t i = 0; i < list->device_count; i++) accepted |= (uint32_t)list->devices[i].is_accepted << i;
+    return accepted;
+}
+
+kith_err e2e_device_list_kept(struct kith_slice signed_list, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
+                              uint32_t accepted, struct e2e_device_list *out)
+{
+    struct e2e_list_signed parts = {0};
+    kith_err err = open_list(signed_list, account_id, &parts, out);
+
+    if (err == KITH_OK) err = check_shape(out);
+    if (err == KITH_OK) err = read_accepts(parts.accepts, &accepted, out);
+    if (err == KITH_OK && e2e_device_list_accepted(out) != accepted) err = KITH_E_MALFORMED; /* one is not there */
     if (err != KITH_OK) memset(out, 0, sizeof *out);
     return err;
 }

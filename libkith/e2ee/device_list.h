@@ -63,6 +63,17 @@ KITH_MUST_USE kith_err e2e_device_list_read(struct kith_slice signed_list,
                                             const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
                                             struct e2e_device_list *out);
 
+/** Whose acceptances held: bit i is that of devices[i]. */
+uint32_t e2e_device_list_accepted(const struct e2e_device_list *list);
+/**
+ * Reads again what e2e_device_list_read() took, from where nobody else can write: the same checks and errors, but for
+ * signatures and the points of the curves, which cost nearly all of the time and were verified then. `accepted` is what was
+ * found of the acceptances. KITH_E_MALFORMED: one that is not there has held.
+ */
+KITH_MUST_USE kith_err e2e_device_list_kept(struct kith_slice signed_list,
+                                            const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES], uint32_t accepted,
+                                            struct e2e_device_list *out);
+
 /**
  * What a signed list says, of bytes that were read before and kept since: nothing is verified, and the rules are not
  * looked at; each acceptance that is there counts. Costs no signature.

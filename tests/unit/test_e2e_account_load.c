@@ -223,7 +223,12 @@ static void test_e2e_account_load__values_that_cannot_be(void **state)
     assert_int_equal(load_changed(&stores, stores.ann, 'L', 1, high), KITH_E_MALFORMED);  /* trust */
     assert_int_equal(load_changed(&stores, stores.ann, 'L', 5, three), KITH_E_MALFORMED); /* known devices */
     assert_int_not_equal(load_changed(&stores, stores.ann, 'L', 4, three), KITH_OK);      /* the list */
-    assert_int_not_equal(load_changed(&stores, stores.ann, 'S', 2, three), KITH_OK);      /* the session */
+    assert_int_equal(load_changed(&stores, stores.ann, 'L', 4, none), KITH_E_MALFORMED);  /* what was found of none */
+    assert_int_equal(load_changed(&stores, stores.ann, 'L', 11, three), KITH_E_MALFORMED);
+    assert_int_equal(load_changed(&stores, stores.ann, 'L', 11, kith_slice_of("\0\0\0\2", 4)), KITH_E_MALFORMED);
+    assert_int_equal(load_changed(&stores, stores.ann, 'L', 11, kith_slice_of("\200\0\0\1", 4)), KITH_E_MALFORMED);
+    assert_int_equal(load_changed(&stores, stores.ann, 'L', 11, none), KITH_OK);     /* as an older build wrote it */
+    assert_int_not_equal(load_changed(&stores, stores.ann, 'S', 2, three), KITH_OK); /* the session */
     for (uint16_t tag = 1; tag <= 5; tag++) { /* links: of a secret and what belongs to it none is there alone */
         assert_int_equal(load_changed(&stores, stores.ann, 'J', tag, none), KITH_E_MALFORMED);
         assert_int_equal(load_changed(&stores, stores.ann, 'J', tag, three), KITH_E_MALFORMED);

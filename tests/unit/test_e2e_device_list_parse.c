@@ -123,6 +123,102 @@ static void test_e2e_device_list_parse__what_nobody_signed_is_seen(void **state)
     account_free(account);
 }
 
+static kith_err kept(const struct account *account, struct kith_slice bytes, uint32_t accepted,
+                     struct e2e_device_list *out)
+{
+    kith_err err;
+
+    memset(out, 0x5a, sizeof *out);
+    err = e2e_device_list_kept(bytes, account->party.account_id, accepted, out);
+    if (err != KITH_OK) assert_true(e2e_ct_is_zero((const uint8_t *)out, sizeof *out));
+    return err;
+}
+
+static void test_e2e_device_list_kept__is_what_was_read(void **state)
+{
+    struct account *account = account_new();
+    struct e2e_device_list read, again;
+
+    (void)state;
+    for (size_t accepts = 0; accepts <= DEVICES; accepts++) {
+        struct kith_buf bytes = signed_of(account, accepts);
+        const uint32_t found = (UINT32_C(1) << accepts) - 1;
+        if (accepts > 0) bytes.ptr[kith_buf_len(&bytes) - 1] ^= 1; /* the last one does not hold */
+        assert_int_equal(e2e_device_list_read(kith_buf_peek(&bytes), account->party.account_id, &read), KITH_OK);
+        assert_int_equal(e2e_device_list_accepted(&read), found >> (accepts > 0));
+        assert_int_equal(kept(account, kith_buf_peek(&bytes), found >> (accepts > 0), &again), KITH_OK);
+        assert_memory_equal(&again, &read, sizeof read);
+        /* Of whom there is no acceptance, none has held; nor of whom is not listed. */
+        for (uint32_t i = 0; i < 32; i++)
+            assert_int_equal(kept(account, kith_buf_peek(&bytes), UINT32_C(1) << i, &again),
+                             i < accepts ? KITH_OK : KITH_E_MALFORMED);
+        kith_buf_deinit(&bytes);
+    }
+    account_free(account);
+}
+
+static void test_e2e_device_list_kept__refuses_what_is_no_list_of_the_account(void **state)
+{
+    struct account *account = account_new();
+    struct kith_buf bytes = signed_of(account, DEVICES);
+    const size_t whole = kith_buf_len(&bytes), bare = whole - E2E_TLV_HEAD_BYTES - DEVICES * 84;
+    struct e2e_device_list out;
+
+    (void)state;
+    for (size_t len = 0; len < whole; len++)
+        assert_int_equal(kept(account, kith_slice_of(bytes.ptr, len), 0, &out),
+                         len == bare ? KITH_OK : KITH_E_MALFORMED);
+    account->party.account_id[0] ^= 1;
+    assert_int_equal(kept(account, kith_buf_peek(&bytes), 0, &out), KITH_E_DENIED);
+    account->party.account_id[0] ^= 1;
+    kith_buf_deinit(&bytes);
+    account_free(account);
+}
+
+/* Every rule but those that cost time: a list that breaks it was never kept. */
+static void test_e2e_device_list_kept__keeps_the_rules(void **state)
+{
+    static const struct {
+        size_t at;
+        uint8_t len; /* 0: only to be changed a bit, which a signature would have seen */
+    } zeroed[] = {{offsetof(struct e2e_device_list, aik_counter), 4},
+                  {offsetof(struct e2e_device_list, expires_at_ms), 8},
+                  {offsetof(struct e2e_device_list, devices[0].device_id), 4},
+                  {offsetof(struct e2e_device_list, devices[1].device_id), 4},
+                  {offsetof(struct e2e_device_list, aik_pub), 0}};
+    struct account *account = account_new();
+    const struct e2e_device_list good = account->list;
+    struct e2e_device_list out;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof zeroed / sizeof zeroed[0] + 2; i++) {
+        struct kith_buf list, bytes;
+        struct e2e_tlv_writer writer;
+        bool fine = false;
+        account->list = good;
+        if (i == 0)
+            memcpy(account->list.devices[1].dsk_pub, good.devices[0].ddh_pub, sizeof good.devices[1].dsk_pub);
+        else if (i == 1)
+            memcpy(account->list.devices[1].server_device, good.devices[0].server_device,
+                   sizeof good.devices[1].server_device);
+        else if ((fine = zeroed[i - 2].len == 0))
+            ((uint8_t *)&account->list)[zeroed[i - 2].at] ^= 1;
+        else
+            memset((uint8_t *)&account->list + zeroed[i - 2].at, 0, zeroed[i - 2].len);
+        kith_buf_init(&list, E2E_LIST_BYTES_MAX);
+        kith_buf_init(&bytes, E2E_SIGNED_LIST_BYTES_MAX);
+        assert_int_equal(e2e_list_encode(&account->list, &list), KITH_OK);
+        writer = e2e_tlv_writer_of(&bytes);
+        e2e_tlv_put(&writer, 1, kith_buf_peek(&list));
+        e2e_tlv_put(&writer, 2, kith_slice_of(account->accepts[0].signature, E2E_SIGNATURE_BYTES));
+        assert_int_equal(e2e_tlv_finish(&writer), KITH_OK);
+        assert_int_equal(kept(account, kith_buf_peek(&bytes), 0, &out), fine ? KITH_OK : KITH_E_MALFORMED);
+        kith_buf_deinit(&list);
+        kith_buf_deinit(&bytes);
+    }
+    account_free(account);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +226,9 @@ int main(void)
         cmocka_unit_test(test_e2e_device_list_parse__refuses_every_short_prefix),
         cmocka_unit_test(test_e2e_device_list_parse__refuses_acceptances_that_are_none),
         cmocka_unit_test(test_e2e_device_list_parse__what_nobody_signed_is_seen),
+        cmocka_unit_test(test_e2e_device_list_kept__is_what_was_read),
+        cmocka_unit_test(test_e2e_device_list_kept__refuses_what_is_no_list_of_the_account),
+        cmocka_unit_test(test_e2e_device_list_kept__keeps_the_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
