@@ -15,6 +15,8 @@
 #define API_PERSON_PER_MINUTE  6000
 #define API_ADDRESS_PER_MINUTE 120000
 #define API_BODY_BYTES_MAX     (KITH_FRAME_BYTES_MAX * 4 / 3) /* of a request: the largest message in base64 and its JSON */
+#define API_LISTS_USERS_MAX    64                             /* whose device lists are asked for at once */
+#define API_LISTS_BYTES_MAX    (1u << 20) /* of an answer with lists: past it nobody else is looked up */
 
 /** One thing that /readyz looks at. */
 struct api_check {

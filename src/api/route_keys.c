@@ -174,59 +174,6 @@ void route_keys_show(struct api_request *request)
     account_keys_show(request->api->config.accounts, &state->op);
 }
 
-/* ------------------------------------------------------------------------------------------------ a person's devices */
-
-struct devices_state {
-    struct account_user_devices op; /* first */
-    struct api_request *request;
-};
-
-static void devices_release(void *arg)
-{
-    account_user_devices_free(&((struct devices_state *)arg)->op);
-}
-
-static void devices_known(struct account_call *call)
-{
-    struct devices_state *state = (struct devices_state *)call;
-    const struct account_user_devices *op = &state->op;
-    struct json_out *out = &state->request->out;
-
-    if (call->code != CODE_OK) {
-        api_problem_call(state->request, call);
-        return;
-    }
-    json_out_open(out, '{');
-    json_put_id_at(out, "user_id", op->user.id);
-    json_put_u64_at(out, "list_seq", op->list_seq);
-    json_out_key(out, "devices");
-    json_out_open(out, '[');
-    for (size_t i = 0; i < op->count; i++) json_out_id(out, op->devices[i].id);
-    json_out_close(out, ']');
-    if (op->has_after) {
-        json_out_key(out, "past");
-        json_out_open(out, '[');
-        for (size_t i = 0; i < op->past_count; i++) json_out_base64(out, op->past[i]);
-        json_out_close(out, ']');
-    }
-    if (op->list_len > 0) put_base64_at(out, "list", kith_slice_of(op->list, op->list_len));
-    json_out_close(out, '}');
-    api_answer(state->request, 200);
-}
-
-void route_user_devices(struct api_request *request)
-{
-    struct devices_state *state = api_state(request, sizeof *state, devices_release);
-
-    if (state == NULL) return;
-    if (!query_u64(request, "after", false, 0, UINT64_MAX >> 1, &state->op.after, &state->op.has_after)) return;
-    state->request = request;
-    state->op.call = (struct account_call){.loop = request->api->config.loop, .done = devices_known};
-    state->op.who = request->who;
-    state->op.user.id = request->ids[0];
-    account_user_devices(request->api->config.accounts, &state->op);
-}
-
 /* ------------------------------------------------------------------------------------------------ claim */
 
 struct claim_state {

@@ -11,6 +11,7 @@ const struct api_route api_routes[] = {
     {HTTP1_POST, "/users/{user_id}/block", 0, route_user_block},
     {HTTP1_DELETE, "/users/{user_id}/block", 0, route_user_unblock},
     {HTTP1_GET, "/users/{user_id}/devices", 0, route_user_devices},
+    {HTTP1_POST, "/users/devices", ROUTE_BODY, route_users_devices},
 
     {HTTP1_POST, "/auth/login", ROUTE_PUBLIC | ROUTE_BODY, route_login},
     {HTTP1_POST, "/auth/refresh", ROUTE_PUBLIC | ROUTE_BODY, route_refresh},

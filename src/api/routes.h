@@ -26,8 +26,10 @@ void route_device_delete(struct api_request *request);
 /* route_keys.c */
 void route_keys_put(struct api_request *request);
 void route_keys_show(struct api_request *request);
-void route_user_devices(struct api_request *request);
 void route_keys_claim(struct api_request *request);
+/* route_user_devices.c */
+void route_user_devices(struct api_request *request);
+void route_users_devices(struct api_request *request);
 /* route_invites.c */
 void route_invite_create(struct api_request *request);
 void route_invites(struct api_request *request);
