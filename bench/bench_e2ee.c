@@ -37,6 +37,7 @@ struct party {
     struct e2e_device_list list;
     uint8_t dsk[E2E_SIGN_SECRET_BYTES], ddh[E2E_DH_BYTES];
     struct e2e_self self;
+    struct kith_buf signed_list;
 };
 
 static void party_make(struct party *party, uint8_t number)
@@ -44,7 +45,6 @@ static void party_make(struct party *party, uint8_t number)
     uint8_t ark[E2E_SIGN_SECRET_BYTES], aik[E2E_SIGN_SECRET_BYTES];
     struct e2e_device_list *list = &party->list;
     struct e2e_acceptance accept;
-    struct kith_buf bytes;
 
     memset(list, 0, sizeof *list);
     memset(list->account_id, number, sizeof list->account_id);
@@ -64,14 +64,13 @@ static void party_make(struct party *party, uint8_t number)
     must(e2e_certify(ark, list->account_id, list->aik_pub, 1, list->certificate));
     accept.device_id = number;
     must(e2e_device_accept(party->dsk, list, &list->devices[0], accept.signature));
-    kith_buf_init(&bytes, E2E_SIGNED_LIST_BYTES_MAX);
-    must(e2e_device_list_sign(list, aik, &accept, 1, &bytes));
+    kith_buf_init(&party->signed_list, E2E_SIGNED_LIST_BYTES_MAX);
+    must(e2e_device_list_sign(list, aik, &accept, 1, &party->signed_list));
     {
         uint8_t id[E2E_ACCOUNT_ID_BYTES];
         memcpy(id, list->account_id, sizeof id);
-        must(e2e_device_list_read(kith_buf_peek(&bytes), id, list));
+        must(e2e_device_list_read(kith_buf_peek(&party->signed_list), id, list));
     }
-    kith_buf_deinit(&bytes);
     party->self = (struct e2e_self){.end = {list, &list->devices[0]}, .ddh_secret = party->ddh};
 }
 
@@ -167,6 +166,7 @@ static void primitives_run(struct primitives *p)
 struct figures {
     struct primitives p;
     double begin, begin_sum, encrypt, decrypt, step, first_ms;
+    double list_read, list_kept;
     double group_encrypt, group_encrypt_sum, group_decrypt, group_decrypt_sum;
     size_t state_bytes, chain_bytes, group_overhead_bytes;
 };
@@ -218,6 +218,17 @@ static void messages_run(struct figures *f, const struct party *a, const struct 
     kith_buf_deinit(&message);
     kith_buf_deinit(&plain);
     kith_buf_deinit(&state);
+}
+
+/* A list as it is fetched, and as it is loaded from the store when a client starts. */
+static void list_run(struct figures *f, const struct party *of)
+{
+    const struct kith_slice bytes = kith_buf_peek(&of->signed_list);
+    const uint8_t *id = of->list.account_id;
+    static struct e2e_device_list list;
+
+    TIMED(f->list_read, TIMES, must(e2e_device_list_read(bytes, id, &list)));
+    TIMED(f->list_kept, FAST, must(e2e_device_list_kept(bytes, id, e2e_device_list_accepted(&of->list), &list)));
 }
 
 /* A first message to many devices: each a session of its own, and a ciphertext. */
@@ -332,6 +343,8 @@ static void print_all(const struct figures *all, unsigned runs, unsigned devices
     print_row("600 B decrypted", "us", all, runs, offsetof(struct figures, decrypt));
     print_row("a step of the ratchet, at the receiver", "us", all, runs, offsetof(struct figures, step));
     print_row(first, "ms", all, runs, offsetof(struct figures, first_ms));
+    print_row("a list of one device read and verified", "us", all, runs, offsetof(struct figures, list_read));
+    print_row("  the same, that was kept", "us", all, runs, offsetof(struct figures, list_kept));
     printf("  %-44s %9zu B\n\n", "a session at rest", all[0].state_bytes);
     print_row("600 B encrypted for a group, of any size", "us", all, runs, offsetof(struct figures, group_encrypt));
     print_row("  the sum of its primitives", "us", all, runs, offsetof(struct figures, group_encrypt_sum));
@@ -369,9 +382,12 @@ int bench_e2ee(int argc, char **argv)
         begin_run(&all[i], &a, &b, &keys);
         messages_run(&all[i], &a, &b, &keys);
         first_run(&all[i], &a, &b, &keys, devices);
+        list_run(&all[i], &b);
         group_run(&all[i]);
     }
     print_all(all, runs, devices);
     keys_free(&keys);
+    kith_buf_deinit(&a.signed_list);
+    kith_buf_deinit(&b.signed_list);
     return 0;
 }

@@ -11,7 +11,7 @@
  *   'I'                                        this device's keys, the account's where it holds them, a link under way
  *   'P' kind u8, id u32                        a prekey's private half, and the public one until the server has it
  *   'X' kem id u32, spk id u32, ek 32          a use of the prekey of last resort
- *   'L' account 16                             a person: trust, and the pinned list
+ *   'L' account 16                             a person: trust, the pinned list, and which of its acceptances held
  *   'S' account 16, device u32, transcript 8   a session
  *   'B' account 16, device u32                 when that device began anew
  *   'T' thread 16                              this device's place in a thread
