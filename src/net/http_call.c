@@ -14,6 +14,7 @@ struct http_call {
     struct kith_buf request;
     struct http1_reader reader;
     struct net_address peer;
+    struct http_place place;
     bool is_sent;   /* the request, or it cannot be */
     bool is_queued; /* the task */
     bool is_over;   /* freed by the task */
@@ -74,6 +75,15 @@ static void upgrade(struct http_call *call, struct kith_slice rest)
     call_free(call);
 }
 
+/* The next call may already be begun by what is told of this one. */
+static void leave(struct http_call *call)
+{
+    const bool is_whole = call->is_sent && kith_buf_len(&call->request) == 0;
+
+    if (is_whole && http1_reader_response(&call->reader)->keep_alive && !transport_has_pending(&call->io))
+        http_kept_leave(call->parts.kept, &call->place, &call->io);
+}
+
 /* True: the call is over. */
 static bool take(struct http_call *call, struct kith_slice in)
 {
@@ -89,10 +99,12 @@ static bool take(struct http_call *call, struct kith_slice in)
             return true;
         }
         if (event != HTTP1_EVENT_DONE) continue;
-        if (http1_reader_response(&call->reader)->upgrade)
+        if (http1_reader_response(&call->reader)->upgrade) {
             upgrade(call, in);
-        else
-            finish(call, KITH_OK, NULL);
+            return true;
+        }
+        if (call->parts.kept != NULL && in.len == 0) leave(call);
+        finish(call, KITH_OK, NULL);
         return true;
     }
 }
@@ -180,12 +192,19 @@ kith_err http_call_begin(const struct http_call_parts *parts, struct http_call *
                                .timeout_ms = parts->timeout_ms,
                                .done = dialled};
     struct http_call *call = calloc(1, sizeof *call);
-    kith_err err = call == NULL ? KITH_E_NOMEM : KITH_OK;
+    kith_err err = KITH_OK;
 
     *out = NULL;
     assert(!parts->url->is_secure || parts->tls != NULL);
+    if (call == NULL) {
+        kith_buf_deinit(parts->request);
+        return KITH_E_NOMEM;
+    }
     dial.arg = call;
-    if (err == KITH_OK) err = dial_start(&dial, &call->dial);
+    call->place = http_place_of(parts->url);
+    call->io.watch = (struct loop_watch){.fd = -1, .ready = ready};
+    if (parts->kept == NULL || !http_kept_take(parts->kept, &call->place, &call->io, LOOP_READ | LOOP_WRITE))
+        err = dial_start(&dial, &call->dial);
     if (err != KITH_OK) {
         kith_buf_deinit(parts->request);
         free(call);
@@ -194,7 +213,6 @@ kith_err http_call_begin(const struct http_call_parts *parts, struct http_call *
     call->parts = *parts;
     call->request = *parts->request;
     kith_buf_init(parts->request, 0); /* moved */
-    call->io.watch = (struct loop_watch){.fd = -1, .ready = ready};
     call->task.run = run;
     call->timer.fire = fire;
     http1_reader_init_client(&call->reader, parts->body_bytes_max);

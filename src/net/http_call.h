@@ -2,6 +2,7 @@
 #define KITH_NET_HTTP_CALL_H
 
 #include "net/http_client.h"
+#include "net/http_kept.h"
 #include "net/transport.h"
 #include "net/url.h"
 
@@ -17,6 +18,7 @@ struct http_call_parts {
     uint64_t body_bytes_max;
     uint32_t timeout_ms;
     const struct net_address *source;
+    struct http_kept *kept; /* NULL: none */
     void (*done)(void *arg, const struct http_call_result *result);
     /* NULL, or: a 101 came. `io` is to be taken by transport_move() within the call, `rest` came behind the head. */
     void (*upgraded)(void *arg, const struct http1_response *response, struct transport *io, struct kith_slice rest,

@@ -11,7 +11,7 @@ static kith_err write_request(const struct http_call_config *config, const struc
     http1_request_begin(&writer, out, config->method, url->target, url->authority);
     for (const struct http_header *h = config->headers; h != NULL && h->name != NULL; h++)
         http1_put_str(&writer, h->name, h->value);
-    http1_put_str(&writer, "Connection", "close");
+    if (config->kept == NULL) http1_put_str(&writer, "Connection", "close");
     if (config->content_type != NULL) http1_put_str(&writer, "Content-Type", config->content_type);
     return has_body ? http1_end(&writer, config->body) : http1_end_bare(&writer);
 }
@@ -28,6 +28,7 @@ kith_err http_call_start(const struct http_call_config *config, struct http_call
                                     .body_bytes_max = config->body_bytes_max,
                                     .timeout_ms = config->timeout_ms,
                                     .source = config->source,
+                                    .kept = config->kept,
                                     .done = config->done,
                                     .arg = config->arg};
     kith_err err = url_parse(config->url, &url);

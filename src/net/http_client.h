@@ -7,9 +7,11 @@
 #include "net/tls_context.h"
 #include "wire/http1.h"
 
+struct http_kept;
+
 /**
- * One HTTP/1.1 request and its answer, over a connection of its own: for the command line and the load generator.
- * Asynchronous, name resolution included. No redirects, no cookies.
+ * One HTTP/1.1 request and its answer, over a connection of its own or one that is kept: for the command line and the load
+ * generator. Asynchronous, name resolution included. No redirects, no cookies.
  */
 struct http_call_result {
     kith_err
@@ -30,6 +32,7 @@ struct http_call_config {
     uint64_t body_bytes_max;          /* of the answer */
     uint32_t timeout_ms;              /* for everything together */
     const struct net_address *source; /* dial.h */
+    struct http_kept *kept;           /* NULL: a connection of its own; else lent until the end of the call */
     /* On the loop, once, never inside http_call_start(); the call is gone when it returns. */
     void (*done)(void *arg, const struct http_call_result *result);
     void *arg;

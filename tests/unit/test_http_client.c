@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "net/http_client.h"
+#include "net/http_kept.h"
 #include "net/http_server.h"
 #include "net/resolve.h"
 #include "net_peer.h"
@@ -278,6 +279,158 @@ static void test_http_client__a_cancelled_look_up_outlives_its_loop(void **state
     loop_epoll_close(other);
 }
 
+/* ------------------------------------------------------------------------------------------------ a connection that is kept */
+
+static uint64_t accepted(void)
+{
+    struct http_server_stats stats;
+
+    http_server_stats(server, &stats);
+    return stats.accepted;
+}
+
+static void ask(struct http_kept *of, const char *host, const char *path)
+{
+    struct answer answer;
+    struct http_call_config config = config_of(host, http_server_port(server), path, &answer);
+
+    config.kept = of;
+    run(&config, &answer);
+    assert_int_equal(answer.err, KITH_OK);
+    assert_true(strstr(answer.body, path) != NULL);
+}
+
+static void test_http_client__one_connection_serves_one_call_after_the_other(void **state)
+{
+    struct answer answer, other;
+    struct http_kept one;
+    struct http_call *call = NULL;
+    struct http_call_config config;
+    (void)state;
+
+    http_kept_init(&one, net);
+    for (int i = 0; i < 5; i++) ask(&one, "127.0.0.1", i % 2 == 0 ? "/a" : "/teapot");
+    assert_int_equal(accepted(), 1);
+    ask(NULL, "127.0.0.1", "/a");
+    assert_int_equal(accepted(), 2);
+    ask(&one, "localhost", "/a"); /* somewhere else, as far as is known */
+    assert_int_equal(accepted(), 3);
+    ask(&one, "127.0.0.1", "/a");
+    assert_int_equal(accepted(), 3);
+    /* While one has it, another opens its own; of the two connections one is kept. */
+    config = config_of("127.0.0.1", http_server_port(server), "/later", &answer);
+    config.kept = &one;
+    assert_int_equal(http_call_start(&config, &call), KITH_OK);
+    while (kept == NULL) loop_epoll_once(peer_loop, 2);
+    ask(&one, "127.0.0.1", "/a");
+    assert_int_equal(accepted(), 4);
+    http_respond(kept, 200, NULL, NULL, (struct kith_slice){0});
+    peer_turn_until(&answer.is_done);
+    ask(&one, "127.0.0.1", "/a");
+    assert_int_equal(accepted(), 4);
+    /* What was given up is not kept: its answer would be taken for the next one's. */
+    config = config_of("127.0.0.1", http_server_port(server), "/later", &other);
+    config.kept = &one;
+    kept = NULL;
+    assert_int_equal(http_call_start(&config, &call), KITH_OK);
+    while (kept == NULL) loop_epoll_once(peer_loop, 2);
+    http_call_cancel(call);
+    http_respond(kept, 200, NULL, NULL, (struct kith_slice){0});
+    ask(&one, "127.0.0.1", "/a");
+    assert_int_equal(accepted(), 5);
+    http_kept_deinit(&one);
+    peer_turn_idle();
+}
+
+/* A listening socket of our own. */
+static int listen_at(uint16_t *port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(fd, 4), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    *port = ntohs(address.sin_port);
+    return fd;
+}
+
+static bool is_kept_after(struct http_kept *one, int fd, uint16_t port, const char *text, const char *behind, bool ends)
+{
+    struct answer answer;
+    struct http_call_config config = config_of("127.0.0.1", port, "/", &answer);
+    struct http_call *call = NULL;
+    char request[500];
+    int client = -1;
+    bool was;
+
+    config.kept = one;
+    assert_int_equal(http_call_start(&config, &call), KITH_OK);
+    while ((client = accept(fd, NULL, NULL)) < 0) loop_epoll_once(peer_loop, 2);
+    while (recv(client, request, sizeof request, MSG_DONTWAIT) <= 0) loop_epoll_once(peer_loop, 2);
+    assert_int_equal(send(client, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+    peer_turn_until(&answer.is_done);
+    assert_int_equal(answer.err, KITH_OK);
+    assert_string_equal(answer.body, "abc");
+    if (*behind != '\0') assert_int_equal(send(client, behind, strlen(behind), MSG_NOSIGNAL), strlen(behind));
+    if (ends) (void)shutdown(client, SHUT_WR);
+    peer_turn_idle();
+    was = transport_is_open(&one->io);
+    http_kept_deinit(one);
+    (void)close(client);
+    return was;
+}
+
+/* Only one that the server will read from again, and that says nothing more. */
+static void test_http_client__a_connection_that_has_ended_is_not_kept(void **state)
+{
+    struct http_kept one;
+    uint16_t port;
+    int fd = listen_at(&port);
+    (void)state;
+
+    http_kept_init(&one, net);
+    assert_true(is_kept_after(&one, fd, port, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", "", false));
+    assert_false(is_kept_after(&one, fd, port, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", "", true));
+    assert_false(is_kept_after(&one, fd, port, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", "HTTP/1.1", false));
+    assert_false(is_kept_after(&one, fd, port, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcHTTP/1.1", "", false));
+    assert_false(is_kept_after(&one, fd, port, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc",
+                               "", false));
+    assert_false(is_kept_after(&one, fd, port, "HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nabc", "", false));
+    (void)close(fd);
+}
+
+/* The server closed it, and nobody has looked: the next call is not sent into nothing. */
+static void test_http_client__a_connection_that_was_closed_meanwhile_is_replaced(void **state)
+{
+    static const char text[] = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
+    struct http_kept one;
+    struct http_call *call = NULL;
+    uint16_t port;
+    int fd = listen_at(&port);
+    (void)state;
+
+    http_kept_init(&one, net);
+    for (int i = 0; i < 3; i++) {
+        struct answer answer;
+        struct http_call_config config = config_of("127.0.0.1", port, "/", &answer);
+        char request[500];
+        int client = -1;
+        config.kept = &one;
+        assert_int_equal(http_call_start(&config, &call), KITH_OK);
+        while ((client = accept(fd, NULL, NULL)) < 0) loop_epoll_once(peer_loop, 2);
+        while (recv(client, request, sizeof request, MSG_DONTWAIT) <= 0) loop_epoll_once(peer_loop, 2);
+        assert_int_equal(send(client, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+        peer_turn_until(&answer.is_done);
+        assert_int_equal(answer.err, KITH_OK);
+        assert_true(transport_is_open(&one.io));
+        (void)close(client);
+    }
+    http_kept_deinit(&one);
+    (void)close(fd);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_http_client__##name, setup, teardown)
 
 int main(void)
@@ -288,6 +441,9 @@ int main(void)
         TEST(has_a_timeout_and_can_be_cancelled),
         TEST(reads_what_other_servers_say),
         TEST(a_cancelled_look_up_outlives_its_loop),
+        TEST(one_connection_serves_one_call_after_the_other),
+        TEST(a_connection_that_has_ended_is_not_kept),
+        TEST(a_connection_that_was_closed_meanwhile_is_replaced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

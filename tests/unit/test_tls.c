@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "net/http_client.h"
+#include "net/http_kept.h"
 #include "net/http_server.h"
 #include "net/ws_client.h"
 #include "net/ws_echo.h"
@@ -116,6 +117,8 @@ static void answered(void *arg, const struct http_call_result *result)
     assert_int_equal(kith_buf_append(&answer->body, result->response->body), KITH_OK);
 }
 
+static struct http_kept *keeps; /* what the next calls are given */
+
 static struct answer call(const char *host, struct kith_slice body)
 {
     struct answer answer = {0};
@@ -126,6 +129,7 @@ static struct answer call(const char *host, struct kith_slice body)
                                     .body = body,
                                     .body_bytes_max = 8 * 1024 * 1024,
                                     .timeout_ms = 10000,
+                                    .kept = keeps,
                                     .done = answered,
                                     .arg = &answer};
     struct http_call *pending = NULL;
@@ -135,6 +139,28 @@ static struct answer call(const char *host, struct kith_slice body)
     assert_int_equal(http_call_start(&http, &pending), KITH_OK);
     peer_turn_until(&answer.is_done);
     return answer;
+}
+
+static void test_tls__a_connection_is_kept(void **state)
+{
+    struct http_server_stats stats;
+    struct http_kept one;
+    (void)state;
+
+    open_server();
+    http_kept_init(&one, net);
+    keeps = &one;
+    for (int i = 0; i < 4; i++) {
+        struct answer answer = call("127.0.0.1", (struct kith_slice){0});
+        assert_int_equal(answer.err, KITH_OK);
+        assert_true(kith_slice_is(kith_buf_peek(&answer.body), "secure"));
+        kith_buf_deinit(&answer.body);
+        peer_turn_idle(); /* what TLS itself has to say ends nothing */
+    }
+    http_server_stats(server, &stats);
+    assert_int_equal(stats.accepted, 1);
+    keeps = NULL;
+    http_kept_deinit(&one);
 }
 
 static void test_tls__a_request_goes_round(void **state)
@@ -412,6 +438,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_request_goes_round),
+        TEST(a_connection_is_kept),
         TEST(a_client_insists_on_a_good_certificate),
         TEST(speaks_1_2_and_1_3_and_http_1_1),
         TEST(a_reload_serves_the_new_certificate_and_keeps_the_old_connections),
