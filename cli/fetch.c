@@ -7,6 +7,7 @@
 #include "cli/store.h"
 #include "libkith/e2ee/account.h"
 #include "net/http_client.h"
+#include "net/http_kept.h"
 
 #define FETCH_TIMEOUT_MS 15000
 #define FETCH_BYTES_MAX  (4 * 1024 * 1024)
@@ -17,6 +18,7 @@ struct fetcher {
     void (*changed)(void *arg, bool is_unauthorized);
     void *arg;
     struct http_call *call;
+    struct http_kept kept; /* one connection for all that a run asks */
     struct kith_fetch fetch;
 };
 
@@ -25,7 +27,9 @@ struct fetcher *fetcher_new(struct cli *cli, struct kith_client *client,
 {
     struct fetcher *fetcher = calloc(1, sizeof *fetcher);
 
-    if (fetcher != NULL) *fetcher = (struct fetcher){.cli = cli, .client = client, .changed = changed, .arg = arg};
+    if (fetcher == NULL) return NULL;
+    *fetcher = (struct fetcher){.cli = cli, .client = client, .changed = changed, .arg = arg};
+    http_kept_init(&fetcher->kept, cli->net);
     return fetcher;
 }
 
@@ -33,6 +37,7 @@ void fetcher_free(struct fetcher *fetcher)
 {
     if (fetcher == NULL) return;
     http_call_cancel(fetcher->call);
+    http_kept_deinit(&fetcher->kept);
     free(fetcher);
 }
 
@@ -68,13 +73,18 @@ static void bytes_free(struct kith_slice bytes)
     free((void *)(uintptr_t)bytes.ptr);
 }
 
-static struct kith_uuid id_of(const json_t *object, const char *key)
+static struct kith_uuid id_in(const json_t *text)
 {
-    const char *text = json_string_value(json_object_get(object, key));
     struct kith_uuid id = {0};
 
-    if (text != NULL) kith_ignore(kith_uuid_parse(kith_slice_str(text), &id)); /* the nil id is nobody's */
+    /* The nil id is nobody's. */
+    kith_ignore(kith_uuid_parse(kith_slice_of(json_string_value(text), json_string_length(text)), &id));
     return id;
+}
+
+static struct kith_uuid id_of(const json_t *object, const char *key)
+{
+    return id_in(json_object_get(object, key));
 }
 
 static uint64_t number_of(const json_t *object, const char *key)
@@ -86,25 +96,46 @@ static uint64_t number_of(const json_t *object, const char *key)
 
 /* ---- answers */
 
-static void take_list(struct fetcher *fetcher, const json_t *text, uint64_t list_seq)
+static void take_list(struct fetcher *fetcher, struct user_id user, const json_t *text, uint64_t list_seq)
 {
     struct kith_slice list = bytes_of(text);
 
-    if (list.len > 0) kith_client_list(fetcher->client, fetcher->fetch.user, list_seq, list);
+    if (list.len > 0) kith_client_list(fetcher->client, user, list_seq, list);
     bytes_free(list);
 }
 
-static void take_lists(struct fetcher *fetcher, const json_t *body)
+static void take_lists(struct fetcher *fetcher, struct user_id user, const json_t *body)
 {
     uint64_t list_seq = number_of(body, "list_seq");
     json_t *text;
     size_t i;
 
-    json_array_foreach(json_object_get(body, "past"), i, text) take_list(fetcher, text, 0);
-    if (json_object_get(body, "list") != NULL) take_list(fetcher, json_object_get(body, "list"), list_seq);
+    json_array_foreach(json_object_get(body, "past"), i, text) take_list(fetcher, user, text, 0);
+    if (json_object_get(body, "list") != NULL) take_list(fetcher, user, json_object_get(body, "list"), list_seq);
     /* Of a deleted account there is a list, and nobody to write to. */
-    if (json_object_get(body, "list") == NULL || list_seq == 0)
-        kith_client_no_list(fetcher->client, fetcher->fetch.user, list_seq);
+    if (json_object_get(body, "list") == NULL || list_seq == 0) kith_client_no_list(fetcher->client, user, list_seq);
+}
+
+/* Of those in the question alone; nothing is said of whoever is left. */
+static void take_several(struct fetcher *fetcher, const json_t *body)
+{
+    const struct kith_fetch *fetch = &fetcher->fetch;
+    json_t *one;
+    size_t i;
+
+    json_array_foreach(json_object_get(body, "users"), i, one)
+    {
+        const struct kith_uuid id = id_of(one, "user_id");
+        for (uint32_t j = 0; j < fetch->list_count; j++)
+            if (kith_uuid_eq(fetch->lists[j].user.id, id)) take_lists(fetcher, fetch->lists[j].user, one);
+    }
+    json_array_foreach(json_object_get(body, "missing"), i, one)
+    {
+        const struct kith_uuid id = id_in(one);
+        for (uint32_t j = 0; j < fetch->list_count; j++)
+            if (kith_uuid_eq(fetch->lists[j].user.id, id))
+                kith_client_no_list(fetcher->client, fetch->lists[j].user, 0);
+    }
 }
 
 static void take_bundle(struct fetcher *fetcher, const json_t *bundle)
@@ -134,8 +165,7 @@ static void take_bundles(struct fetcher *fetcher, const json_t *body)
     json_array_foreach(json_object_get(body, "bundles"), i, one) take_bundle(fetcher, one);
     json_array_foreach(json_object_get(body, "missing"), i, one)
     {
-        struct kith_uuid id = {0};
-        kith_ignore(kith_uuid_parse(kith_slice_of(json_string_value(one), json_string_length(one)), &id));
+        const struct kith_uuid id = id_in(one);
         for (uint32_t j = 0; j < fetch->device_count; j++)
             if (kith_uuid_eq(fetch->devices[j].device.id, id))
                 kith_client_no_bundle(fetcher->client, fetch->devices[j].user, fetch->devices[j].device);
@@ -183,8 +213,8 @@ static void take(struct fetcher *fetcher, const json_t *body)
     case KITH_FETCH_UPLOAD:
         kith_client_uploaded(fetcher->client, keys.list_seq, keys.opk_count, keys.kem_ot_count);
         return;
-    case KITH_FETCH_LISTS:
-    case KITH_FETCH_PAST_LISTS: take_lists(fetcher, body); return;
+    case KITH_FETCH_LISTS: take_several(fetcher, body); return;
+    case KITH_FETCH_PAST_LISTS: take_lists(fetcher, fetcher->fetch.user, body); return;
     case KITH_FETCH_BUNDLES: take_bundles(fetcher, body); return;
     case KITH_FETCH_MEMBERS: take_members(fetcher, body); return;
     case KITH_FETCH_OPS: take_ops(fetcher, body); return;
@@ -217,10 +247,9 @@ static void call_done(void *arg, const struct http_call_result *result)
     if (!ok && take_refusal(fetcher, body)) {
         ok = true;
     } else if (status == 404) { /* nobody by that id, or no such chat: an answer too */
-        ok = true;
+        ok = fetcher->fetch.kind != KITH_FETCH_LISTS;
         if (fetcher->fetch.kind == KITH_FETCH_MEMBERS)
             kith_client_members(fetcher->client, fetcher->fetch.chat, NULL, 0);
-        if (fetcher->fetch.kind == KITH_FETCH_LISTS) kith_client_no_list(fetcher->client, fetcher->fetch.user, 0);
     } else {
         ok = ok && body != NULL;
     }
@@ -271,6 +300,20 @@ static json_t *claim_body(const struct kith_fetch *fetch)
     return json_pack("{s:o}", "devices", devices);
 }
 
+static json_t *lists_body(const struct kith_fetch *fetch)
+{
+    json_t *users = json_array();
+
+    for (uint32_t i = 0; i < fetch->list_count; i++) {
+        const uint64_t after = fetch->lists[i].after;
+        char id[KITH_UUID_TEXT_LEN + 1];
+        kith_uuid_format(fetch->lists[i].user.id, id);
+        json_array_append_new(users, after == 0 ? json_pack("{s:s}", "user_id", id)
+                                                : json_pack("{s:s, s:I}", "user_id", id, "after", (json_int_t)after));
+    }
+    return json_pack("{s:o}", "users", users);
+}
+
 static void ask(struct fetcher *fetcher, enum http1_method method, const char *path, json_t *body)
 {
     struct cli *cli = fetcher->cli;
@@ -285,6 +328,7 @@ static void ask(struct fetcher *fetcher, enum http1_method method, const char *p
                                       .body = text == NULL ? (struct kith_slice){0} : kith_slice_str(text),
                                       .body_bytes_max = FETCH_BYTES_MAX,
                                       .timeout_ms = FETCH_TIMEOUT_MS,
+                                      .kept = &fetcher->kept,
                                       .done = call_done,
                                       .arg = fetcher};
 
@@ -329,13 +373,10 @@ void fetcher_start(struct fetcher *fetcher, const struct kith_fetch *fetch)
         else
             kith_client_fetched(fetcher->client, cli_time_now(), true);
         return;
-    case KITH_FETCH_LISTS:
+    case KITH_FETCH_LISTS: ask(fetcher, HTTP1_POST, "/users/devices", lists_body(fetch)); return;
     case KITH_FETCH_PAST_LISTS:
         kith_uuid_format(fetch->user.id, id);
-        if (fetch->kind == KITH_FETCH_LISTS && fetch->after == 0)
-            (void)snprintf(path, sizeof path, "/users/%s/devices", id);
-        else
-            (void)snprintf(path, sizeof path, "/users/%s/devices?after=%llu", id, (unsigned long long)fetch->after);
+        (void)snprintf(path, sizeof path, "/users/%s/devices?after=%llu", id, (unsigned long long)fetch->after);
         ask(fetcher, HTTP1_GET, path, NULL);
         return;
     case KITH_FETCH_BUNDLES: ask(fetcher, HTTP1_POST, "/keys/claim", claim_body(fetch)); return;

@@ -139,9 +139,11 @@ struct secure {
     uint64_t upload_ms; /* the wall's time for which it was made ready */
     bool busy;          /* a fetch is out */
     bool helped;        /* and brought something new */
-    bool is_doubted;    /* it is for a list, and something that came since it began says that there is a newer one */
-    bool is_late;       /* it was to let somebody in, and another operation was ahead */
-    bool changed;       /* what waits may go on */
+    /* Of its lists, bit i of lists[i]: which were answered, and brought something new; and of which something that came since it
+     * began says that there is a newer one. */
+    uint64_t lists_answered, lists_helped, lists_doubted;
+    bool is_late; /* it was to let somebody in, and another operation was ahead */
+    bool changed; /* what waits may go on */
     bool working;
     struct kith_fetch fetch;
     uint64_t fetches;  /* started */
@@ -405,6 +407,8 @@ void secure_want_new(struct kith_client *client, const struct e2e_wants *wants, 
 /** Something that came then says that there is a newer list: one that was fetched in vain may be fetched again. */
 void secure_doubt_list(struct kith_client *client, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
                        uint64_t fetches);
+/** That person's list was answered. */
+void secure_list_came(struct kith_client *client, struct user_id user, bool helped);
 void secure_want_members(struct kith_client *client, struct chat_id chat);
 /** The operations of that chat's group, behind those that are known. */
 void secure_want_ops(struct kith_client *client, struct chat_id chat);

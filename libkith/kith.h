@@ -114,24 +114,32 @@ KITH_MUST_USE kith_err kith_client_outbox_drop(struct kith_client *client, struc
 enum kith_fetch_kind {
     KITH_FETCH_KEYS = 1, /* GET /devices/me/keys: kith_client_keys()                                                */
     KITH_FETCH_UPLOAD,   /* PUT /devices/me/keys with kith_client_upload(): kith_client_uploaded()                 */
-    KITH_FETCH_LISTS, /* GET /users/{user}/devices?after={after}: kith_client_list() for each, ascending, or _no_list() */
-    KITH_FETCH_PAST_LISTS, /* the same, with after={after} also where that is 0                                    */
+    KITH_FETCH_LISTS, /* POST /users/devices of `lists`: of each person kith_client_list() for each, ascending, or _no_list(); of whoever is left nothing */
+    KITH_FETCH_PAST_LISTS, /* GET /users/{user}/devices?after={after}: kith_client_list() for each, ascending        */
     KITH_FETCH_BUNDLES, /* POST /keys/claim of `devices`: kith_client_bundle(), or kith_client_no_bundle(), for each */
     KITH_FETCH_MEMBERS, /* GET /chats/{chat}: kith_client_members()                                               */
     KITH_FETCH_OPS,     /* GET /chats/{chat}/operations?after={after}: kith_client_group_op() for each            */
     KITH_FETCH_ADMIT,   /* POST /chats/{chat}/members of kith_client_admit(): kith_client_admitted()                */
 };
 #define KITH_FETCH_DEVICES_MAX 64
+#define KITH_FETCH_LISTS_MAX   64
 struct kith_fetch {
     enum kith_fetch_kind kind;
-    struct user_id user; /* LISTS, PAST_LISTS, ADMIT */
-    uint64_t after; /* LISTS: the newest list that is known, 0: none and only the newest is wanted; PAST_LISTS; OPS */
+    struct user_id user;   /* PAST_LISTS, ADMIT */
+    uint64_t after;        /* PAST_LISTS, OPS */
     struct chat_id chat;   /* MEMBERS, OPS, ADMIT */
+    uint32_t list_count;   /* LISTS */
     uint32_t device_count; /* BUNDLES */
-    struct {
-        struct user_id user;
-        struct device_id device;
-    } devices[KITH_FETCH_DEVICES_MAX];
+    union {
+        struct {
+            struct user_id user;
+            uint64_t after; /* the newest list that is known; 0: none, and only the newest is wanted: no `after` */
+        } lists[KITH_FETCH_LISTS_MAX];
+        struct {
+            struct user_id user;
+            struct device_id device;
+        } devices[KITH_FETCH_DEVICES_MAX];
+    };
 };
 struct e2e_account;
 struct e2e_upload;

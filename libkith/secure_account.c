@@ -115,7 +115,7 @@ void kith_client_list(struct kith_client *client, struct user_id user, uint64_t 
 
     /* The same again is no help: what waits for another is not asked for every second. */
     person = e2e_account_person(account, user.id.raw);
-    client->secure.helped |= err == KITH_OK && (person.list->seq != seq || person.list_seq != number);
+    secure_list_came(client, user, err == KITH_OK && (person.list->seq != seq || person.list_seq != number));
     if (kith_uuid_eq(user.id, client->config.user.id))
         client->secure.upload_due = e2e_account_state(client->secure.account) == E2E_ACCOUNT_READY;
 }
@@ -125,7 +125,7 @@ void kith_client_no_list(struct kith_client *client, struct user_id user, uint64
     const uint64_t number = e2e_account_person(client->secure.account, user.id.raw).list_seq;
 
     e2e_account_no_list(client->secure.account, user.id.raw, list_seq);
-    client->secure.helped |= number != list_seq;
+    secure_list_came(client, user, number != list_seq);
 }
 
 void kith_client_no_bundle(struct kith_client *client, struct user_id user, struct device_id device)

@@ -4,11 +4,11 @@
 #include "libkith/client.h"
 #include "libkith/e2ee/account_group.h"
 
-/* What is missing, asked of the server one at a time through the host; what was asked for just now is not asked again. */
+/* What is missing, asked of the server by one request at a time through the host; what was asked for just now is not asked again. */
 #define COOL_MS      1000  /* a fetch that helped is not repeated at once */
 #define COOL_LONG_MS 30000 /* one that did not */
 #define ROUNDS_MAX   4     /* of a step; what is left waits for the next one */
-#define PASSED_MAX   32    /* fetches of other things, while bundles could be claimed */
+#define PASSED_MAX   2     /* fetches of other things, while bundles could be claimed */
 
 /* ------------------------------------------------------------------------------------------------ what is not asked now */
 
@@ -146,6 +146,22 @@ static uint64_t doubt_ms(const struct secure_cooling *cooling)
     return ms < COOL_LONG_MS ? ms : COOL_LONG_MS;
 }
 
+/* Which of those that are asked for now is theirs. 0: none. */
+static uint64_t list_bit(const struct secure *secure, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES])
+{
+    for (uint32_t i = 0; i < secure->fetch.list_count; i++)
+        if (memcmp(secure->fetch.lists[i].user.id.raw, account_id, E2E_ACCOUNT_ID_BYTES) == 0) return UINT64_C(1) << i;
+    return 0;
+}
+
+void secure_list_came(struct kith_client *client, struct user_id user, bool helped)
+{
+    const uint64_t bit = list_bit(&client->secure, user.id.raw);
+
+    client->secure.lists_answered |= bit;
+    if (helped) client->secure.lists_helped |= bit;
+}
+
 /* What is being fetched now may have been answered before: it is known when that is over. */
 void secure_doubt_list(struct kith_client *client, const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES],
                        uint64_t fetches)
@@ -153,10 +169,10 @@ void secure_doubt_list(struct kith_client *client, const uint8_t account_id[stat
     struct secure *secure = &client->secure;
     const struct secure_want want = want_of(KITH_FETCH_LISTS, account_id, NULL);
     struct secure_cooling *cooling = cooling_of(client, &want);
+    const uint64_t asked = secure->busy ? list_bit(secure, account_id) : 0;
 
-    if (secure->busy && secure->fetch.kind == KITH_FETCH_LISTS &&
-        memcmp(secure->fetch.user.id.raw, account_id, E2E_ACCOUNT_ID_BYTES) == 0) {
-        secure->is_doubted |= fetches == secure->fetches;
+    if (asked != 0) {
+        if (fetches == secure->fetches) secure->lists_doubted |= asked;
         return;
     }
     if (cooling == NULL || cooling->failures > 0) return;
@@ -173,27 +189,44 @@ void secure_want_new(struct kith_client *client, const struct e2e_wants *wants, 
     secure_want(client, wants);
 }
 
-static void list_fetched(struct kith_client *client, const struct secure_want *want)
+static void list_fetched(struct kith_client *client, const struct secure_want *want, uint64_t bit)
 {
-    const bool helped = client->secure.helped;
+    const bool helped = (client->secure.lists_helped & bit) != 0;
     struct secure_cooling *cooling = cool(client, want, helped ? COOL_MS : COOL_LONG_MS, 0);
 
     cooling->fetched_ms = client->now.mono_ms;
     cooling->alarms = helped ? 0 : cooling->alarms + cooling->is_doubted;
     cooling->is_doubted = false;
-    if (client->secure.is_doubted) secure_doubt_list(client, want->id, client->secure.fetches);
+    if ((client->secure.lists_doubted & bit) != 0) secure_doubt_list(client, want->id, client->secure.fetches);
 }
 
 /* ------------------------------------------------------------------------------------------------ what is asked next */
 
 /* Those behind the one that is known. */
-static void fetch_list(const struct kith_client *client, struct user_id user, struct kith_fetch *fetch)
+static void fetch_list(const struct kith_client *client, const struct user_id *user, struct kith_fetch *fetch)
 {
-    struct e2e_person person = e2e_account_person(client->secure.account, user.id.raw);
+    struct e2e_person person = e2e_account_person(client->secure.account, user->id.raw);
 
     fetch->kind = KITH_FETCH_LISTS;
-    fetch->user = user;
-    fetch->after = person.list == NULL ? 0 : person.list->seq;
+    fetch->lists[fetch->list_count].user = *user;
+    fetch->lists[fetch->list_count++].after = person.list == NULL ? 0 : person.list->seq;
+}
+
+/* Together with those that failed as often, and the fewer at once the more often: at last one that fails spoils no other's. */
+static void fetch_lists(struct kith_client *client, const struct secure_want *first, struct kith_fetch *fetch)
+{
+    const uint32_t failures = failures_of(client, first),
+                   max = KITH_FETCH_LISTS_MAX >> (failures < 2 ? 3 * failures : 6);
+    const struct secure *secure = &client->secure;
+    struct user_id user;
+
+    for (uint32_t i = 0; i < secure->want_count && fetch->list_count < max; i++) {
+        const struct secure_want *want = &secure->wants[i];
+        if (want->kind != KITH_FETCH_LISTS || is_cooling(client, want) || failures_of(client, want) != failures)
+            continue;
+        memcpy(user.id.raw, want->id, sizeof want->id);
+        fetch_list(client, &user, fetch);
+    }
 }
 
 static void fetch_past_lists(const struct kith_client *client, const struct secure_want *want, struct kith_fetch *fetch)
@@ -228,8 +261,8 @@ static void fetch_bundles(struct kith_client *client, const struct secure_want *
 }
 
 /*
- * Bundles are passed over for a while: of a large group, one request brings those of many whose lists came before. Then they
- * come first until all are here, else a message would never go out to a group that people join all the time.
+ * Bundles are passed over once or twice: one request brings those of many whose lists came before. Then they come first until
+ * all are here, else a message would never go out to a group that people join all the time.
  */
 static bool is_sooner(const struct secure *secure, const struct secure_want *want, const struct secure_want *best)
 {
@@ -266,14 +299,10 @@ static const struct secure_want *best_want(struct kith_client *client)
 static bool choose_want(struct kith_client *client, struct kith_fetch *fetch)
 {
     const struct secure_want *best = best_want(client);
-    struct user_id user;
 
     if (best == NULL) return false;
     switch (best->kind) {
-    case KITH_FETCH_LISTS:
-        memcpy(user.id.raw, best->id, sizeof best->id);
-        fetch_list(client, user, fetch);
-        return true;
+    case KITH_FETCH_LISTS: fetch_lists(client, best, fetch); return true;
     case KITH_FETCH_PAST_LISTS: fetch_past_lists(client, best, fetch); return true;
     case KITH_FETCH_OPS: fetch_ops(client, best, fetch); return true;
     case KITH_FETCH_ADMIT:
@@ -322,7 +351,7 @@ static bool choose(struct kith_client *client, struct kith_fetch *fetch)
     }
     if (!secure->keys_known && e2e_account_state(secure->account) != E2E_ACCOUNT_READY) return false;
     if (secure->own_due && !backs_off(client, &own)) {
-        fetch_list(client, client->config.user, fetch);
+        fetch_list(client, &client->config.user, fetch);
         return true;
     }
     if (secure->keys_known && !secure->own_due && secure->upload_due && !backs_off(client, &upload) &&
@@ -331,7 +360,7 @@ static bool choose(struct kith_client *client, struct kith_fetch *fetch)
         return true;
     }
     if (!kith_uuid_is_nil(secure->looks_up.id) && !backs_off(client, &looked_up)) {
-        fetch_list(client, secure->looks_up, fetch);
+        fetch_list(client, &secure->looks_up, fetch);
         return true;
     }
     return choose_want(client, fetch);
@@ -345,7 +374,8 @@ static void start_fetch(struct kith_client *client)
     if (secure->busy || client->link != LINK_UP || secure->retry_at_ms > client->now.mono_ms) return;
     if (!choose(client, &fetch)) return;
     secure->busy = true;
-    secure->helped = secure->is_doubted = secure->is_late = false;
+    secure->helped = secure->is_late = false;
+    secure->lists_answered = secure->lists_helped = secure->lists_doubted = 0;
     if (fetch.kind == KITH_FETCH_OPS) secure->ops_wants.count = 0;
     secure->fetch = fetch;
     secure->fetches++;
@@ -395,13 +425,18 @@ uint64_t secure_next_ms(const struct kith_client *client)
     return next;
 }
 
-/* All that the fetch was for: one, but for bundles. */
+_Static_assert(KITH_FETCH_LISTS_MAX <= KITH_FETCH_DEVICES_MAX && KITH_FETCH_LISTS_MAX <= 64, "a bit each");
+
+/* All that the fetch was for: one, but for lists and bundles. */
 static uint32_t wants_of(const struct kith_fetch *fetch, struct secure_want out[static KITH_FETCH_DEVICES_MAX])
 {
     switch (fetch->kind) {
     case KITH_FETCH_KEYS:
     case KITH_FETCH_UPLOAD: out[0] = want_of(fetch->kind, NULL, NULL); return 1;
     case KITH_FETCH_LISTS:
+        for (uint32_t i = 0; i < fetch->list_count; i++)
+            out[i] = want_of(fetch->kind, fetch->lists[i].user.id.raw, NULL);
+        return fetch->list_count;
     case KITH_FETCH_PAST_LISTS: out[0] = want_of(fetch->kind, fetch->user.id.raw, NULL); return 1;
     case KITH_FETCH_OPS:
     case KITH_FETCH_MEMBERS: out[0] = want_of(fetch->kind, fetch->chat.id.raw, NULL); return 1;
@@ -490,6 +525,23 @@ static uint64_t past_fetched(const struct kith_client *client, const struct kith
     return after > fetch->after ? 0 : COOL_LONG_MS;
 }
 
+/* Who is left is asked for again. Where nothing at all was said of anybody, nothing is new. */
+static void lists_fetched(struct kith_client *client, const struct secure_want *wants)
+{
+    struct secure *secure = &client->secure;
+    const struct kith_fetch *fetch = &secure->fetch;
+
+    for (uint32_t i = 0; i < fetch->list_count; i++) {
+        const uint64_t bit = UINT64_C(1) << i;
+        const struct user_id user = fetch->lists[i].user;
+        if (secure->lists_answered != 0 && (secure->lists_answered & bit) == 0) continue;
+        if (kith_uuid_eq(client->config.user.id, user.id)) secure->own_due = false;
+        if (kith_uuid_eq(secure->looks_up.id, user.id)) secure->looks_up = (struct user_id){0};
+        note_fresh(client, user);
+        list_fetched(client, &wants[i], bit);
+    }
+}
+
 static void fetch_done(struct kith_client *client)
 {
     struct secure *secure = &client->secure;
@@ -501,10 +553,7 @@ static void fetch_done(struct kith_client *client)
     if (fetch->kind != KITH_FETCH_KEYS) secure->failures = 0; /* what failed before it may fail again */
     secure->changed = true;
     if (fetch->kind == KITH_FETCH_LISTS) {
-        if (kith_uuid_eq(client->config.user.id, fetch->user.id)) secure->own_due = false;
-        if (kith_uuid_eq(secure->looks_up.id, fetch->user.id)) secure->looks_up = (struct user_id){0};
-        note_fresh(client, fetch->user);
-        list_fetched(client, &wants[0]);
+        lists_fetched(client, wants);
         return;
     }
     if (fetch->kind == KITH_FETCH_PAST_LISTS) ms = past_fetched(client, fetch);

@@ -149,7 +149,7 @@ enum door_kind { DOOR_NONE, DOOR_CLIENT, DOOR_VAULT };
     X(RETRY_MS, 14, "u64")                                                                \
     X(FETCH, 15, "u8, enum kith_fetch_kind")                                              \
     X(AFTER, 16, "u64")                                                                   \
-    X(DEVICES, 17, "of each user and device")                                             \
+    X(DEVICES, 17, "of each user and device; of LISTS of each user and after u64")        \
     X(GAP_FROM, 18, "u64")                                                                \
     X(SENDER, 19, "id")                                                                   \
     X(DEVICE, 20, "id")                                                                   \

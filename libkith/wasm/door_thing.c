@@ -70,6 +70,11 @@ static void fetch_fields(struct e2e_tlv_writer *w, const struct kith_fetch *fetc
         memcpy(devices + len + 16, fetch->devices[i].device.id.raw, sizeof fetch->devices[i].device.id.raw);
         len += 32;
     }
+    for (uint32_t i = 0; i < fetch->list_count; i++) {
+        memcpy(devices + len, fetch->lists[i].user.id.raw, sizeof fetch->lists[i].user.id.raw);
+        kith_put_u64_be(devices + len + 16, fetch->lists[i].after);
+        len += 24;
+    }
     put_id(w, DOOR_CHAT, fetch->chat.id);
     put_id(w, DOOR_USER, fetch->user.id);
     e2e_tlv_put_u8(w, DOOR_FETCH, (uint8_t)fetch->kind);

@@ -15,7 +15,7 @@
  */
 #define TOWN_NOW            1767225600000ull
 #define TOWN_DAY_MS         (24ull * 3600 * 1000)
-#define TOWN_PEOPLE_MAX     66
+#define TOWN_PEOPLE_MAX     67
 #define TOWN_DEVICES_MAX    34 /* of a person, removed ones too */
 #define TOWN_LISTS_MAX      96 /* of a person */
 #define TOWN_MAILS_MAX      4096

@@ -27,11 +27,14 @@ static void answer(struct scene *scene)
 {
     for (unsigned i = 0; i < 12; i++) {
         if (scene->has_fetch) {
-            const struct town_person *person = town_person_of(scene->town, scene->fetch.user.id.raw);
             if (scene->fetch.kind == KITH_FETCH_KEYS) scene_keys(scene);
-            if (scene->fetch.kind == KITH_FETCH_LISTS && person != NULL)
-                kith_client_list(scene->client, scene->fetch.user, person->list_seq,
-                                 kith_buf_peek(&person->lists[person->list_count - 1]));
+            for (uint32_t l = 0; l < scene->fetch.list_count; l++) {
+                const struct user_id user = scene->fetch.lists[l].user;
+                const struct town_person *person = town_person_of(scene->town, user.id.raw);
+                if (person != NULL)
+                    kith_client_list(scene->client, user, person->list_seq,
+                                     kith_buf_peek(&person->lists[person->list_count - 1]));
+            }
             scene->has_fetch = false;
             kith_client_fetched(scene->client, scene->now, true);
         } else {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import socket
 import threading
@@ -19,8 +20,31 @@ def route_of(head: bytes) -> str:
     return f"{method.decode()} {ID.sub('{id}', target.decode().split('?')[0])}"
 
 
+class Requests:
+    """The routes of the requests that one connection carries. A WebSocket is a request, too: `GET /connect`; what follows is none."""
+
+    def __init__(self) -> None:
+        self.head = b""  # the beginning of one
+        self.body_left: float = 0
+
+    def routes(self, data: bytes) -> list[str]:
+        found = []
+        while data:
+            if self.body_left:
+                passed = int(min(self.body_left, len(data)))
+                data, self.body_left = data[passed:], self.body_left - passed
+                continue
+            head, end, data = (self.head + data).partition(b"\r\n\r\n")
+            self.head = b"" if end else head
+            if end:
+                found.append(route_of(head))
+                length = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
+                self.body_left = math.inf if b"\r\nupgrade:" in head.lower() else int(length[1]) if length else 0
+        return found
+
+
 class Counting(Refusing):
-    """For clients that open a connection for each request, as kith does. A WebSocket is a request, too: `GET /connect`."""
+    """For clients that send a request when the one before was answered, as kith does."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -29,14 +53,13 @@ class Counting(Refusing):
         self.up = self.down = 0  # bytes
 
     def pipe(self, one: socket.socket, other: socket.socket, asks: bool) -> None:
-        is_first = True
+        requests = Requests()
         with suppress(OSError):
             while data := one.recv(65536):
                 with self.lock:
-                    self.requests.update([route_of(data)] if asks and is_first else [])
+                    self.requests.update(requests.routes(data) if asks else [])
                     self.up += len(data) if asks else 0
                     self.down += 0 if asks else len(data)
-                is_first = False
                 other.sendall(data)
         for end in (one, other):
             with suppress(OSError):

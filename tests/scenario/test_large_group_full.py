@@ -37,7 +37,7 @@ MEMBERS = 1024 if FULL else 80
 FOUNDERS = MEMBERS * 3 // 4  # at most 768; the others come by the invite link
 REAL_DEVICES = 4  # ann's, bob's two, carl's
 WAIT_S = 600 if FULL else 60
-LISTS, CLAIM, OPERATIONS = "GET /users/{id}/devices", "POST /keys/claim", "GET /chats/{id}/operations"
+LISTS, CLAIM, OPERATIONS = "POST /users/devices", "POST /keys/claim", "GET /chats/{id}/operations"
 
 
 @dataclass

@@ -18,7 +18,8 @@ struct fetch_call {
     struct e2e_upload upload;
     bool is_done, ok, is_empty; /* empty: there was nothing to upload any more */
     struct keys_state state;
-    struct keys_lists lists;
+    struct keys_lists lists[SIM_USERS_MAX];
+    uint32_t list_count; /* of fetch.lists that are answered; the others are left */
     struct keys_bundle bundles[KITH_FETCH_DEVICES_MAX];
     struct kith_admit admit;
     enum kith_code admit_code; /* CODE_COUNT: not answered yet */
@@ -39,23 +40,45 @@ static uint64_t delay_ms(const struct fetch_call *call)
 
 /* ------------------------------------------------------------------------------------------------ the work */
 
+static bool look_up(struct fetch_call *call, struct user_id of, bool has_after, uint64_t after, struct keys_lists *out)
+{
+    const unsigned user = sim_user_number(call->device->sim, of.id.raw);
+
+    if (user == SIM_USERS_MAX) return false;
+    keys_lists(call->device->sim, user, has_after, after, out);
+    return true;
+}
+
+/* Now and then there is no room for all in an answer. */
+static bool look_up_several(struct fetch_call *call)
+{
+    struct sim *sim = call->device->sim;
+    const struct kith_fetch *fetch = &call->fetch;
+
+    assert(fetch->list_count > 0 && fetch->list_count <= SIM_USERS_MAX);
+    call->list_count = fetch->list_count;
+    if (fetch->list_count > 1 && kith_prng_chance(&sim->prng, 1, 5))
+        call->list_count = 1 + (uint32_t)kith_prng_below(&sim->prng, fetch->list_count - 1);
+    for (uint32_t i = 0; i < call->list_count; i++)
+        if (!look_up(call, fetch->lists[i].user, fetch->lists[i].after > 0, fetch->lists[i].after, &call->lists[i]))
+            return false;
+    return true;
+}
+
 static bool work(struct fetch_call *call)
 {
     struct sim_device *device = call->device;
     struct sim *sim = device->sim;
     enum kith_code code = CODE_OK;
-    unsigned user;
 
     if (!sim->server.up || !sim->server.ready || device->cut_off || device->linking.is_removed) return false;
     switch (call->fetch.kind) {
     case KITH_FETCH_KEYS: keys_show(device, &call->state); return true;
     case KITH_FETCH_UPLOAD: code = keys_put(device, &call->upload, &call->state); break;
-    case KITH_FETCH_LISTS:
+    case KITH_FETCH_LISTS: return look_up_several(call);
     case KITH_FETCH_PAST_LISTS:
-        user = sim_user_number(sim, call->fetch.user.id.raw);
-        if (user == SIM_USERS_MAX) return false;
-        if (call->fetch.kind == KITH_FETCH_PAST_LISTS) sim->counters.past_lists++;
-        keys_lists(sim, user, &call->fetch, &call->lists);
+        if (!look_up(call, call->fetch.user, true, call->fetch.after, &call->lists[0])) return false;
+        sim->counters.past_lists++;
         return true;
     case KITH_FETCH_BUNDLES: code = keys_claim(device, &call->fetch, call->bundles); break;
     case KITH_FETCH_ADMIT: return call->admit_code != CODE_COUNT && !kith_code_retryable(call->admit_code);
@@ -70,12 +93,13 @@ static bool work(struct fetch_call *call)
 
 /* ------------------------------------------------------------------------------------------------ the answer */
 
-static void answer_lists(struct kith_client *client, const struct fetch_call *call)
+static void answer_lists(struct kith_client *client, struct user_id user, const struct keys_lists *lists)
 {
-    const struct keys_lists *lists = &call->lists;
-
-    for (size_t i = 0; i < lists->past_count; i++) kith_client_list(client, call->fetch.user, 0, lists->past[i]);
-    if (lists->newest.len > 0) kith_client_list(client, call->fetch.user, lists->list_seq, lists->newest);
+    for (size_t i = 0; i < lists->past_count; i++) kith_client_list(client, user, 0, lists->past[i]);
+    if (lists->newest.len > 0)
+        kith_client_list(client, user, lists->list_seq, lists->newest);
+    else
+        kith_client_no_list(client, user, lists->list_seq);
 }
 
 static void answer_bundles(struct kith_client *client, const struct fetch_call *call)
@@ -119,7 +143,10 @@ static void answer(struct fetch_call *call)
         kith_client_uploaded(client, state->list_seq, state->opk_count, state->kem_ot_count);
         return;
     case KITH_FETCH_LISTS:
-    case KITH_FETCH_PAST_LISTS: answer_lists(client, call); return;
+        for (uint32_t i = 0; i < call->list_count; i++)
+            answer_lists(client, call->fetch.lists[i].user, &call->lists[i]);
+        return;
+    case KITH_FETCH_PAST_LISTS: answer_lists(client, call->fetch.user, &call->lists[0]); return;
     case KITH_FETCH_BUNDLES: answer_bundles(client, call); return;
     case KITH_FETCH_MEMBERS: answer_members(call->device->sim, client, call); return;
     case KITH_FETCH_OPS: groups_answer(call->device, call->fetch.chat, call->fetch.after); return;

@@ -175,15 +175,14 @@ void keys_show(const struct sim_device *device, struct keys_state *out)
                                .kem_lr_id = lasting_id(kept->kem_lr, E2E_PREKEY_KEM_LR)};
 }
 
-void keys_lists(const struct sim *sim, unsigned user, const struct kith_fetch *fetch, struct keys_lists *out)
+void keys_lists(const struct sim *sim, unsigned user, bool has_after, uint64_t after, struct keys_lists *out)
 {
     const struct kept_person *person = &sim->keys->people[user];
-    const bool has_after = fetch->kind == KITH_FETCH_PAST_LISTS || fetch->after > 0;
 
     *out = (struct keys_lists){.list_seq = person->list_seq};
     if (person->seq == 0) return;
     out->newest = person->lists[person->seq - 1];
-    for (uint64_t seq = fetch->after + 1; has_after && seq < person->seq; seq++)
+    for (uint64_t seq = after + 1; has_after && seq < person->seq; seq++)
         out->past[out->past_count++] = person->lists[seq - 1];
 }
 

@@ -30,7 +30,8 @@ struct keys_lists {
     size_t past_count;
     uint64_t list_seq;
 };
-void keys_lists(const struct sim *sim, unsigned user, const struct kith_fetch *fetch, struct keys_lists *out);
+/* has_after: also those between `after` and the newest. */
+void keys_lists(const struct sim *sim, unsigned user, bool has_after, uint64_t after, struct keys_lists *out);
 
 struct keys_bundle {
     bool is_there;

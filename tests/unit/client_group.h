@@ -9,22 +9,31 @@
 
 /* ------------------------------------------------------------------------------------------------ the server */
 /* As the server does: those behind the one that is known, and the newest. */
-static inline void answer_lists(struct scene *scene)
+static inline void answer_list(struct scene *scene, struct user_id user, bool has_after, uint64_t after)
 {
-    const struct town_person *person = town_person_of(scene->town, scene->fetch.user.id.raw);
-    const bool has_after = scene->fetch.kind == KITH_FETCH_PAST_LISTS || scene->fetch.after > 0;
+    const struct town_person *person = town_person_of(scene->town, user.id.raw);
 
-    scene->asked_past += scene->fetch.kind == KITH_FETCH_PAST_LISTS;
     if (person != NULL && person->is_deleted) {
-        kith_client_no_list(scene->client, scene->fetch.user, 0);
+        kith_client_no_list(scene->client, user, 0);
         return;
     }
     for (size_t i = 0; person != NULL && i < person->list_count; i++) {
         const bool is_newest = i + 1 == person->list_count;
-        if (!is_newest && (!has_after || i < scene->fetch.after)) continue;
-        kith_client_list(scene->client, scene->fetch.user, is_newest ? person->list_seq : 0,
-                         kith_buf_peek(&person->lists[i]));
+        if (!is_newest && (!has_after || i < after)) continue;
+        kith_client_list(scene->client, user, is_newest ? person->list_seq : 0, kith_buf_peek(&person->lists[i]));
     }
+}
+
+static inline void answer_lists(struct scene *scene)
+{
+    const struct kith_fetch fetch = scene->fetch;
+
+    if (fetch.kind == KITH_FETCH_PAST_LISTS) {
+        scene->asked_past++;
+        answer_list(scene, fetch.user, true, fetch.after);
+    }
+    for (uint32_t i = 0; i < fetch.list_count; i++)
+        answer_list(scene, fetch.lists[i].user, fetch.lists[i].after > 0, fetch.lists[i].after);
 }
 
 static inline void answer_admit(struct scene *scene)

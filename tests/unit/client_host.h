@@ -188,4 +188,12 @@ static inline struct kith_uuid host_id_of(const char *text)
     return id;
 }
 
+/* Whether it asks for that person's list, with others or alone. */
+static inline bool host_asks_list(const struct host *host, const char *user)
+{
+    for (uint32_t i = 0; i < host->fetch.list_count; i++)
+        if (kith_uuid_eq(host->fetch.lists[i].user.id, host_id_of(user))) return true;
+    return false;
+}
+
 #endif

@@ -123,6 +123,14 @@ static inline void run(struct scene *scene)
     while (kith_client_next(scene->client, &e) == KITH_OK) note(scene, &e);
 }
 
+/* Whether that person's list is asked for now, with others or alone. */
+static inline bool asks_list(const struct kith_fetch *fetch, const uint8_t id[static E2E_ACCOUNT_ID_BYTES])
+{
+    for (uint32_t i = 0; i < fetch->list_count; i++)
+        if (memcmp(fetch->lists[i].user.id.raw, id, E2E_ACCOUNT_ID_BYTES) == 0) return true;
+    return false;
+}
+
 /* ------------------------------------------------------------------------------------------------ the server */
 static inline struct user_id user_of(const uint8_t id[static E2E_ACCOUNT_ID_BYTES])
 {

@@ -8,8 +8,7 @@
 
 static bool is_for_list(const struct scene *scene, const struct town_person *person)
 {
-    return scene->has_fetch && scene->fetch.kind == KITH_FETCH_LISTS &&
-           memcmp(scene->fetch.user.id.raw, person->id, sizeof person->id) == 0;
+    return scene->has_fetch && asks_list(&scene->fetch, person->id);
 }
 
 /* Whatever it asks for, for so long. How often that person's list was. */
@@ -289,90 +288,6 @@ static void test_client_fetch_lists__a_server_that_refuses_always_is_asked_seldo
     scene_free(scene);
 }
 
-/* Ann writes in a group of Bob's, of so many others of whom she knows nothing. */
-static struct scene *scene_of_many(uint32_t count)
-{
-    struct scene *scene = scene_begin(6);
-    struct town_device *others[E2E_MEMBERS_MAX];
-
-    scene->town->has_few_prekeys = true;
-    scene->bob = town_join(scene->town);
-    for (uint32_t i = 0; i < count; i++) others[i] = town_join(scene->town);
-    scene->ann = others[0];
-    scene->group = town_group_create(scene->bob, others, count, NULL);
-    scene->chat = town_group_chat(scene->bob, scene->group);
-    scene->ops_shown = scene->group->op_count;
-    client_open(scene, (struct kith_slice){0});
-    return scene;
-}
-
-/* How many of their devices were claimed; claims: by how many requests. */
-static unsigned claimed_of(uint32_t count, unsigned *claims)
-{
-    struct scene *scene = scene_of_many(count);
-    unsigned claimed = 0;
-
-    *claims = 0;
-    write_one(scene);
-    for (unsigned i = 0; i < 100 + 2 * count; i++, scene->now.mono_ms += 20) {
-        const bool is_claim = scene->has_fetch && scene->fetch.kind == KITH_FETCH_BUNDLES;
-        *claims += is_claim;
-        claimed += is_claim ? scene->fetch.device_count : 0;
-        if (scene->has_fetch)
-            answer_one(scene);
-        else
-            kith_client_tick(scene->client, scene->now);
-        run(scene);
-    }
-    scene_free(scene);
-    return claimed;
-}
-
-/* The lists come first, so that there is one claim for the devices of all; but not for ever, where there are many. */
-static void test_client_fetch_lists__the_keys_of_several_are_claimed_at_once(void **state)
-{
-    unsigned claims;
-
-    (void)state;
-    assert_int_equal(claimed_of(4, &claims), 4);
-    assert_int_equal(claims, 1);
-    assert_int_equal(claimed_of(33, &claims), 33);
-    assert_int_equal(claims, 1);
-    assert_int_equal(claimed_of(34, &claims), 34);
-    assert_int_equal(claims, 2);
-}
-
-/* While they are claimed somebody comes whose list is known: they are claimed, too, before any other list is asked for. */
-static void test_client_fetch_lists__claims_go_on_until_nobody_lacks_one(void **state)
-{
-    struct scene *scene = scene_of_many(60);
-    const struct town_device *dave = town_join(scene->town);
-
-    (void)state;
-    kith_client_look_up(scene->client, scene->now, user_of(dave->person->id));
-    run(scene);
-    answer(scene);
-    write_one(scene);
-    for (unsigned i = 0; i < 200 && !(scene->has_fetch && scene->fetch.kind == KITH_FETCH_BUNDLES); i++) {
-        if (scene->has_fetch) answer_one(scene);
-        kith_client_tick(scene->client, scene->now);
-        run(scene);
-    }
-    assert_in_range(scene->fetch.device_count, 30, 34);
-    town_group_must(scene->group, scene->bob, town_change(E2E_GROUP_ADD, dave, E2E_ROLE_MEMBER));
-    newest_op_event(scene, 1, scene->bob);
-    assert_int_equal(view_of(scene).group->member_count, 62);
-    answer_one(scene);
-    run(scene);
-    assert_true(scene->has_fetch);
-    assert_int_equal(scene->fetch.kind, KITH_FETCH_BUNDLES);
-    assert_int_equal(scene->fetch.device_count, 1);
-    answer_one(scene);
-    run(scene);
-    assert_int_equal(scene->fetch.kind, KITH_FETCH_LISTS);
-    scene_free(scene);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -385,8 +300,6 @@ int main(void)
         cmocka_unit_test(test_client_fetch_lists__a_new_connection_that_tells_another_number_asks_again),
         cmocka_unit_test(test_client_fetch_lists__false_alarms_are_believed_less_and_less),
         cmocka_unit_test(test_client_fetch_lists__a_server_that_refuses_always_is_asked_seldom),
-        cmocka_unit_test(test_client_fetch_lists__the_keys_of_several_are_claimed_at_once),
-        cmocka_unit_test(test_client_fetch_lists__claims_go_on_until_nobody_lacks_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,8 +41,7 @@ static void give_list(struct scene *scene)
     const struct town_person *bob = scene->bob->person;
 
     for (unsigned i = 0; i < 20; i++) {
-        bool is_bob = scene->has_fetch && scene->fetch.kind == KITH_FETCH_LISTS &&
-                      memcmp(scene->fetch.user.id.raw, bob->id, sizeof bob->id) == 0;
+        bool is_bob = scene->has_fetch && asks_list(&scene->fetch, bob->id);
         if (scene->has_fetch && scene->fetch.kind == KITH_FETCH_KEYS) scene_keys(scene);
         for (size_t n = 0; is_bob && n < bob->list_count; n++)
             kith_client_list(scene->client, user_of(bob->id), bob->list_seq, kith_buf_peek(&bob->lists[n]));

@@ -2,7 +2,7 @@ import { chatIdOf, DecodeError, deviceIdOf, messageIdOf, userIdOf } from '../wir
 import type { ChatId, DeviceId, MessageId, UserId } from '../wire/id.ts';
 import { CODES, CONNECTIONS, EFFECT_KINDS, FETCH_KINDS, OUTBOX_STATES } from './names.ts';
 import type { Code, Connection, ErrorName, FetchKind, OutboxState } from './names.ts';
-import { Fields, pieces } from './tlv.ts';
+import { Fields, pieces, readU64 } from './tlv.ts';
 
 /** A record of the host's store: put, or deleted. */
 export type RecordChange =
@@ -45,6 +45,12 @@ export interface OutboxEntry {
     readonly wasOnWire: boolean;
 }
 
+/** after: the newest of that person's lists that is known; 0: none. */
+export interface ListOf {
+    readonly user: UserId;
+    readonly after: number;
+}
+
 export interface DeviceOf {
     readonly user: UserId;
     readonly device: DeviceId;
@@ -54,7 +60,8 @@ export interface DeviceOf {
 export type Fetch =
     | { readonly kind: 'keys' }
     | { readonly kind: 'upload' }
-    | { readonly kind: 'lists' | 'past_lists'; readonly user: UserId; readonly after: number }
+    | { readonly kind: 'lists'; readonly lists: readonly ListOf[] }
+    | { readonly kind: 'past_lists'; readonly user: UserId; readonly after: number }
     | { readonly kind: 'bundles'; readonly devices: readonly DeviceOf[] }
     | { readonly kind: 'members'; readonly chat: ChatId }
     | { readonly kind: 'ops'; readonly chat: ChatId; readonly after: number }
@@ -139,6 +146,13 @@ function decodeFetch(fields: Fields): Fetch {
         case 'upload':
             return { kind };
         case 'lists':
+            return {
+                kind,
+                lists: pieces(fields.bytes('DEVICES'), 24).map((one) => ({
+                    user: userIdOf(one.subarray(0, 16)),
+                    after: readU64(one.subarray(16)),
+                })),
+            };
         case 'past_lists':
             return { kind, user: user(fields), after: fields.u64('AFTER') };
         case 'bundles':

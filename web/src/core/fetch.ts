@@ -1,4 +1,4 @@
-import { decodeDeviceId, DecodeError, decodeUserId, type DeviceId } from '../wire/id.ts';
+import { decodeDeviceId, DecodeError, decodeUserId, type DeviceId, type UserId } from '../wire/id.ts';
 import { base64Bytes, base64Text, count, field, items, type Json } from '../wire/json.ts';
 import type { KithCore } from './core.ts';
 import type { KithTime } from './door.ts';
@@ -55,8 +55,10 @@ export function requestOf(core: KithCore, fetch: Fetch): RestRequest | undefined
             return get('/devices/me/keys');
         case 'upload':
             return uploadRequest(core);
-        case 'lists':
-            return get(`/users/${fetch.user}/devices${fetch.after === 0 ? '' : `?after=${fetch.after}`}`);
+        case 'lists': {
+            const users = fetch.lists.map(({ user, after }) => ({ user_id: user, ...(after === 0 ? {} : { after }) }));
+            return { method: 'POST', path: '/users/devices', body: { users } };
+        }
         case 'past_lists':
             return get(`/users/${fetch.user}/devices?after=${fetch.after}`);
         case 'bundles': {
@@ -80,17 +82,27 @@ const counts = (body: Json): { listSeq: number; opkCount: number; kemOtCount: nu
     kemOtCount: count(field(body, 'kem_ot_count')),
 });
 
-function takeLists(core: KithCore, fetch: Fetch & { kind: 'lists' | 'past_lists' }, body: Json): void {
+function takeLists(core: KithCore, user: UserId, body: Json): void {
     const take = (list: Json, listSeq: number): void => {
         const bytes = base64Bytes(list);
-        if (bytes.length > 0) core.list(fetch.user, listSeq, bytes);
+        if (bytes.length > 0) core.list(user, listSeq, bytes);
     };
     for (const one of items(field(body, 'past'))) take(one, 0);
     const list = field(body, 'list');
     const listSeq = count(field(body, 'list_seq'));
     if (list !== null) take(list, listSeq);
     /* Of a deleted account there is a list, and nobody to write to. */
-    if (list === null || listSeq === 0) core.noList(fetch.user, listSeq);
+    if (list === null || listSeq === 0) core.noList(user, listSeq);
+}
+
+/** Of those in the question alone; nothing is said of whoever is left. */
+function takeSeveral(core: KithCore, fetch: Fetch & { kind: 'lists' }, body: Json): void {
+    const asked = new Set<UserId>(fetch.lists.map(({ user }) => user));
+    for (const one of items(field(body, 'users'))) {
+        const user = decodeUserId(field(one, 'user_id'));
+        if (asked.has(user)) takeLists(core, user, one);
+    }
+    for (const user of items(field(body, 'missing')).map(decodeUserId)) if (asked.has(user)) core.noList(user, 0);
 }
 
 function takeBundles(core: KithCore, fetch: Fetch & { kind: 'bundles' }, body: Json): void {
@@ -126,8 +138,9 @@ function take(core: KithCore, fetch: Fetch, body: Json): void {
         case 'upload':
             return core.uploaded(counts(body));
         case 'lists':
+            return takeSeveral(core, fetch, body);
         case 'past_lists':
-            return takeLists(core, fetch, body);
+            return takeLists(core, fetch.user, body);
         case 'bundles':
             return takeBundles(core, fetch, body);
         case 'members':
@@ -163,8 +176,7 @@ export function takeAnswer(core: KithCore, now: KithTime, fetch: Fetch, answer: 
         } else if (answer?.status === 404) {
             /* Nobody by that id, or no such chat: an answer too. */
             if (fetch.kind === 'members') core.members(fetch.chat, []);
-            if (fetch.kind === 'lists') core.noList(fetch.user, 0);
-            ok = true;
+            ok = fetch.kind !== 'lists';
         }
     } catch (error) {
         /* What a server says that makes no sense has failed, and is asked for again. */
