@@ -37,7 +37,7 @@ bool account_peer_goes_on(const struct peer *peer, uint64_t now_ms)
 
 bool account_peer_can_send(const struct e2e_account *account, const struct peer *peer, uint64_t now_ms)
 {
-    return account_peer_goes_on(peer, now_ms) && !account_heals_now(account, &peer->key, now_ms);
+    return account_peer_goes_on(peer, now_ms) && !account_heals_now(account, &peer->key);
 }
 
 bool account_wants_bundle(const struct e2e_account *account, const struct person *person,

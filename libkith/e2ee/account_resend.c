@@ -25,12 +25,20 @@ static const struct e2e_device *device_of(const struct e2e_account *account, con
 }
 
 /* ------------------------------------------------------------------------------------------------ the session */
-bool account_heals_now(const struct e2e_account *account, const struct peer_key *key, uint64_t now_ms)
+bool account_heals_now(const struct e2e_account *account, const struct peer_key *key)
 {
     const struct resend_peer *one = account_resend_find(account, key);
 
-    return one != NULL && one->is_broken &&
-           (one->healed_ms == 0 || account_is_past(now_ms, one->healed_ms, E2E_RESEND_MS));
+    return one != NULL && one->is_broken;
+}
+
+/* One of them has begun anew just now: what was on its way in the sessions before says nothing of that one. */
+static bool is_healed(const struct e2e_account *account, const struct resend_peer *one, uint64_t now_ms)
+{
+    const struct peer *peer = account_peer_find(account, one->key.account_id, kith_get_u32_be(one->key.device_id));
+
+    if (one->healed_ms != 0 && !account_is_past(now_ms, one->healed_ms, E2E_RESEND_MS)) return true;
+    return peer != NULL && peer->anew_count > 0 && !account_is_past(now_ms, peer->anew_ms[0], E2E_RESEND_MS);
 }
 
 void account_healed(struct e2e_account *account, uint64_t now_ms, const struct peer_key *key, bool is_own)
@@ -92,7 +100,7 @@ void e2e_account_lost(struct e2e_account *account, uint64_t now_ms, const struct
     if (is_there || account_resend_put(account, now_ms, &key, &one) != KITH_OK) return;
     (void)account_resend_trim(account, now_ms, one);
     if (!is_mail && (lost->expires_ms == 0 || now_ms < lost->expires_ms)) note(one, now_ms, lost);
-    one->is_broken = true;
+    one->is_broken |= !is_healed(account, one, now_ms);
     account_keep_lost(account, one);
 }
 

@@ -54,8 +54,8 @@ static inline bool account_is_past(uint64_t now_ms, uint64_t since_ms, uint64_t 
 {
     return now_ms < since_ms || now_ms - since_ms >= span_ms;
 }
-/** A session is to be begun anew: something did not open, and E2E_RESEND_MS ago none was begun for that. */
-bool account_heals_now(const struct e2e_account *account, const struct peer_key *key, uint64_t now_ms);
+/** A session is to be begun anew: something did not open, and in E2E_RESEND_MS before that none of the two had begun one. */
+bool account_heals_now(const struct e2e_account *account, const struct peer_key *key);
 /** There is a new one. is_own: this device began it. */
 void account_healed(struct e2e_account *account, uint64_t now_ms, const struct peer_key *key, bool is_own);
 

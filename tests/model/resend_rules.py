@@ -110,19 +110,19 @@ class Anew:
     """Whether the session with one other device is begun anew with the next thing that is sent to it."""
 
     wanted: bool = False
-    begun_at: int | None = None
+    begun_at: int | None = None  # by either
 
-    def failed(self) -> "Anew":
+    def failed(self, now: int) -> "Anew":
+        if self.begun_at is not None and now - self.begun_at < ANEW_MS:
+            return self  # it may be of the sessions before
         return replace(self, wanted=True)
 
-    def other_began(self) -> "Anew":
-        return replace(self, wanted=False)
+    def other_began(self, now: int) -> "Anew":
+        return Anew(False, now)
 
     def send(self, now: int) -> tuple["Anew", bool]:
         """Something goes to that device: whether in a session that is begun for it."""
-        if not self.wanted or (self.begun_at is not None and now - self.begun_at < ANEW_MS):
-            return self, False
-        return Anew(False, now), True
+        return (Anew(False, now), True) if self.wanted else (self, False)
 
 
 # ---------------------------------------------------------------------------------------------- who is asked

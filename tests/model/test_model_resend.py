@@ -181,14 +181,15 @@ def test_rules__an_answer_is_taken_for_what_that_device_was_asked_for_and_once()
 def test_rules__a_session_is_begun_anew_once_in_24_hours_whatever_comes():
     anew, begins = Anew().send(NOW)
     assert not begins
-    anew, begins = anew.failed().failed().send(NOW)
+    anew, begins = anew.failed(NOW).failed(NOW).send(NOW)
     assert begins
-    anew, begins = anew.send(NOW)
-    assert not begins
-    anew = anew.failed()
-    assert [anew.send(NOW + late)[1] for late in (0, DAY_MS - 1, DAY_MS)] == [False, False, True]
-    assert not anew.other_began().send(NOW + DAY_MS)[1]
-    assert anew.other_began().failed().send(NOW + DAY_MS)[1]
+    assert not anew.send(NOW)[1]
+    for late, counts in ((0, False), (DAY_MS - 1, False), (DAY_MS, True)):
+        assert anew.failed(NOW + late).send(NOW + DAY_MS)[1] == counts, late
+    others = Anew().failed(NOW).other_began(NOW)
+    assert not others.send(NOW + DAY_MS)[1]
+    assert not others.failed(NOW + DAY_MS - 1).send(NOW + DAY_MS)[1]
+    assert others.failed(NOW + DAY_MS).send(NOW + DAY_MS)[1]
 
 
 # ---------------------------------------------------------------------------------------------- who is asked

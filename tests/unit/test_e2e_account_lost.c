@@ -389,9 +389,12 @@ static void test_e2e_account_lost__garbage_brings_about_one_new_session_a_day(vo
             two.town->now_ms += 10;
         }
         two.town->now_ms += E2E_RESEND_MS - 1000 - 1;
+        e2e_account_lost(two.bob->account, two.town->now_ms, &mail);
         (void)town_send(two.bob, &two.chat, "not yet");
         assert_int_equal(sessions(two.bob), 2 + day);
-        two.town->now_ms += 1; /* what did not open meanwhile counts now */
+        two.town->now_ms += 1;
+        (void)town_send(two.bob, &two.chat, "what did not open meanwhile says nothing of the new one");
+        assert_int_equal(sessions(two.bob), 2 + day);
     }
     town_free(two.town);
 }
@@ -411,7 +414,12 @@ static void test_e2e_account_lost__a_new_session_of_the_others_ends_it(void **st
     assert_int_equal(sessions(two.bob), 2);
     (void)town_send(two.bob, &two.chat, "good");
     assert_int_equal(sessions(two.bob), 2);
-    note(&two, 2); /* but that one can break, too, and this device has begun none yet */
+    two.town->now_ms += E2E_RESEND_MS - 1;
+    note(&two, 2); /* it may have been on its way before */
+    (void)town_send(two.bob, &two.chat, "good still");
+    assert_int_equal(sessions(two.bob), 2);
+    two.town->now_ms += 1;
+    note(&two, 3); /* that one can break, too */
     (void)town_send(two.bob, &two.chat, "what?");
     assert_int_equal(sessions(two.bob), 3);
     town_free(two.town);
