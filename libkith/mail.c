@@ -60,8 +60,8 @@ void mail_seal(struct kith_client *client, struct outbox_entry *entry, struct ki
     memcpy(mail.account_id, entry->mail.user.id.raw, sizeof mail.account_id);
     memcpy(mail.msg_id, entry->id.id.raw, sizeof mail.msg_id);
     switch (e2e_account_seal_mail(client->secure.account, client->now.wall_ms, &mail, &wants, &entry->sealed)) {
-    case KITH_OK: record_put_outbox(client, entry); return; /* durable before it leaves, and repeated as it is */
     case KITH_E_AGAIN: secure_want(client, &wants); return;
+    case KITH_OK: /* kept as it leaves, and repeated so */
     case KITH_E_CLOSED:
     case KITH_E_NOMEM: return; /* when something has changed */
     default: outbox_remove(client, entry); return;

@@ -61,6 +61,7 @@ struct pair_device {
     struct kith_fetch fetch;
     bool has_fetch;
     bool fetches_not; /* what it asks the server's REST for gets no answer yet */
+    bool lists_fail;  /* that of lists fails */
     /* What came of it. */
     struct pair_shown shown[PAIR_SHOWN_MAX];
     size_t shown_count, mail_shown, sent, failed, recalls, frames_of_mail;
@@ -92,6 +93,8 @@ struct pair {
     struct pair_item log[PAIR_LOG_MAX], mails[PAIR_LOG_MAX];
     size_t log_count, mail_count;
     enum kith_code refuse_mail; /* CODE_OK: they are taken */
+    uint64_t retry_after_ms;    /* that the server says then */
+    bool loses_mail;            /* they never come, and nobody says so */
 };
 
 static inline void pair_random(void *arg, void *out, size_t len)
@@ -219,6 +222,7 @@ static inline void pair_refuse(struct pair_device *device, const struct stomp_fr
     stomp_put_str(&s, "destination", "/errors");
     stomp_put_str(&s, "code", kith_code_name(code));
     stomp_put(&s, "client-id", pair_header(frame, "message-id"));
+    stomp_put_u64(&s, "retry-after-ms", device->pair->retry_after_ms);
     assert_int_equal(stomp_end(&s, (struct kith_slice){0}), KITH_OK);
 }
 
@@ -276,6 +280,7 @@ static inline void pair_server_send(struct pair_device *device, const struct sto
         kith_buf_reset(&device->mail_frame);
         assert_int_equal(kith_buf_append(&device->mail_frame, frame->body), KITH_OK);
     }
+    if (is_mail && pair->loses_mail) return;
     if (is_mail && pair->refuse_mail != CODE_OK) {
         pair_refuse(device, frame, pair->refuse_mail);
         return;
@@ -378,6 +383,10 @@ static inline void pair_answer(struct pair_device *device)
     struct pair_device *of = kith_uuid_is_nil(fetch.user.id) ? NULL : pair_device_of(pair, fetch.user);
 
     device->has_fetch = false;
+    if (fetch.kind == KITH_FETCH_LISTS && device->lists_fail) {
+        kith_client_fetched(device->client, pair->now, false);
+        return;
+    }
     switch (fetch.kind) {
     case KITH_FETCH_KEYS: pair_keys(device); break;
     case KITH_FETCH_UPLOAD: pair_upload(device); break;

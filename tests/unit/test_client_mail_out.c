@@ -110,6 +110,27 @@ static void test_client_mail_out__what_is_refused_waits_or_goes(void **state)
     }
 }
 
+/* The server says when; on another connection it is tried at once, for the server may be another one. */
+static void test_client_mail_out__it_waits_as_long_as_the_server_says(void **state)
+{
+    struct scene scene = scene_new(8);
+
+    (void)state;
+    scene.pair->refuse_mail = CODE_MAILBOX_FULL;
+    scene.pair->retry_after_ms = 600000;
+    mail_one(&scene);
+    pair_run_for(scene.pair, 599000);
+    assert_int_equal(scene.ann->frames_of_mail, 1);
+    pair_run_for(scene.pair, 1000 + CLIENT_BACKOFF_CAP_MS);
+    assert_int_equal(scene.ann->frames_of_mail, 2);
+    pair_cut(scene.ann);
+    kith_client_disconnected(scene.ann->client, scene.pair->now);
+    pair_run(scene.pair);
+    assert_int_equal(scene.ann->frames_of_mail, 3);
+    assert_int_equal(mails(&scene), 1);
+    pair_free(scene.pair);
+}
+
 /* What waits for a list or for keys holds up neither other mail nor a chat. */
 static void test_client_mail_out__what_cannot_be_sealed_holds_up_nothing(void **state)
 {
@@ -235,6 +256,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_client_mail_out__it_comes_and_nobody_hears_of_it),
         cmocka_unit_test(test_client_mail_out__what_is_refused_waits_or_goes),
+        cmocka_unit_test(test_client_mail_out__it_waits_as_long_as_the_server_says),
         cmocka_unit_test(test_client_mail_out__what_cannot_be_sealed_holds_up_nothing),
         cmocka_unit_test(test_client_mail_out__to_nobody_it_is_given_up),
         cmocka_unit_test(test_client_mail_out__what_is_too_old_is_forgotten),

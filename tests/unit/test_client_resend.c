@@ -228,6 +228,51 @@ static void test_client_resend__a_host_that_has_it_no_more_gives_nothing(void **
     }
 }
 
+/*
+ * The record of the message itself, but as one that was not encrypted, or not opened, or of another device, person or id, or of which
+ * nobody knows when it was encrypted, or that has expired; or of what no person wrote.
+ */
+static void test_client_resend__a_record_that_is_not_quite_it_is_not_given(void **state)
+{
+    enum { ID = 9, SENDER = 25, DEVICE = 41, EXPIRES = 65, FLAGS = 74, SEALED = 91, TYPE = 110 };
+    static const struct {
+        size_t at;
+        uint8_t flip;
+    } rows[] = {{ID, 1}, {SENDER, 1}, {DEVICE, 1}, {EXPIRES + 7, 1}, {FLAGS, 1}, {FLAGS, 4}, {SEALED, 0}, {TYPE, 0}};
+    const size_t count = sizeof rows / sizeof rows[0];
+
+    (void)state;
+    for (size_t row = 0; row <= count; row++) {
+        struct scene scene = scene_new(5);
+        uint8_t key[KITH_RECORD_MESSAGE_KEY_BYTES], value[1024];
+        struct kith_slice kept;
+        size_t len;
+        put_back(&scene);
+        scene.ann->recalls_not = true;
+        (void)pair_write(scene.ann, "seven");
+        pair_run(scene.pair);
+        kith_record_message_key(scene.pair->chat, 7, key);
+        kept = pair_value(kith_ordered_find(&scene.ann->records, kith_slice_of(key, sizeof key)));
+        len = kept.len;
+        assert_true(len < sizeof value);
+        memcpy(value, kept.ptr, len);
+        if (row < count) value[rows[row].at] ^= rows[row].flip;
+        if (row < count && rows[row].at == SEALED) memset(value + SEALED, 0, 8);
+        if (row < count && rows[row].at == TYPE) { /* "message", "text/plain", "seven": the second is another one */
+            len = (size_t)((uint8_t *)memmem(value, len, "text/plain", 10) - value);
+            value[len - 1] = 23;
+            memcpy(value + len, "application/x-kith-step\0\0\0\0", 27);
+            len += 27;
+        }
+        kith_client_recalled(scene.ann->client, scene.pair->now, scene.pair->chat, 7, kith_slice_of(value, len));
+        pair_run(scene.pair);
+        assert_int_equal(mails_waiting(scene.ann), 0);
+        assert_int_equal(scene.ann->frames_of_mail, row == count); /* that one is it */
+        assert_string_equal(pair_history(scene.bob, 7).text, row == count ? "seven" : "");
+        scene_free(&scene);
+    }
+}
+
 /* An answer to what was not asked, and one that comes when nobody waits for it any more. */
 static void test_client_resend__an_answer_of_the_host_that_nobody_waits_for_is_nothing(void **state)
 {
@@ -271,6 +316,11 @@ static void test_client_resend__so_many_answers_wait_and_no_more(void **state)
 
     (void)state;
     scene.ann->recalls_not = true;
+    ask_for(&scene, 1, 2);
+    pair_run(scene.pair);
+    ask_for(&scene, 1, 2);
+    pair_run(scene.pair);
+    assert_int_equal(mails_waiting(scene.ann), 2);
     for (uint64_t first = 1; first < CLIENT_ANSWERS_MAX; first += E2E_RESEND_ITEMS_MAX) {
         ask_for(&scene, first, E2E_RESEND_ITEMS_MAX);
         pair_run(scene.pair);
@@ -295,6 +345,38 @@ static void test_client_resend__so_many_answers_wait_and_no_more(void **state)
     scene_free(&scene);
 }
 
+/* It counts as given once, however often ann's process begins anew before there are keys to encrypt it with. */
+static void test_client_resend__what_waits_for_keys_is_given_once(void **state)
+{
+    struct scene scene = scene_new(13);
+    struct e2e_lost broken = {0};
+
+    (void)state;
+    put_back(&scene);
+    scene.ann->recalls_not = true;
+    (void)pair_write(scene.ann, "seven");
+    pair_run(scene.pair);
+    memcpy(broken.account_id, scene.bob->user.id.raw, sizeof broken.account_id);
+    broken.device_id = scene.ann->client->outbox_first->mail.device_id;
+    e2e_account_lost(kith_client_account(scene.ann->client), scene.pair->now.wall_ms, &broken); /* its session, too */
+    kith_client_acted(scene.ann->client, scene.pair->now);
+    pair_run(scene.pair);
+    scene.ann->fetches_not = true;
+    scene.ann->recalls_not = false;
+    for (unsigned i = 0; i <= E2E_RESENDS_MAX; i++) {
+        pair_start(scene.ann);
+        pair_run(scene.pair);
+        assert_int_equal(mails_waiting(scene.ann), 1);
+        assert_int_equal(scene.ann->frames_of_mail, 0);
+    }
+    scene.ann->fetches_not = false;
+    pair_start(scene.ann);
+    pair_run(scene.pair);
+    assert_int_equal(mails_waiting(scene.ann), 0);
+    assert_string_equal(pair_history(scene.bob, 7).text, "seven");
+    scene_free(&scene);
+}
+
 /* In a chat that ann does not know nothing can be asked for. */
 static void test_client_resend__a_chat_that_is_not_known_is_asked_for_in_vain(void **state)
 {
@@ -316,36 +398,57 @@ static void test_client_resend__a_chat_that_is_not_known_is_asked_for_in_vain(vo
 static void test_client_resend__what_was_given_before_it_was_shown_is_shown_once(void **state)
 {
     struct scene scene = scene_new(9);
-    struct kith_message late = {.chat = scene.pair->chat,
-                                .seq = 8,
-                                .sender = scene.ann->user,
-                                .device = scene.ann->id,
-                                .encrypted = true,
-                                .has_body = true,
-                                .type = kith_slice_str("message")},
-                        given = late;
-    struct kith_message before = late;
+    struct kith_message before = {.chat = scene.pair->chat,
+                                  .seq = 6,
+                                  .id.id.raw = {1},
+                                  .sender = scene.ann->user,
+                                  .device.id.raw = {9}, /* which bob does not know */
+                                  .encrypted = true,
+                                  .has_body = true,
+                                  .type = kith_slice_str("message"),
+                                  .body = kith_slice_str("not yet")};
+    size_t times = 0;
 
     (void)state;
-    before.seq = 7;
-    before.device.id.raw[0]++; /* of a device that bob does not know */
-    before.body = kith_slice_str("not yet");
-    before.id.id.raw[0] = 1;
-    late.id.id.raw[0] = given.id.id.raw[0] = 2;
-    late.unreadable = KITH_E_DENIED;
-    late.has_body = false;
-    given.is_open = true;
-    given.content_type = kith_slice_str("text/plain");
-    given.body = kith_slice_str("eight");
+    put_back(&scene);
+    scene.bob->lists_fail = true;
     assert_non_null(secure_pending_add(scene.bob->client, &before));
-    assert_false(secure_open_late(scene.bob->client, &given));
-    assert_non_null(secure_pending_add(scene.bob->client, &late));
-    assert_true(secure_open_late(scene.bob->client, &given));
-    kith_client_acted(scene.bob->client, scene.pair->now);
+    (void)pair_write(scene.ann, "seven");
+    pair_run_for(scene.pair, 120000);
+    assert_int_equal(scene.ann->recalls, 1);
+    assert_int_equal(pair_records(scene.bob, 'Q'), 2); /* and what is gone, before it */
+    assert_int_equal(pair_history(scene.bob, 7).seq, 0);
+    scene.bob->lists_fail = false;
+    pair_run_for(scene.pair, 120000);
+    for (size_t i = 0; i < scene.bob->shown_count; i++) times += scene.bob->shown[i].seq == 7;
+    assert_int_equal(times, 1);
+    assert_string_equal(pair_last(scene.bob, 7)->text, "seven");
+    assert_false(pair_last(scene.bob, 7)->is_again);
+    assert_false(pair_history(scene.bob, 7).is_asked);
+    assert_int_equal(pair_records(scene.bob, 'Q'), 0);
+    scene_free(&scene);
+}
+
+/* What is lost while a request is on the wire is asked for together, when that one is answered. */
+static void test_client_resend__one_request_is_on_the_wire_at_a_time(void **state)
+{
+    struct scene scene = scene_new(12);
+
+    (void)state;
+    put_back(&scene);
+    scene.pair->loses_mail = scene.ann->recalls_not = true;
+    (void)pair_write(scene.ann, "seven");
     pair_run(scene.pair);
-    assert_string_equal(pair_last(scene.bob, 8)->text, "eight");
-    assert_false(pair_last(scene.bob, 8)->is_again);
-    assert_int_equal(pair_last(scene.bob, 8)->unreadable, KITH_OK);
+    for (unsigned i = 0; i < 4; i++) {
+        (void)pair_write(scene.ann, "and on");
+        pair_run_for(scene.pair, 10);
+    }
+    assert_true(pair_last(scene.bob, 11)->is_asked);
+    assert_int_equal(scene.bob->frames_of_mail, 1);
+    scene.pair->loses_mail = false;
+    pair_run_for(scene.pair, 2 * CLIENT_ANSWER_TIMEOUT_MS); /* the connection is taken for dead, and is another one */
+    assert_int_equal(scene.pair->mail_count, 2);
+    assert_int_equal(scene.ann->recalls, 5);
     scene_free(&scene);
 }
 
@@ -417,10 +520,13 @@ int main(void)
         cmocka_unit_test(test_client_resend__i_e6_a_crash_before_any_effect_changes_nothing),
         cmocka_unit_test(test_client_resend__what_the_stream_has_not_brought_back_is_given_from_here),
         cmocka_unit_test(test_client_resend__a_host_that_has_it_no_more_gives_nothing),
+        cmocka_unit_test(test_client_resend__a_record_that_is_not_quite_it_is_not_given),
         cmocka_unit_test(test_client_resend__an_answer_of_the_host_that_nobody_waits_for_is_nothing),
         cmocka_unit_test(test_client_resend__so_many_answers_wait_and_no_more),
+        cmocka_unit_test(test_client_resend__what_waits_for_keys_is_given_once),
         cmocka_unit_test(test_client_resend__a_chat_that_is_not_known_is_asked_for_in_vain),
         cmocka_unit_test(test_client_resend__what_was_given_before_it_was_shown_is_shown_once),
+        cmocka_unit_test(test_client_resend__one_request_is_on_the_wire_at_a_time),
         cmocka_unit_test(test_client_resend__so_many_requests_wait_and_no_more),
         cmocka_unit_test(test_client_resend__a_stranger_is_asked_for_nothing_before_the_person_writes),
     };
