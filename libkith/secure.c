@@ -296,17 +296,22 @@ void secure_echo_tell(const struct outbox_entry *entry, struct kith_message *mes
 
 /* ------------------------------------------------------------------------------------------------ members */
 
-/* Who is in a direct chat cannot change; a server that says so later is not believed. */
+/*
+ * Who is in a direct chat cannot change; a server that says so later is not believed. Nor is one that says of a group that it is one, though
+ * that was asked before its operations came: what was written there would be taken for written to the other of the two.
+ */
 void kith_client_members(struct kith_client *client, struct chat_id chat, const struct user_id *users, size_t count)
 {
     const struct chat_members *known = secure_members_of(client, chat);
     struct chat_members *members, **place = NULL;
     bool is_ours = count == 2 && kith_uuid_eq(users[0].id, client->config.user.id) !=
                                      kith_uuid_eq(users[1].id, client->config.user.id);
+    struct e2e_group_view view;
     bool swap = count == 2 && memcmp(users[0].id.raw, users[1].id.raw, E2E_ACCOUNT_ID_BYTES) > 0;
     kith_err err;
 
     if (known != NULL && known->count > 0) return;
+    if (client->started && e2e_account_group(client->secure.account, chat.id.raw, &view)) return;
     members = calloc(1, sizeof *members);
     err = members == NULL ? KITH_E_NOMEM : kith_map_add(&client->secure.members, &chat, (void **)&place);
     if (err != KITH_OK && err != KITH_E_CONFLICT) {

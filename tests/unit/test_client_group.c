@@ -124,6 +124,24 @@ static void test_client_group__a_group_is_looked_into(void **state)
     scene_free(scene);
 }
 
+/* The server was asked who is in it, and answers when the operations have come: what is written there is not for the two. */
+static void test_client_group__a_group_never_becomes_a_chat_of_two(void **state)
+{
+    struct scene *scene = scene_new(true);
+    const struct user_id two[2] = {user_of(scene->ann->person->id), user_of(scene->bob->person->id)};
+    struct user_id pair[2];
+
+    (void)state;
+    kith_client_members(scene->client, chat_of(scene), two, 2);
+    assert_false(kith_client_pair(scene->client, chat_of(scene), pair));
+    message_event(scene, 1, town_group_send(scene->carol, scene->group, "to all three"));
+    answer(scene);
+    assert_int_equal(scene->shown, 1);
+    assert_int_equal(scene->unreadable, KITH_OK);
+    assert_string_equal(scene->last_text, "to all three");
+    scene_free(scene);
+}
+
 /* ------------------------------------------------------------------------------------------------ not signed */
 static void test_client_group__a_chat_without_operations_is_not_written_in(void **state)
 {
@@ -260,6 +278,7 @@ int main(void)
         cmocka_unit_test(test_client_group__an_operation_waits_for_its_author),
         cmocka_unit_test(test_client_group__an_operation_of_a_device_that_is_gone),
         cmocka_unit_test(test_client_group__a_new_chat_turns_out_to_be_a_group),
+        cmocka_unit_test(test_client_group__a_group_never_becomes_a_chat_of_two),
         cmocka_unit_test(test_client_group__a_group_is_looked_into),
         cmocka_unit_test(test_client_group__a_chat_without_operations_is_not_written_in),
         cmocka_unit_test(test_client_group__changes_that_nobody_signed_are_unreadable),
