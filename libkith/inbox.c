@@ -35,11 +35,13 @@ static uint64_t header_time(const struct stomp_frame *frame, const char *name)
     return ms;
 }
 
-/* "/chat/{id}" or "/chat/{id}/what": false when it is something else. */
+/* "/chat/{id}" or "/chat/{id}/what": false when it is something else. The nil id is the mailbox's here, and no chat's. */
 static bool chat_of(struct kith_slice destination, struct chat_id *chat, struct kith_slice *what)
 {
     if (!kith_slice_starts(destination, "/chat/") || destination.len < 6 + KITH_UUID_TEXT_LEN) return false;
-    if (kith_uuid_parse(kith_slice_of(destination.ptr + 6, KITH_UUID_TEXT_LEN), &chat->id) != KITH_OK) return false;
+    if (kith_uuid_parse(kith_slice_of(destination.ptr + 6, KITH_UUID_TEXT_LEN), &chat->id) != KITH_OK ||
+        kith_uuid_is_nil(chat->id))
+        return false;
     *what = kith_slice_of(destination.ptr + 6 + KITH_UUID_TEXT_LEN, destination.len - 6 - KITH_UUID_TEXT_LEN);
     return true;
 }

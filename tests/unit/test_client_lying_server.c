@@ -255,6 +255,29 @@ static void test_client_lying_server__who_is_in_the_chat_is_asked_before_anythin
     kith_client_free(link.client);
 }
 
+/* The nil id is that of the mailbox here: no chat has it, or what a mail says could be shown as what was written in one. */
+static void test_client_lying_server__no_chat_has_the_nil_id(void **state)
+{
+    static const char head[] = "MESSAGE\nsubscription:inbox\nmessage-id:1\nack:1\n"
+                               "destination:/chat/00000000-0000-0000-0000-000000000000\nseq:1\n";
+    static const char *const rest[] = {"type:created\nencrypted:false\n\n{}",
+                                       "type:message\nencrypted:true\nsender:" FRIEND "\nsender-device:" DEVICE
+                                       "\n\nnot a ciphertext"};
+    struct link link;
+    char frame[512];
+
+    (void)state;
+    link_open(&link, 8);
+    for (unsigned i = 0; i < 2; i++) {
+        (void)snprintf(frame, sizeof frame, "%s%s", head, rest[i]);
+        say(&link, frame);
+        assert_int_equal(link.shown, 0);
+        assert_int_equal(kith_client_applied(link.client, (struct chat_id){0}), 0);
+        assert_int_equal(kith_client_connection(link.client), KITH_ONLINE);
+    }
+    kith_client_free(link.client);
+}
+
 /* As long as a frame may be, and longer than any device could send: it is kept like any other. */
 static void test_client_lying_server__a_message_longer_than_any_is_taken(void **state)
 {
@@ -289,6 +312,7 @@ int main(void)
         cmocka_unit_test(test_client_lying_server__what_was_refused_is_not_tried_again_in_the_open),
         cmocka_unit_test(test_client_lying_server__a_stranger_does_not_write_in_a_chat_of_two),
         cmocka_unit_test(test_client_lying_server__who_is_in_the_chat_is_asked_before_anything_is_opened),
+        cmocka_unit_test(test_client_lying_server__no_chat_has_the_nil_id),
         cmocka_unit_test(test_client_lying_server__a_message_longer_than_any_is_taken),
     };
 
