@@ -16,8 +16,11 @@
 #define E2E_RESENDS_MAX 3                     /* of one message: asked for, and given */
 #define E2E_GIVEN_MAX   256                   /* messages given again to one device in E2E_GIVEN_MS */
 #define E2E_GIVEN_MS    (30ull * 24 * 3600 * 1000)
-#define E2E_LOST_PEERS_MAX \
-    4096 /* devices of which something is lost, or which were given something; beyond them nothing is noted, or given */
+/*
+ * Devices of which something is lost, or which were given something; beyond them nothing is noted, or given. Those that are only to be
+ * begun anew with give way to others.
+ */
+#define E2E_LOST_PEERS_MAX 4096
 
 struct e2e_mail {
     uint8_t account_id[E2E_ACCOUNT_ID_BYTES];

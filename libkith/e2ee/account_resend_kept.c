@@ -73,6 +73,24 @@ void account_resends_sweep(struct e2e_account *account, uint64_t now_ms)
     } while (idle != NULL);
 }
 
+/*
+ * Of one of which nothing else is known than that it is to be begun anew with, which may never come about: of whoever nothing is said to.
+ * It gives way; else a server with so many devices that send what does not open could have all others forgotten for good.
+ */
+static void make_room(struct e2e_account *account, uint64_t now_ms)
+{
+    struct resend_peer **one = NULL;
+    uint32_t at = 0;
+
+    while (kith_map_next(&account->resends, &at, NULL, (void **)&one)) {
+        const uint64_t healed_ms = (*one)->healed_ms;
+        if ((*one)->lost_count + (*one)->given_count > 0) continue;
+        if (healed_ms != 0 && !account_is_past(now_ms, healed_ms, E2E_RESEND_MS)) continue;
+        forget(account, *one);
+        return;
+    }
+}
+
 kith_err account_resend_put(struct e2e_account *account, uint64_t now_ms, const struct peer_key *key,
                             struct resend_peer **out)
 {
@@ -81,6 +99,7 @@ kith_err account_resend_put(struct e2e_account *account, uint64_t now_ms, const 
 
     if (err == KITH_E_FULL) {
         account_resends_sweep(account, now_ms);
+        if (account->resends.count == E2E_LOST_PEERS_MAX) make_room(account, now_ms);
         err = kith_map_add(&account->resends, key, (void **)&place);
     }
     *out = err == KITH_E_CONFLICT ? *place : NULL;

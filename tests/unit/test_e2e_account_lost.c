@@ -437,15 +437,45 @@ static void test_e2e_account_lost__4096_devices_and_not_one_more(void **state)
     for (uint32_t i = 0; i < E2E_LOST_PEERS_MAX; i++) {
         kith_put_u32_be(key.device_id, i);
         assert_int_equal(account_resend_put(bob, two.town->now_ms, &key, &last), KITH_OK);
-        last->is_broken = true; /* so that there is something to remember */
+        last->is_broken = true;
+        last->healed_ms = two.town->now_ms; /* so that there is something to remember */
     }
     kith_put_u32_be(key.device_id, E2E_LOST_PEERS_MAX);
     assert_int_equal(account_resend_put(bob, two.town->now_ms, &key, &one), KITH_E_FULL);
     note(&two, 1);
     assert_int_equal(lost_count(two.bob, two.ann), 0);
     last->is_broken = false;
+    last->healed_ms = 0;
     note(&two, 1); /* in its place */
     assert_int_equal(lost_count(two.bob, two.ann), 1);
+    town_free(two.town);
+}
+
+/* Nothing is ever said to them, so that they are never begun anew with: what is lost of others is noted all the same. */
+static void test_e2e_account_lost__devices_to_be_begun_anew_with_give_way(void **state)
+{
+    struct two two = two_new(15);
+    struct e2e_account *bob = two.bob->account;
+    struct resend_peer *last = NULL;
+    struct peer_key key = {.account_id = {0xff}};
+
+    (void)state;
+    for (uint32_t i = 0; i < E2E_LOST_PEERS_MAX; i++) {
+        kith_put_u32_be(key.device_id, i);
+        assert_int_equal(account_resend_put(bob, two.town->now_ms, &key, &last), KITH_OK);
+        last->is_broken = true;
+    }
+    note(&two, 1);
+    assert_int_equal(lost_count(two.bob, two.ann), 1);
+    assert_int_equal(bob->resends.count, E2E_LOST_PEERS_MAX);
+    /* Not what is lost, for another one that is only to be begun anew with. */
+    for (uint32_t i = 0; i < 2 * E2E_LOST_PEERS_MAX; i++) {
+        kith_put_u32_be(key.device_id, E2E_LOST_PEERS_MAX + i);
+        assert_int_equal(account_resend_put(bob, two.town->now_ms, &key, &last), KITH_OK);
+        last->is_broken = true;
+    }
+    assert_int_equal(lost_count(two.bob, two.ann), 1);
+    assert_int_equal(bob->resends.count, E2E_LOST_PEERS_MAX);
     town_free(two.town);
 }
 
@@ -546,6 +576,7 @@ int main(void)
         cmocka_unit_test(test_e2e_account_lost__garbage_brings_about_one_new_session_a_day),
         cmocka_unit_test(test_e2e_account_lost__a_new_session_of_the_others_ends_it),
         cmocka_unit_test(test_e2e_account_lost__4096_devices_and_not_one_more),
+        cmocka_unit_test(test_e2e_account_lost__devices_to_be_begun_anew_with_give_way),
         cmocka_unit_test(test_e2e_account_lost__goes_with_its_device),
         cmocka_unit_test(test_e2e_account_lost__is_only_a_listed_device),
         cmocka_unit_test(test_e2e_account_lost__refuses_a_record_that_is_none),
