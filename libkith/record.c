@@ -17,7 +17,7 @@
  *   'D' chat (16)          the two people of a direct chat, as the server named them first
  *   'E' …                  the device's keys, sessions and what it has pinned (libkith/e2ee/account_impl.h)
  */
-#define RECORD_VERSION    1
+#define RECORD_VERSION    2 /* 1: an 'O', 'W', 'M', 'B' or 'Q' of an older build says less (record_load.c) */
 #define RECORD_BYTES_MAX  (CLIENT_FRAME_BYTES_MAX + 4096) /* whatever a server can say in a frame fits */
 #define RECORD_MAIL_BYTES (20 + E2E_RESEND_ITEM_BYTES) /* user, device_id (u32), and of an answer what it gives again */
 

@@ -2,12 +2,14 @@
 
 #include "libkith/client.h"
 
-#define RECORD_VERSION 1
+#define RECORD_VERSION     2
+#define RECORD_VERSION_OLD 1 /* what an older build left behind is read, too */
 
 /* Reading: a chain of eats that stops at the first error. */
 struct eater {
     struct kith_slice in;
     kith_err err;
+    bool is_old;
 };
 
 static void eat(struct eater *e, void *out, size_t len)
@@ -39,7 +41,8 @@ static struct eater eater_of(struct kith_slice value)
     uint8_t version = 0;
 
     eat(&e, &version, 1);
-    if (e.err == KITH_OK && version != RECORD_VERSION) e.err = KITH_E_MALFORMED;
+    e.is_old = version == RECORD_VERSION_OLD;
+    if (e.err == KITH_OK && version != RECORD_VERSION && !e.is_old) e.err = KITH_E_MALFORMED;
     return e;
 }
 
@@ -73,8 +76,8 @@ static kith_err load_outbox(struct kith_client *client, uint64_t order, struct k
     eat(&e, &state, 1);
     eat(&e, &code, 1);
     eat(&e, &flags, 1);
-    eat_u64s(&e, numbers, 4);
-    eat_slice(&e, &mail);
+    eat_u64s(&e, numbers, e.is_old ? 2 : 4);
+    if (!e.is_old) eat_slice(&e, &mail);
     eat_slice(&e, &content_type);
     eat_slice(&e, &body);
     eat_slice(&e, &sealed);
@@ -169,7 +172,7 @@ static kith_err load_echo(struct kith_client *client, struct kith_slice key, str
 
     memcpy(head.id.id.raw, key.ptr + 1, 16);
     eat(&e, head.chat.id.raw, 16);
-    eat_u64s(&e, numbers, 5);
+    eat_u64s(&e, numbers, e.is_old ? 1 : 5);
     eat_slice(&e, &content_type);
     eat_slice(&e, &body);
     if (finish(&e) != KITH_OK) return KITH_E_MALFORMED;
@@ -239,6 +242,7 @@ static kith_err message_of(struct chat_id chat, uint64_t seq, struct kith_slice 
     struct kith_message message = {.chat = chat, .seq = seq};
     uint64_t numbers[4] = {0};
     uint16_t flags = 0;
+    uint8_t old_flags = 0;
 
     eat_u64(&e, &message.gap_from);
     eat(&e, message.id.id.raw, 16);
@@ -246,8 +250,12 @@ static kith_err message_of(struct chat_id chat, uint64_t seq, struct kith_slice 
     eat(&e, message.device.id.raw, 16);
     eat_u64(&e, &message.created_ms);
     eat_u64(&e, &message.expires_ms);
-    if (e.err == KITH_OK) e.err = kith_eat_u16_be(&e.in, &flags);
-    eat_u64s(&e, numbers, 4);
+    if (e.is_old)
+        eat(&e, &old_flags, 1);
+    else if (e.err == KITH_OK)
+        e.err = kith_eat_u16_be(&e.in, &flags);
+    flags |= old_flags;
+    eat_u64s(&e, numbers, e.is_old ? 1 : 4);
     eat_slice(&e, &message.type);
     eat_slice(&e, &message.content_type);
     eat_slice(&e, &message.body);

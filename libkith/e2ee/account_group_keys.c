@@ -8,6 +8,8 @@
 
 _Static_assert(E2E_GROUP_ID_BYTES == E2E_ID_BYTES, "either names a group");
 
+static const uint8_t no_chat[E2E_ID_BYTES]; /* of a key that an older build kept: account_load.c */
+
 static struct info_key_name name_of(const uint8_t chat_id[static E2E_ID_BYTES],
                                     const uint8_t id[static E2E_GROUP_KEY_ID_BYTES])
 {
@@ -42,17 +44,53 @@ static void forget(struct e2e_account *account, const struct info_key_name *name
     (void)kith_map_remove(&account->info_keys, name);
 }
 
+/*
+ * Only what the name wants: a member must not fill the others' memory. And only a key that opens it: another would keep the
+ * right one out, whoever was first. KITH_E_DENIED, KITH_E_MALFORMED: it is none of this name. KITH_E_NOMEM.
+ */
+static kith_err check_key(const struct e2e_group *group, const struct e2e_group_info_key *key)
+{
+    struct e2e_group_info info;
+    struct kith_buf plain;
+    kith_err err;
+
+    if (group->info_len == 0) return KITH_E_DENIED;
+    kith_buf_init(&plain, E2E_GROUP_INFO_BYTES_MAX);
+    err = e2e_group_info_open(key, group->group_id, kith_slice_of(group->info, group->info_len), &plain, &info);
+    kith_buf_wipe(&plain);
+    return err;
+}
+
+/* One that an older build kept, of no chat: whether it is this group's its name says. */
+static const uint8_t *old_key_of(const struct e2e_account *account, const struct e2e_group *group,
+                                 const uint8_t id[static E2E_GROUP_KEY_ID_BYTES])
+{
+    const struct info_key_name name = name_of(no_chat, id);
+    const uint8_t *found = kith_map_find(&account->info_keys, &name);
+    struct e2e_group_info_key key;
+    bool opens;
+
+    if (found == NULL) return NULL;
+    memcpy(key.id, id, sizeof key.id);
+    memcpy(key.key, found, sizeof key.key);
+    opens = check_key(group, &key) == KITH_OK;
+    e2e_wipe(&key, sizeof key);
+    return opens ? found : NULL;
+}
+
 /* The key that the group's name wants; NULL: it has none, or the key is not here. */
 static const uint8_t *key_of(const struct e2e_account *account, const struct group_place *place, const uint8_t **id)
 {
     const struct e2e_group *group = place->group;
     struct info_key_name name;
+    const uint8_t *found;
 
     *id = NULL;
     if (group->info_len == 0) return NULL;
     if (e2e_group_info_key_id(kith_slice_of(group->info, group->info_len), id) != KITH_OK) return NULL;
     name = name_of(place->chat_id, *id);
-    return kith_map_find(&account->info_keys, &name);
+    found = kith_map_find(&account->info_keys, &name);
+    return found != NULL ? found : old_key_of(account, group, *id);
 }
 
 /* The new place first: without memory for it the key stays where it is, and the name is not there until it is given again. */
@@ -73,23 +111,6 @@ void account_info_key_settle(struct e2e_account *account, const struct group_pla
     if (account_info_key_put(account, place->chat_id, &key) != KITH_OK)
         abort(); /* nobody else has it: see account_impl.h */
     e2e_wipe(&key, sizeof key);
-}
-
-/*
- * Only what the name wants: a member must not fill the others' memory. And only a key that opens it: another would keep the
- * right one out, whoever was first. KITH_E_DENIED, KITH_E_MALFORMED: it is none of this name. KITH_E_NOMEM.
- */
-static kith_err check_key(const struct e2e_group *group, const struct e2e_group_info_key *key)
-{
-    struct e2e_group_info info;
-    struct kith_buf plain;
-    kith_err err;
-
-    if (group->info_len == 0) return KITH_E_DENIED;
-    kith_buf_init(&plain, E2E_GROUP_INFO_BYTES_MAX);
-    err = e2e_group_info_open(key, group->group_id, kith_slice_of(group->info, group->info_len), &plain, &info);
-    kith_buf_wipe(&plain);
-    return err;
 }
 
 kith_err account_info_keys_put(const struct e2e_account *account, struct kith_buf *out)
@@ -130,6 +151,7 @@ void account_info_key_forget(struct e2e_account *account, const struct group_pla
 
     if (key_of(account, place, &id) == NULL) return;
     name = name_of(place->chat_id, id);
+    if (kith_map_find(&account->info_keys, &name) == NULL) name = name_of(no_chat, id);
     forget(account, &name);
 }
 

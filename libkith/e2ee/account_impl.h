@@ -17,7 +17,8 @@
  *   'T' thread 16                              this device's place in a thread
  *   'H' thread 16, account 16, device u32      what was last heard of a device in a thread
  *   'G' chat 16                                a group: what its operations came to
- *   'K' chat 16, key id 8                      the key of a group's name; of one that was created just now by its group_id
+ *   'K' chat 16, key id 8                      the key of a group's name; of one that was created just now by its group_id;
+ *                                              of an older build without the chat
  *   'C' chat 16                                the chain that this device sends with in a group
  *   'D' chat 16                                the devices that have that chain, and those that may
  *   'N'                                        how many one-time prekeys were taken

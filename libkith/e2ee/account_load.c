@@ -390,16 +390,23 @@ static kith_err load_received(struct e2e_account *account, struct kith_slice key
     return err;
 }
 
+/* A record of an older build does not say of which chat it is: it stands at the nil id, for whichever group's name it opens. */
 static kith_err load_info_key(struct e2e_account *account, struct kith_slice key, struct kith_slice in)
 {
     static const struct e2e_tlv_field fields[] = {{1, E2E_KEY_BYTES, E2E_KEY_BYTES, false}};
+    struct info_key_name name = {0};
     struct kith_slice v[1];
     uint8_t *place = NULL;
     kith_err err = e2e_tlv_decode(in, fields, 1, v);
 
     if (err != KITH_OK) return err;
-    if (key.len != sizeof(struct info_key_name)) return KITH_E_MALFORMED;
-    err = kith_map_add(&account->info_keys, key.ptr, (void **)&place);
+    if (key.len == sizeof name)
+        memcpy(&name, key.ptr, sizeof name);
+    else if (key.len == sizeof name.id)
+        memcpy(name.id, key.ptr, sizeof name.id);
+    else
+        return KITH_E_MALFORMED;
+    err = kith_map_add(&account->info_keys, &name, (void **)&place);
     if (err != KITH_OK && err != KITH_E_CONFLICT) return err;
     copy(place, v[0]);
     return KITH_OK;

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "libkith/crypto/secret.h"
 #include "libkith/e2ee/account_impl.h"
 
 /* What is kept: written here, read in account_load.c. */
@@ -342,7 +343,10 @@ void account_keep_info_key(struct e2e_account *account, const struct info_key_na
 
 void account_drop_info_key(struct e2e_account *account, const struct info_key_name *name)
 {
-    account_drop_one(account, 'K', (const uint8_t *)name, sizeof *name);
+    if (e2e_ct_is_zero(name->chat_id, sizeof name->chat_id)) /* of an older build: account_load.c */
+        account_drop_one(account, 'K', name->id, sizeof name->id);
+    else
+        account_drop_one(account, 'K', (const uint8_t *)name, sizeof *name);
 }
 
 void account_keep_own_chain(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],

@@ -148,8 +148,11 @@ static void test_e2e_account_group_kept__damaged_records_are_refused(void **stat
         seen++;
         for (size_t len = 0; len < all.len; len++)
             assert_int_equal(e2e_account_load(fresh->account, name, kith_slice_of(all.ptr, len)), KITH_E_MALFORMED);
-        for (size_t len = 2; len < name.len; len++)
-            assert_int_equal(e2e_account_load(fresh->account, kith_slice_of(name.ptr, len), all), KITH_E_MALFORMED);
+        for (size_t len = 2; len < name.len; len++) {
+            const bool is_old = key[2] == 'K' && len == 2 + E2E_GROUP_KEY_ID_BYTES; /* of an older build: below */
+            assert_int_equal(e2e_account_load(fresh->account, kith_slice_of(name.ptr, len), all),
+                             is_old ? KITH_OK : KITH_E_MALFORMED);
+        }
         value->ptr[value->head + 6] ^= 0xff; /* the first field's first byte: of a group, within it */
         assert_int_equal(e2e_account_load(fresh->account, name, all), key[2] == 'G' ? KITH_E_MALFORMED : KITH_OK);
         value->ptr[value->head + 6] ^= 0xff;
@@ -343,6 +346,52 @@ static void test_e2e_account_group_kept__a_key_id_is_of_its_group_alone(void **s
     town_free(town);
 }
 
+static size_t old_keys(const struct town_device *device)
+{
+    const uint8_t *key = NULL;
+    size_t count = 0;
+    uint32_t at = 0;
+
+    while (kith_map_next(&device->records, &at, (const void **)&key, NULL))
+        count += key[2] == 'K' && key[0] == 2 + E2E_GROUP_KEY_ID_BYTES;
+    return count;
+}
+
+/* An older build did not say of which chat a key is: its state is read all the same, and the key goes when the name is another. */
+static void test_e2e_account_group_kept__a_key_that_an_older_build_kept_opens_its_name(void **state)
+{
+    struct town *town = town_new(17);
+    struct town_device *ann = town_join(town), *bob = town_join(town);
+    struct town_group *ours = town_group_create(ann, &bob, 1, "ours"), *other;
+    const struct info_key_name *name = NULL;
+    const uint8_t *value = NULL;
+    uint32_t at = 0;
+
+    (void)state;
+    assert_int_equal(town_group_fetch(bob, ours), KITH_OK);
+    assert_true(town_read(bob) >= 1);
+    assert_true(kith_map_next(&bob->account->info_keys, &at, (const void **)&name, (void **)&value));
+    account_keep_bytes(bob->account, 'K', name->id, sizeof name->id, kith_slice_of(value, E2E_KEY_BYTES));
+    account_drop_info_key(bob->account, name);
+    for (int i = 0; i < 2; i++) {
+        town_restart(bob);
+        assert_string_equal(town_group_name(bob, ours), "ours");
+    }
+    other = town_group_create(ann, &bob, 1, "the other");
+    assert_int_equal(town_group_fetch(bob, other), KITH_OK);
+    assert_true(town_read(bob) >= 1);
+    assert_string_equal(town_group_name(bob, other), "the other");
+    assert_int_equal(old_keys(bob), 1);
+    town_group_must(ours, ann, town_change_name(E2E_GROUP_INFO, "another"));
+    assert_int_equal(town_group_fetch(bob, ours), KITH_OK);
+    assert_true(town_read(bob) >= 1);
+    assert_int_equal(old_keys(bob), 0);
+    town_restart(bob);
+    assert_string_equal(town_group_name(bob, ours), "another");
+    assert_string_equal(town_group_name(bob, other), "the other");
+    town_free(town);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +404,7 @@ int main(void)
         cmocka_unit_test(test_e2e_account_group_kept__as_many_groups_as_there_may_be),
         cmocka_unit_test(test_e2e_account_group_kept__as_many_keys_of_names_as_there_may_be),
         cmocka_unit_test(test_e2e_account_group_kept__a_key_id_is_of_its_group_alone),
+        cmocka_unit_test(test_e2e_account_group_kept__a_key_that_an_older_build_kept_opens_its_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
