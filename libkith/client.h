@@ -43,7 +43,7 @@ struct outbox_entry {
     enum kith_code code;
     bool was_on_wire, in_flight, encrypted;
     uint64_t created_ms, expires_ms, sent_at_ms;
-    uint64_t sealed_ms, group_epoch; /* when that was, and under which head of a group */
+    uint64_t sealed_mark, group_epoch; /* e2e_account_mark() then, and under which head of a group */
     struct outbox_mail mail;
     struct kith_buf sealed; /* of a client that encrypts: what goes over the wire; empty: to be made */
     uint64_t echo_seq;      /* among the echoes: the number under which the stream will bring it */

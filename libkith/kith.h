@@ -243,8 +243,8 @@ struct kith_message {
     bool
         is_again; /* is_open: it was shown before as one that could not be read (same chat, seq and id), and takes its place */
     bool is_asked; /* unreadable, and its device is asked for it again */
-    /* Of this device's own, encrypted: when it was written and encrypted, and under which head of a group. Else 0. */
-    uint64_t written_ms, sealed_ms, group_epoch;
+    /* Of this device's own, encrypted: when it was written; e2e_account_mark() when it was encrypted; under which head of a group. Else 0. */
+    uint64_t written_ms, sealed_mark, group_epoch;
     uint64_t missed; /* is_open: messages of that device that should have come before and did not */
     struct kith_slice type, content_type, body; /* "message", "member", …; lent */
 };

@@ -124,7 +124,7 @@ void record_put_outbox(struct kith_client *client, const struct outbox_entry *en
 {
     struct kith_buf value;
     unsigned flags = (entry->was_on_wire ? 1u : 0u) | (entry->encrypted ? 2u : 0u) | (entry->mail.is_given ? 4u : 0u);
-    const uint64_t numbers[] = {entry->created_ms, entry->expires_ms, entry->sealed_ms, entry->group_epoch};
+    const uint64_t numbers[] = {entry->created_ms, entry->expires_ms, entry->sealed_mark, entry->group_epoch};
 
     kith_buf_init_secret(&value, 2 * RECORD_BYTES_MAX);
     must(kith_buf_append_u8(&value, RECORD_VERSION));
@@ -198,7 +198,7 @@ static void put_message(struct kith_client *client, struct key key, const struct
                      (message->unreadable != KITH_OK ? 8u : 0u) | (message->unreadable == KITH_E_FULL ? 16u : 0u) |
                      (message->unreadable == KITH_E_NOTFOUND ? 32u : 0u) | (message->is_anew ? 64u : 0u) |
                      (message->is_again ? 128u : 0u) | (message->is_asked ? 256u : 0u);
-    const uint64_t numbers[] = {message->missed, message->written_ms, message->sealed_ms, message->group_epoch};
+    const uint64_t numbers[] = {message->missed, message->written_ms, message->sealed_mark, message->group_epoch};
 
     begin(&value);
     must(kith_buf_append_u64_be(&value, message->gap_from));
@@ -255,7 +255,7 @@ void record_put_members(struct kith_client *client, struct chat_id chat, const s
 
 void record_put_echo(struct kith_client *client, const struct outbox_entry *entry)
 {
-    const uint64_t numbers[] = {entry->echo_seq, entry->created_ms, entry->expires_ms, entry->sealed_ms,
+    const uint64_t numbers[] = {entry->echo_seq, entry->created_ms, entry->expires_ms, entry->sealed_mark,
                                 entry->group_epoch};
     struct kith_buf value;
 

@@ -93,7 +93,7 @@ static kith_err load_outbox(struct kith_client *client, uint64_t order, struct k
     head.mail.is_given = (flags & 4) != 0;
     head.created_ms = numbers[0];
     head.expires_ms = numbers[1];
-    head.sealed_ms = numbers[2];
+    head.sealed_mark = numbers[2];
     head.group_epoch = numbers[3];
     if (order >= client->order_next) client->order_next = order + 2;
     entry = outbox_add(client, &head, content_type, body);
@@ -179,7 +179,7 @@ static kith_err load_echo(struct kith_client *client, struct kith_slice key, str
     head.echo_seq = numbers[0];
     head.created_ms = numbers[1];
     head.expires_ms = numbers[2];
-    head.sealed_ms = numbers[3];
+    head.sealed_mark = numbers[3];
     head.group_epoch = numbers[4];
     return secure_echo_add(client, &head, content_type, body);
 }
@@ -268,7 +268,7 @@ static kith_err message_of(struct chat_id chat, uint64_t seq, struct kith_slice 
     message.is_asked = (flags & 256) != 0;
     message.missed = numbers[0];
     message.written_ms = numbers[1];
-    message.sealed_ms = numbers[2];
+    message.sealed_mark = numbers[2];
     message.group_epoch = numbers[3];
     if ((flags & 8) != 0)
         message.unreadable = (flags & 16) != 0 ? KITH_E_FULL : (flags & 32) != 0 ? KITH_E_NOTFOUND : KITH_E_DENIED;

@@ -90,7 +90,7 @@ static void note_sealed(struct kith_client *client, struct outbox_entry *entry)
 {
     struct e2e_group_view view;
 
-    entry->sealed_ms = client->now.wall_ms;
+    entry->sealed_mark = e2e_account_mark(client->secure.account);
     entry->group_epoch = e2e_account_group(client->secure.account, entry->chat.id.raw, &view) ? view.group->seq : 0;
     record_put_outbox(client, entry);
 }
@@ -290,7 +290,7 @@ void secure_echo_tell(const struct outbox_entry *entry, struct kith_message *mes
     if (!group_is_keys(message->content_type))
         message->body = kith_slice_of(entry->bytes + entry->content_type_len, entry->body_len);
     message->written_ms = entry->created_ms;
-    message->sealed_ms = entry->sealed_ms;
+    message->sealed_mark = entry->sealed_mark;
     message->group_epoch = entry->group_epoch;
 }
 

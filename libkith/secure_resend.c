@@ -150,7 +150,7 @@ void resend_mail(struct kith_client *client, const struct kith_message *item, co
 /* The account is asked once: what it agreed to counts as given. Its keys go by themselves to who lacks them. */
 static void give(struct kith_client *client, struct outbox_entry *entry, const struct kith_message *message)
 {
-    struct e2e_sent sent = {.sealed_ms = message->sealed_ms,
+    struct e2e_sent sent = {.sealed_mark = message->sealed_mark,
                             .written_ms = message->written_ms,
                             .expires_ms = message->expires_ms,
                             .group_epoch = message->group_epoch};
@@ -205,7 +205,7 @@ void resend_give(struct kith_client *client, struct outbox_entry *entry)
 static bool is_meant(const struct kith_client *client, const struct outbox_mail *mail,
                      const struct kith_message *message)
 {
-    return message->encrypted && message->is_open && message->sealed_ms > 0 && message->gap_from == 0 &&
+    return message->encrypted && message->is_open && message->sealed_mark > 0 && message->gap_from == 0 &&
            kith_slice_is(message->type, "message") && kith_uuid_eq(message->sender.id, client->config.user.id) &&
            kith_uuid_eq(message->device.id, client->config.device.id) &&
            memcmp(message->id.id.raw, mail->again.msg_id, sizeof mail->again.msg_id) == 0;

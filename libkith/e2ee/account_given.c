@@ -4,13 +4,12 @@
 
 /* What this device is asked for again: to whom it is given, and how often (docs/wire/e2ee.md, "Asking again"). */
 
-/* The keys that it had then it has: a session, archived or not, from before the message was encrypted. */
-static bool had_session(const struct peer *peer, uint64_t now_ms, uint64_t sealed_ms)
+/* The keys that it had then it has: a session, archived or not, from before the message was encrypted. By no clock, which steps. */
+static bool had_session(const struct peer *peer, uint64_t now_ms, uint64_t sealed_mark)
 {
     if (peer == NULL) return false;
     for (const struct peer_session *one = peer->sessions; one != NULL; one = one->next)
-        if (!account_peer_has_ended(peer, one, now_ms) && e2e_session_facts(one->session).created_ms <= sealed_ms)
-            return true;
+        if (!account_peer_has_ended(peer, one, now_ms) && one->born < sealed_mark) return true;
     return false;
 }
 
@@ -77,7 +76,7 @@ kith_err e2e_account_give(struct e2e_account *account, uint64_t now_ms,
     if (sent->is_group) look_at_chain(account, now_ms, item->chat_id, person, device);
     if (sent->expires_ms != 0 && now_ms >= sent->expires_ms) return KITH_E_DENIED;
     if (account_is_forbidden(person, sent->written_ms) || !was_for(account, account_id, item, sent) ||
-        !had_session(peer, now_ms, sent->sealed_ms))
+        !had_session(peer, now_ms, sent->sealed_mark))
         return KITH_E_DENIED;
     return count(account, now_ms, &peer->key, item->msg_id);
 }

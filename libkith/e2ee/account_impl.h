@@ -22,6 +22,7 @@
  *   'C' chat 16                                the chain that this device sends with in a group
  *   'D' chat 16                                the devices that have that chain, and those that may
  *   'N'                                        how many one-time prekeys were taken
+ *   'O'                                        a number that no rank has reached
  *   'R' chat 16, account 16, device u32, chain id 8    a chain of another device
  *   'J' chat 16                                the secrets of invite links that this device made
  *   'A' chat 16                                which operation a link named that this device asked with
@@ -129,6 +130,7 @@ struct peer_session {
     struct peer_session *next;
     struct e2e_session *session;
     uint64_t rank;        /* the higher, the nearer to the front */
+    uint64_t born;        /* its first rank: what was encrypted before has at most that mark */
     uint64_t archived_ms; /* when another one came before it; 0: it is the first */
 };
 
@@ -251,7 +253,8 @@ struct e2e_account {
     struct kith_map links;       /* chat_id: struct own_links *        */
     struct kith_map pins;        /* chat_id: struct join_pin           */
     struct kith_map resends;     /* struct peer_key: struct resend_peer * */
-    uint64_t rank_next;
+    uint64_t rank_next;          /* a count that only rises, also over restarts */
+    uint64_t rank_kept;          /* rank_next is at most this one, which is kept */
     struct past_walk *walk;      /* NULL: none. One at a time, since lists are fetched so */
     struct kith_buf upload_list; /* lent by e2e_account_upload(): what the server has when that is over */
 };
@@ -265,6 +268,7 @@ void account_keep_self(struct e2e_account *account);
 void account_keep_prekey(struct e2e_account *account, const struct prekey_own *own);
 void account_drop_prekey(struct e2e_account *account, const struct prekey_own *own);
 void account_keep_watch(struct e2e_account *account);
+void account_keep_ranks(const struct e2e_account *account);
 void account_keep_last_resort(struct e2e_account *account, const uint8_t use[static LAST_RESORT_BYTES]);
 void account_drop_last_resort(struct e2e_account *account, const uint8_t use[static LAST_RESORT_BYTES]);
 void account_keep_person(struct e2e_account *account, const struct person *person);
@@ -377,11 +381,13 @@ KITH_MUST_USE kith_err account_peer_add(struct e2e_account *account, uint64_t no
                                         struct e2e_session *session);
 /** As it was kept: takes the session over, at its rank. KITH_E_NOMEM. */
 KITH_MUST_USE kith_err account_peer_load(struct e2e_account *account, struct peer *peer, struct e2e_session *session,
-                                         uint64_t rank, uint64_t archived_ms);
+                                         uint64_t rank, uint64_t born, uint64_t archived_ms);
 /** It was archived, and even decrypts no more. */
 bool account_peer_has_ended(const struct peer *peer, const struct peer_session *one, uint64_t now_ms);
 /** Those that have go, with a step that succeeded. */
 void account_peer_drop_ended(struct e2e_account *account, struct peer *peer, uint64_t now_ms);
+/** rank_next has risen: in one batch with what has that rank. */
+void account_ranks_reserve(struct e2e_account *account);
 /** To the front: it sends from now on, and is still to be kept; what it takes the place of, too. */
 void account_peer_prefer(struct e2e_account *account, uint64_t now_ms, struct peer *peer, struct peer_session *one);
 /** All sessions of devices that the person's list does not have any more. */

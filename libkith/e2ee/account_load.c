@@ -207,20 +207,33 @@ static kith_err load_person(struct e2e_account *account, struct kith_slice key, 
 static kith_err load_session(struct e2e_account *account, struct kith_slice key, struct kith_slice in)
 {
     static const struct e2e_tlv_field fields[] = {
-        {1, 8, 8, false}, {2, 1, E2E_SESSION_BYTES_MAX, false}, {3, 8, 8, true}};
-    struct kith_slice v[3];
+        {1, 8, 8, false}, {2, 1, E2E_SESSION_BYTES_MAX, false}, {3, 8, 8, true}, {4, 8, 8, false}};
+    struct kith_slice v[4];
     struct e2e_session *session = NULL;
     struct peer *peer = NULL;
-    kith_err err = e2e_tlv_decode(in, fields, 3, v);
+    kith_err err = e2e_tlv_decode(in, fields, 4, v);
 
     if (err != KITH_OK) return err;
     if (key.len != E2E_ACCOUNT_ID_BYTES + 4 + SESSION_NAME_BYTES) return KITH_E_MALFORMED;
     err = account_peer_put(account, 0, key.ptr, kith_get_u32_be(key.ptr + E2E_ACCOUNT_ID_BYTES), &peer);
     if (err == KITH_OK) err = e2e_session_decode(v[1], &session);
     if (err == KITH_OK)
-        err = account_peer_load(account, peer, session, e2e_tlv_u64(v[0]), v[2].len > 0 ? e2e_tlv_u64(v[2]) : 0);
+        err = account_peer_load(account, peer, session, e2e_tlv_u64(v[0]), e2e_tlv_u64(v[3]),
+                                v[2].len > 0 ? e2e_tlv_u64(v[2]) : 0);
     if (err != KITH_OK) e2e_session_free(session);
     return err;
+}
+
+static kith_err load_ranks(struct e2e_account *account, struct kith_slice in)
+{
+    static const struct e2e_tlv_field fields[] = {{1, 8, 8, false}};
+    struct kith_slice v[1];
+    kith_err err = e2e_tlv_decode(in, fields, 1, v);
+
+    if (err != KITH_OK) return err;
+    account->rank_kept = e2e_tlv_u64(v[0]);
+    if (account->rank_next < account->rank_kept) account->rank_next = account->rank_kept;
+    return KITH_OK;
 }
 
 static kith_err load_anew(struct e2e_account *account, struct kith_slice key, struct kith_slice in)
@@ -476,6 +489,7 @@ kith_err e2e_account_load(struct e2e_account *account, struct kith_slice key, st
     switch (key.ptr[1]) {
     case 'I': return rest.len == 0 ? load_self(account, value) : KITH_E_MALFORMED;
     case 'N': return rest.len == 0 ? load_watch(account, value) : KITH_E_MALFORMED;
+    case 'O': return rest.len == 0 ? load_ranks(account, value) : KITH_E_MALFORMED;
     case 'P': return load_prekey(account, rest, value);
     case 'X': return load_last_resort(account, rest);
     case 'L': return load_person(account, rest, value);

@@ -390,6 +390,13 @@ static bool may_ask(const struct opening *o, kith_err err, bool is_common)
     return me != NULL && (!is_common || me->since <= o->common.epoch.seq);
 }
 
+/* Where both began at once, or seem to have: who asks again does so in the session that it can open. */
+static void prefer_asking(const struct opening *o, const struct e2e_payload *payload)
+{
+    if (o->envelope->is_mail && kith_slice_is(payload->content_type, E2E_RESEND_TYPE))
+        account_peer_prefer(o->account, o->now_ms, o->peer, o->used);
+}
+
 static kith_err open_all(struct opening *o, struct e2e_wants *wants, struct kith_buf *plain, struct e2e_opened *out)
 {
     kith_err err = find_sender(o, wants);
@@ -413,6 +420,7 @@ static kith_err open_all(struct opening *o, struct e2e_wants *wants, struct kith
         out->payload = (struct e2e_payload){0};
         return err;
     }
+    prefer_asking(o, &out->payload);
     keep_step(o);
     if (!o->envelope->is_mail) note_heard(o, out);
     out->device_id = out->payload.device_id;

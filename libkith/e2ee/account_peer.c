@@ -100,14 +100,29 @@ static void drop_beyond(struct e2e_account *account, struct peer *peer, unsigned
     }
 }
 
+#define RANKS_KEPT 256
+
+void account_ranks_reserve(struct e2e_account *account)
+{
+    if (account->rank_next <= account->rank_kept) return;
+    account->rank_kept = account->rank_next + RANKS_KEPT;
+    account_keep_ranks(account);
+}
+
+uint64_t e2e_account_mark(const struct e2e_account *account)
+{
+    return account->rank_next;
+}
+
 kith_err account_peer_load(struct e2e_account *account, struct peer *peer, struct e2e_session *session, uint64_t rank,
-                           uint64_t archived_ms)
+                           uint64_t born, uint64_t archived_ms)
 {
     struct peer_session *one = calloc(1, sizeof *one);
 
     if (one == NULL) return KITH_E_NOMEM;
     one->session = session;
     one->rank = rank;
+    one->born = born;
     one->archived_ms = archived_ms;
     if (rank >= account->rank_next) account->rank_next = rank + 1;
     insert(peer, one);
@@ -126,10 +141,12 @@ static void archive(struct e2e_account *account, uint64_t now_ms, struct peer *p
 kith_err account_peer_add(struct e2e_account *account, uint64_t now_ms, struct peer *peer, struct e2e_session *session)
 {
     struct peer_session *before = peer->sessions;
-    kith_err err = account_peer_load(account, peer, session, account->rank_next, 0);
+    kith_err err = account_peer_load(account, peer, session, account->rank_next, account->rank_next, 0);
 
-    if (err == KITH_OK) archive(account, now_ms, peer, before);
-    return err;
+    if (err != KITH_OK) return err;
+    account_ranks_reserve(account);
+    archive(account, now_ms, peer, before);
+    return KITH_OK;
 }
 
 void account_peer_prefer(struct e2e_account *account, uint64_t now_ms, struct peer *peer, struct peer_session *one)
@@ -139,6 +156,7 @@ void account_peer_prefer(struct e2e_account *account, uint64_t now_ms, struct pe
     if (before == one) return;
     take_out(peer, one);
     one->rank = account->rank_next++;
+    account_ranks_reserve(account);
     one->archived_ms = 0;
     insert(peer, one);
     archive(account, now_ms, peer, before);

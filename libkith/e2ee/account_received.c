@@ -155,6 +155,7 @@ kith_err account_received_put(struct e2e_account *account, const struct received
         return err;
     }
     account->rank_next++;
+    account_ranks_reserve(account);
     gone = insert(received, &one);
     if (gone.chain != NULL) account_drop_received(account, key, &gone);
     e2e_receiver_chain_free(gone.chain);

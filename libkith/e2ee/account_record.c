@@ -151,6 +151,15 @@ void account_keep_watch(struct e2e_account *account)
     keep(account, &record);
 }
 
+void account_keep_ranks(const struct e2e_account *account)
+{
+    struct record record;
+
+    begin(&record, 'O', 0);
+    e2e_tlv_put_u64(&record.writer, 1, account->rank_kept);
+    keep(account, &record);
+}
+
 void account_keep_last_resort(struct e2e_account *account, const uint8_t use[static LAST_RESORT_BYTES])
 {
     struct record record;
@@ -226,6 +235,7 @@ void account_keep_session(struct e2e_account *account, const struct peer *peer, 
     e2e_tlv_put_u64(&record.writer, 1, one->rank);
     e2e_tlv_put(&record.writer, 2, kith_buf_peek(&state));
     if (one->archived_ms != 0) e2e_tlv_put_u64(&record.writer, 3, one->archived_ms);
+    e2e_tlv_put_u64(&record.writer, 4, one->born);
     kith_buf_wipe(&state);
     keep(account, &record);
 }

@@ -32,12 +32,14 @@ bool account_heals_now(const struct e2e_account *account, const struct peer_key 
     return one != NULL && one->is_broken;
 }
 
-/* One of them has begun anew just now: what was on its way in the sessions before says nothing of that one. */
+/* One of them has begun anew: what was on its way in the sessions before says nothing of that one. */
 static bool is_healed(const struct e2e_account *account, const struct resend_peer *one, uint64_t now_ms)
 {
     const struct peer *peer = account_peer_find(account, one->key.account_id, kith_get_u32_be(one->key.device_id));
 
     if (one->healed_ms != 0 && !account_is_past(now_ms, one->healed_ms, E2E_RESEND_MS)) return true;
+    /* Whoever began it opens the answer, whatever state it was put back to; one begun beside it would look like a tie there. */
+    if (peer != NULL && peer->sessions != NULL && e2e_session_facts(peer->sessions->session).is_unspoken) return true;
     return peer != NULL && peer->anew_count > 0 && !account_is_past(now_ms, peer->anew_ms[0], E2E_RESEND_MS);
 }
 

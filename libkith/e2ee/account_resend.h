@@ -76,8 +76,11 @@ uint32_t e2e_account_lost_count(const struct e2e_account *account,
                                 const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES], uint32_t device_id);
 
 /* ---- who is asked */
-struct e2e_sent { /* of an own message, as it was when it was encrypted last */
-    uint64_t sealed_ms, written_ms, expires_ms;
+/** Rises with each session that is begun, by either end, also over restarts: what comes first of two things, whatever the clock says. */
+uint64_t e2e_account_mark(const struct e2e_account *account);
+struct e2e_sent {         /* of an own message, as it was when it was encrypted last */
+    uint64_t sealed_mark; /* e2e_account_mark() behind that */
+    uint64_t written_ms, expires_ms;
     bool is_group;
     uint64_t group_epoch;               /* of a group's */
     uint8_t dest[E2E_ACCOUNT_ID_BYTES]; /* of a chat of two: the other of the two, whom it was written to */

@@ -108,6 +108,7 @@ struct e2e_session_facts {
     uint64_t created_ms, heard_ms; /* heard 0: nothing came yet */
     bool needs_step;               /* the peer asks for an answer, whatever it says */
     bool is_answered;              /* the peer has the session: no set-up is sent any more */
+    bool is_unspoken;              /* the peer began it, and nothing was sent in it from here */
     uint32_t kept_keys;
 };
 struct e2e_session_facts e2e_session_facts(const struct e2e_session *session);

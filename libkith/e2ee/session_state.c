@@ -31,6 +31,7 @@ struct e2e_session_facts e2e_session_facts(const struct e2e_session *session)
         .heard_ms = session->heard_at_ms,
         .needs_step = session->needs_step,
         .is_answered = session->setup_bytes == 0,
+        .is_unspoken = session->recv_chains == 1 && session->ns == 0 && session->pn == 0,
         .kept_keys = (uint32_t)session->kept.count,
     };
 }

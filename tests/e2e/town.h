@@ -76,11 +76,11 @@ struct town_mail {
     struct town_device *from;
     uint8_t thread_id[E2E_ID_BYTES], msg_id[E2E_ID_BYTES];
     struct kith_buf bodies;
-    bool is_keys;                       /* of a group: they are taken, and nobody checks what they say */
-    bool is_common;                     /* one ciphertext for all that have the chain */
-    char text[TOWN_TEXT_BYTES_MAX];     /* what it says, for who checks */
-    uint64_t sealed_ms, epoch;          /* when it was encrypted; under which head of a group */
-    uint8_t dest[E2E_ACCOUNT_ID_BYTES]; /* of a chat of two: the other */
+    bool is_keys;                           /* of a group: they are taken, and nobody checks what they say */
+    bool is_common;                         /* one ciphertext for all that have the chain */
+    char text[TOWN_TEXT_BYTES_MAX];         /* what it says, for who checks */
+    uint64_t sealed_ms, sealed_mark, epoch; /* when it was encrypted; under which head of a group */
+    uint8_t dest[E2E_ACCOUNT_ID_BYTES];     /* of a chat of two: the other */
 };
 
 /* Where a device is killed: behind its n-th call, in one of these ways. */

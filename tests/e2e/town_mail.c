@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "libkith/e2ee/account_resend.h"
 #include "libkith/e2ee/message.h"
 #include "libkith/e2ee/sender_chain.h"
 #include "town_group.h"
@@ -200,6 +201,7 @@ static void describe(struct town_mail *mail, const struct town_chat *chat)
     struct e2e_group_view view;
 
     mail->sealed_ms = from->town->now_ms;
+    mail->sealed_mark = e2e_account_mark(from->account);
     if (chat->is_group && e2e_account_group(from->account, chat->id, &view)) mail->epoch = view.group->seq;
     for (uint32_t i = 0; !chat->is_group && i < chat->member_count; i++)
         if (i == 0 || memcmp(chat->members[i], from->person->id, E2E_ACCOUNT_ID_BYTES) != 0)

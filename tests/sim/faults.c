@@ -71,7 +71,6 @@ static void disk_fault(struct sim *sim)
 
 static struct loop *step_of(struct sim_device *device)
 {
-    device->clock_stepped = true;
     return device->loop;
 }
 

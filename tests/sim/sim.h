@@ -147,9 +147,8 @@ struct sim_device {
     struct loop_timer tick, restart, persist, act;
     bool persisting;
     struct kith_slice unsaved;
-    bool cut_off;       /* partition: cannot connect */
-    bool clock_stepped; /* its wall clock, some time */
-    bool is_first;      /* of its person: founds the account */
+    bool cut_off;  /* partition: cannot connect */
+    bool is_first; /* of its person: founds the account */
     struct sim_linking linking;
     uint64_t lives;
     struct oracle_device *oracle;

@@ -376,11 +376,22 @@ static inline void pair_keys(struct pair_device *device)
     kith_client_keys(device->client, &keys);
 }
 
+static inline void pair_lists(struct pair_device *device, struct user_id user, uint64_t after)
+{
+    const struct pair_device *of = kith_uuid_is_nil(user.id) ? NULL : pair_device_of(device->pair, user);
+
+    for (size_t i = 0; of != NULL && i < of->list_count; i++)
+        if (i + 1 == of->list_count || (after > 0 && i >= after))
+            kith_client_list(device->client, user, i + 1 == of->list_count ? of->list_count : 0,
+                             kith_buf_peek(&of->lists[i]));
+    if (of == NULL || of->list_count == 0) kith_client_no_list(device->client, user, 0);
+}
+
 static inline void pair_answer(struct pair_device *device)
 {
     struct pair *pair = device->pair;
     const struct kith_fetch fetch = device->fetch;
-    struct pair_device *of = kith_uuid_is_nil(fetch.user.id) ? NULL : pair_device_of(pair, fetch.user);
+    const struct pair_device *of;
 
     device->has_fetch = false;
     if (fetch.kind == KITH_FETCH_LISTS && device->lists_fail) {
@@ -391,13 +402,9 @@ static inline void pair_answer(struct pair_device *device)
     case KITH_FETCH_KEYS: pair_keys(device); break;
     case KITH_FETCH_UPLOAD: pair_upload(device); break;
     case KITH_FETCH_LISTS:
-    case KITH_FETCH_PAST_LISTS:
-        for (size_t i = 0; of != NULL && i < of->list_count; i++)
-            if (i + 1 == of->list_count || (fetch.after > 0 && i >= fetch.after))
-                kith_client_list(device->client, fetch.user, i + 1 == of->list_count ? of->list_count : 0,
-                                 kith_buf_peek(&of->lists[i]));
-        if (of == NULL || of->list_count == 0) kith_client_no_list(device->client, fetch.user, 0);
+        for (uint32_t i = 0; i < fetch.list_count; i++) pair_lists(device, fetch.lists[i].user, fetch.lists[i].after);
         break;
+    case KITH_FETCH_PAST_LISTS: pair_lists(device, fetch.user, fetch.after); break;
     case KITH_FETCH_BUNDLES:
         for (uint32_t i = 0; i < fetch.device_count; i++) {
             struct e2e_claimed claimed = {.kem_is_last = true};

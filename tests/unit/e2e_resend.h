@@ -154,7 +154,7 @@ static inline struct town_mail *mail_of(struct town *town, const struct e2e_rese
 
 static inline struct e2e_sent sent_of(const struct town_mail *mail)
 {
-    struct e2e_sent sent = {.sealed_ms = mail->sealed_ms,
+    struct e2e_sent sent = {.sealed_mark = mail->sealed_mark,
                             .written_ms = mail->sealed_ms,
                             .is_group = town_group_of(mail->from->town, mail->thread_id) != NULL,
                             .group_epoch = mail->epoch};

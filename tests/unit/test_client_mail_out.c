@@ -144,7 +144,7 @@ static void test_client_mail_out__what_cannot_be_sealed_holds_up_nothing(void **
     (void)pair_write(scene.ann, "three");
     pair_run(scene.pair);
     assert_int_equal(scene.ann->fetch.kind, KITH_FETCH_LISTS);
-    assert_int_equal(scene.ann->fetch.user.id.raw[0], 7);
+    assert_int_equal(scene.ann->fetch.lists[0].user.id.raw[0], 7);
     assert_int_equal(mails(&scene), 1);
     assert_int_equal(scene.pair->mail_count, 1);
     assert_string_equal(pair_last(scene.bob, 3)->text, "three");

@@ -1,4 +1,5 @@
 #include "client_pair.h"
+#include "libkith/e2ee/account_resend_impl.h"
 
 /* What does not open is asked for again, and given again. A copy of bob's records is put back, as a folder is from a backup. */
 
@@ -349,16 +350,21 @@ static void test_client_resend__so_many_answers_wait_and_no_more(void **state)
 static void test_client_resend__what_waits_for_keys_is_given_once(void **state)
 {
     struct scene scene = scene_new(13);
-    struct e2e_lost broken = {0};
+    struct e2e_account *account;
+    struct resend_peer *broken;
+    struct peer_key key;
 
     (void)state;
     put_back(&scene);
     scene.ann->recalls_not = true;
     (void)pair_write(scene.ann, "seven");
     pair_run(scene.pair);
-    memcpy(broken.account_id, scene.bob->user.id.raw, sizeof broken.account_id);
-    broken.device_id = scene.ann->client->outbox_first->mail.device_id;
-    e2e_account_lost(kith_client_account(scene.ann->client), scene.pair->now.wall_ms, &broken); /* its session, too */
+    account = kith_client_account(scene.ann->client);
+    memcpy(key.account_id, scene.bob->user.id.raw, sizeof key.account_id);
+    kith_put_u32_be(key.device_id, scene.ann->client->outbox_first->mail.device_id);
+    assert_int_equal(account_resend_put(account, scene.pair->now.wall_ms, &key, &broken), KITH_OK);
+    broken->is_broken = true; /* so that another session must be begun, and waits for a bundle */
+    account_keep_lost(account, broken);
     kith_client_acted(scene.ann->client, scene.pair->now);
     pair_run(scene.pair);
     scene.ann->fetches_not = true;

@@ -157,7 +157,7 @@ static void test_e2e_account_load__every_kind_whole_and_every_prefix(void **stat
             if (strchr(kinds, key[2]) == NULL) kinds[count++] = (char)key[2];
         }
     }
-    assert_int_equal(count, 16);
+    assert_int_equal(count, 17);
     assert_int_equal(load(&stores, kith_slice_str("EZ"), kith_slice_str("")), KITH_E_UNSUPPORTED);
     assert_int_equal(load(&stores, kith_slice_str("E"), kith_slice_str("")), KITH_E_MALFORMED);
     assert_int_equal(load(&stores, kith_slice_str("XI"), kith_slice_str("")), KITH_E_MALFORMED);

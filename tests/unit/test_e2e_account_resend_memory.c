@@ -39,7 +39,7 @@ static void make_town(void)
                              .sent_at_ms = town->now_ms};
     lost = (struct e2e_lost){
         .device_id = mail.device_id, .item = {.seq = 1, .msg_id = {2}}, .created_ms = town->now_ms};
-    sent = (struct e2e_sent){.sealed_ms = town->now_ms, .written_ms = town->now_ms};
+    sent = (struct e2e_sent){.sealed_mark = e2e_account_mark(ann->account), .written_ms = town->now_ms};
     memcpy(mail.account_id, bob->person->id, sizeof mail.account_id);
     memcpy(lost.account_id, bob->person->id, sizeof lost.account_id);
     memcpy(lost.item.chat_id, two.id, sizeof lost.item.chat_id);
