@@ -207,7 +207,7 @@ static kith_err load_person(struct e2e_account *account, struct kith_slice key, 
 static kith_err load_session(struct e2e_account *account, struct kith_slice key, struct kith_slice in)
 {
     static const struct e2e_tlv_field fields[] = {
-        {1, 8, 8, false}, {2, 1, E2E_SESSION_BYTES_MAX, false}, {3, 8, 8, true}, {4, 8, 8, false}};
+        {1, 8, 8, false}, {2, 1, E2E_SESSION_BYTES_MAX, false}, {3, 8, 8, true}, {4, 8, 8, true}};
     struct kith_slice v[4];
     struct e2e_session *session = NULL;
     struct peer *peer = NULL;
@@ -218,7 +218,7 @@ static kith_err load_session(struct e2e_account *account, struct kith_slice key,
     err = account_peer_put(account, 0, key.ptr, kith_get_u32_be(key.ptr + E2E_ACCOUNT_ID_BYTES), &peer);
     if (err == KITH_OK) err = e2e_session_decode(v[1], &session);
     if (err == KITH_OK)
-        err = account_peer_load(account, peer, session, e2e_tlv_u64(v[0]), e2e_tlv_u64(v[3]),
+        err = account_peer_load(account, peer, session, e2e_tlv_u64(v[0]), e2e_tlv_u64(v[v[3].len > 0 ? 3 : 0]),
                                 v[2].len > 0 ? e2e_tlv_u64(v[2]) : 0);
     if (err != KITH_OK) e2e_session_free(session);
     return err;

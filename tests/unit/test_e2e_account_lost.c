@@ -425,6 +425,76 @@ static void test_e2e_account_lost__a_new_session_of_the_others_ends_it(void **st
     town_free(two.town);
 }
 
+/* What ann has begun bob answers, whatever did not open: she can open that, and a session beside it would look like a tie to her. */
+static void test_e2e_account_lost__what_the_other_began_is_answered_first(void **state)
+{
+    struct two two = {.town = town_new(21)};
+
+    (void)state;
+    two.ann = town_join(two.town);
+    two.bob = town_join(two.town);
+    two.chat = town_chat_two(two.ann, two.bob);
+    (void)town_send(two.ann, &two.chat, "hello");
+    assert_int_equal(town_read(two.bob), 1);
+    note(&two, 1);
+    assert_int_equal(town_open(two.ann, town_send(two.bob, &two.chat, "hello back"), NULL), KITH_OK);
+    assert_int_equal(sessions(two.bob), 1);
+    assert_int_equal(sessions(two.ann), 1);
+    note(&two, 2); /* it is answered now */
+    (void)town_send(two.bob, &two.chat, "anew");
+    assert_int_equal(sessions(two.bob), 2);
+    town_free(two.town);
+}
+
+/* Both have begun at once, and each would go on in the session of the smaller T: but who asks says which one it can open. */
+static void check_tie(uint64_t seed, unsigned *crossed)
+{
+    struct two two = {.town = town_new(seed)};
+    struct town_mail *of_ann, *of_bob;
+    struct e2e_mail request;
+    struct letter letter;
+    struct kith_buf plain, body;
+    struct e2e_opened opened;
+    struct e2e_resend resend = {.items = {{.chat_id = {1}, .seq = 1, .msg_id = {1}}}, .count = 1};
+    const struct peer *bob, *ann;
+    uint8_t preferred[E2E_HASH_BYTES];
+
+    two.ann = town_join(two.town);
+    two.bob = town_join(two.town);
+    two.chat = town_chat_two(two.ann, two.bob);
+    of_ann = town_send(two.ann, &two.chat, "at once");
+    of_bob = town_send(two.bob, &two.chat, "at once");
+    assert_int_equal(town_open(two.ann, of_bob, NULL), KITH_OK); /* hers never came to bob */
+    assert_non_null(of_ann);
+    bob = account_peer_find(two.ann->account, two.bob->person->id, device_number(two.bob));
+    ann = account_peer_find(two.bob->account, two.ann->person->id, device_number(two.ann));
+    memcpy(preferred, e2e_session_transcript(bob->sessions->session), sizeof preferred);
+    *crossed += memcmp(preferred, e2e_session_transcript(ann->sessions->session), sizeof preferred) != 0;
+    kith_buf_init(&body, 4096);
+    assert_int_equal(e2e_resend_encode(&resend, &body), KITH_OK);
+    request = mail_to(two.ann, E2E_RESEND_TYPE, kith_buf_peek(&body));
+    assert_int_equal(letter_seal(two.bob, request, &letter), KITH_OK);
+    assert_int_equal(letter_open(two.ann, &letter, &plain, &opened), KITH_OK);
+    kith_buf_wipe(&plain);
+    letter_free(&letter);
+    kith_buf_deinit(&body);
+    town_restart(two.ann);
+    bob = account_peer_find(two.ann->account, two.bob->person->id, device_number(two.bob));
+    assert_memory_equal(e2e_session_transcript(bob->sessions->session), e2e_session_transcript(ann->sessions->session),
+                        E2E_HASH_BYTES);
+    assert_int_equal(town_open(two.bob, town_send(two.ann, &two.chat, "now you can"), NULL), KITH_OK);
+    town_free(two.town);
+}
+
+static void test_e2e_account_lost__who_asks_says_which_session_it_can_open(void **state)
+{
+    unsigned crossed = 0;
+
+    (void)state;
+    for (uint64_t seed = 31; seed < 41; seed++) check_tie(seed, &crossed);
+    assert_in_range(crossed, 1, 9); /* T decides by chance */
+}
+
 /* ------------------------------------------------------------------------------------------------ how many devices */
 static void test_e2e_account_lost__4096_devices_and_not_one_more(void **state)
 {
@@ -575,6 +645,8 @@ int main(void)
         cmocka_unit_test(test_e2e_account_lost__an_answer_that_nobody_asked_for_is_none),
         cmocka_unit_test(test_e2e_account_lost__garbage_brings_about_one_new_session_a_day),
         cmocka_unit_test(test_e2e_account_lost__a_new_session_of_the_others_ends_it),
+        cmocka_unit_test(test_e2e_account_lost__what_the_other_began_is_answered_first),
+        cmocka_unit_test(test_e2e_account_lost__who_asks_says_which_session_it_can_open),
         cmocka_unit_test(test_e2e_account_lost__4096_devices_and_not_one_more),
         cmocka_unit_test(test_e2e_account_lost__devices_to_be_begun_anew_with_give_way),
         cmocka_unit_test(test_e2e_account_lost__goes_with_its_device),
