@@ -6,10 +6,13 @@
  * again, if the account agrees, from what was written here: of that the host has the record.
  */
 
-/* What a person wrote, and not what devices owe each other. */
-static bool is_persons(struct kith_slice content_type)
+/* Of what devices owe each other only that it was such: a step is over, and keys go by themselves to who lacks them. */
+static struct kith_slice body_again(struct kith_slice content_type, struct kith_slice body)
 {
-    return !group_is_keys(content_type) && !kith_slice_eq(content_type, kith_content_type(KITH_CONTENT_STEP));
+    bool is_persons = !group_is_keys(content_type) &&
+                      !kith_slice_eq(content_type, kith_content_type(KITH_CONTENT_STEP));
+
+    return is_persons ? body : (struct kith_slice){0};
 }
 
 static bool has_expired(const struct kith_client *client, uint64_t expires_ms)
@@ -81,11 +84,11 @@ static void answered(struct kith_client *client, const struct kith_message *mail
                                    .is_open = true,
                                    .type = kith_slice_str("message"),
                                    .content_type = payload->content_type,
-                                   .body = payload->body};
+                                   .body = body_again(payload->content_type, payload->body)};
     struct e2e_resend_item item;
     struct e2e_lost lost;
 
-    if (!is_persons(payload->content_type) || e2e_resend_item_decode(payload->again, &item) != KITH_OK ||
+    if (e2e_resend_item_decode(payload->again, &item) != KITH_OK ||
         !e2e_account_resent(client->secure.account, payload->account_id, payload->device_id, &item, &lost) ||
         has_expired(client, lost.expires_ms))
         return;
@@ -147,7 +150,7 @@ void resend_mail(struct kith_client *client, const struct kith_message *item, co
         asked(client, payload);
 }
 
-/* The account is asked once: what it agreed to counts as given. Its keys go by themselves to who lacks them. */
+/* The account is asked once: what it agreed to counts as given. */
 static void give(struct kith_client *client, struct outbox_entry *entry, const struct kith_message *message)
 {
     struct e2e_sent sent = {.sealed_mark = message->sealed_mark,
@@ -155,7 +158,6 @@ static void give(struct kith_client *client, struct outbox_entry *entry, const s
                             .expires_ms = message->expires_ms,
                             .group_epoch = message->group_epoch};
     const enum chat_kind kind = secure_chat_kind(client, message->chat);
-    const bool is_wanted = is_persons(message->content_type);
     kith_err err = KITH_OK;
     struct user_id pair[2];
 
@@ -163,11 +165,11 @@ static void give(struct kith_client *client, struct outbox_entry *entry, const s
     sent.is_group = kind == CHAT_KIND_GROUP;
     if (kith_client_pair(client, message->chat, pair))
         memcpy(sent.dest, pair[kith_uuid_eq(pair[0].id, client->config.user.id)].id.raw, sizeof sent.dest);
-    if (!entry->mail.is_given && (is_wanted || sent.is_group))
+    if (!entry->mail.is_given)
         err = e2e_account_give(client->secure.account, client->now.wall_ms, entry->mail.user.id.raw,
                                entry->mail.device_id, &entry->mail.again, &sent);
     if (err == KITH_E_NOMEM) return;
-    if (err != KITH_OK || !is_wanted || has_expired(client, message->expires_ms)) {
+    if (err != KITH_OK || has_expired(client, message->expires_ms)) {
         outbox_remove(client, entry);
         return;
     }
@@ -175,7 +177,8 @@ static void give(struct kith_client *client, struct outbox_entry *entry, const s
         entry->mail.is_given = true;
         record_put_outbox(client, entry);
     }
-    mail_seal(client, entry, message->content_type, message->body, message->written_ms);
+    mail_seal(client, entry, message->content_type, body_again(message->content_type, message->body),
+              message->written_ms);
 }
 
 void resend_give(struct kith_client *client, struct outbox_entry *entry)

@@ -23,7 +23,7 @@ GIVEN_DEVICE_MS = 30 * DAY_MS
 REDRAW_MS = 24 * HOUR_MS
 
 OPENED, NOT_OPENED, REPEATED, NO_PREKEY, NO_CHAIN, NOT_WHO_IT_SAYS, REFUSED_INSIDE = range(7)
-NOBODYS = {b"application/x-kith-step", b"application/x-kith-group-keys"}
+NOBODYS = {b"application/x-kith-step", b"application/x-kith-group-keys"}  # of these an answer says no more
 LOST = {NOT_OPENED, REPEATED, NO_PREKEY, NO_CHAIN}
 
 
@@ -126,6 +126,11 @@ class Anew:
 
 
 # ---------------------------------------------------------------------------------------------- who is asked
+def body_again(content_type: bytes, body: bytes) -> bytes:
+    """What an answer says, and what is looked at of one."""
+    return b"" if content_type in NOBODYS else body
+
+
 @dataclass(frozen=True)
 class Written:
     """A message in a chat that a device still has, with what was so when it was encrypted."""
@@ -200,7 +205,6 @@ def gives(us: Device, message: Written, item: Item, peer: Peer, now: int) -> boo
         message.item == item
         and message.writer == us
         and not message.deleted
-        and message.content_type not in NOBODYS
         and (message.expires_at is None or now < message.expires_at)
         and was_written_to(message, peer)
         and may_write_to(message, peer)

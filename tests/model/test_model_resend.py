@@ -220,9 +220,11 @@ def test_rules__a_message_is_given_as_it_was_asked_for_and_until_it_expires():
 def test_rules__what_a_person_wrote_is_given_and_not_when_it_was_deleted():
     assert not gives(replace(WRITTEN, deleted=True))
     for content_type in ("step", "group-keys"):
-        assert not gives(replace(WRITTEN, content_type=f"application/x-kith-{content_type}".encode()))
+        assert gives(replace(WRITTEN, content_type=f"application/x-kith-{content_type}".encode()))
+        assert rules.body_again(f"application/x-kith-{content_type}".encode(), b"keys") == b""
     for content_type in ("reply", "reaction", "edit", "delete"):
         assert gives(replace(WRITTEN, content_type=f"application/x-kith-{content_type}".encode()))
+        assert rules.body_again(f"application/x-kith-{content_type}".encode(), b"words") == b"words"
 
 
 def test_rules__nothing_is_given_where_nothing_would_be_written():
