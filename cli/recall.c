@@ -39,15 +39,36 @@ static bool is_deleted(struct cli *cli, const struct kith_client *client, const 
     return recall.is_deleted;
 }
 
+struct own {
+    struct kith_uuid user, device;
+};
+
+/* Before the record is read, which is lent until the store is asked for something else. */
+static struct own own_of(const struct cli *cli)
+{
+    struct own own = {0};
+
+    kith_ignore(kith_uuid_parse(kith_slice_str(store_get(cli->store, "user_id")), &own.user));
+    kith_ignore(kith_uuid_parse(kith_slice_str(store_get(cli->store, "device_id")), &own.device));
+    return own;
+}
+
+/* Nothing else is given, and the history is not read for it. */
+static bool is_own(const struct own *own, const struct kith_message *message)
+{
+    return kith_uuid_eq(own->user, message->sender.id) && kith_uuid_eq(own->device, message->device.id);
+}
+
 void recall_answer(struct cli *cli, struct kith_client *client, struct chat_id chat, uint64_t seq)
 {
+    const struct own own = own_of(cli);
     uint8_t key[KITH_RECORD_MESSAGE_KEY_BYTES];
     struct kith_slice record = {0};
     struct kith_message message;
 
     kith_record_message_key(chat, seq, key);
     if (!store_record(cli->store, kith_slice_of(key, sizeof key), &record) ||
-        kith_record_message(kith_slice_of(key, sizeof key), record, &message) != KITH_OK ||
+        kith_record_message(kith_slice_of(key, sizeof key), record, &message) != KITH_OK || !is_own(&own, &message) ||
         is_deleted(cli, client, &message))
         record = (struct kith_slice){0};
     kith_client_recalled(client, cli_time_now(), chat, seq, record);

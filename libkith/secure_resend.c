@@ -1,5 +1,6 @@
 #include "libkith/client.h"
 #include "libkith/content.h"
+#include "libkith/e2ee/account_group.h"
 
 /*
  * Asking again (docs/wire/e2ee.md). What this device could not open it asks its device for, in a mail; what others ask it for it gives
@@ -111,14 +112,39 @@ static bool is_same(const struct outbox_mail *a, const struct outbox_mail *b)
            memcmp(a->again.msg_id, b->again.msg_id, sizeof a->again.msg_id) == 0;
 }
 
-/* Of a chat and a number that this device knows, and not one that is on its way. */
-static bool may_give(const struct kith_client *client, const struct outbox_mail *mail)
+/* Whether it is asked by one of the chat's people, as far as is known. */
+static bool is_of_its_people(struct kith_client *client, struct chat_id chat, struct user_id user)
+{
+    struct user_id pair[2];
+    struct e2e_group_view view;
+
+    switch (secure_chat_kind(client, chat)) {
+    case CHAT_KIND_UNKNOWN: return true;
+    case CHAT_KIND_NONE: return false;
+    case CHAT_KIND_GROUP:
+        return e2e_account_group(client->secure.account, chat.id.raw, &view) &&
+               e2e_group_find(view.group, user.id.raw) != NULL;
+    case CHAT_KIND_PAIR: break;
+    }
+    return kith_client_pair(client, chat, pair) &&
+           (kith_uuid_eq(pair[0].id, user.id) || kith_uuid_eq(pair[1].id, user.id));
+}
+
+/*
+ * Of a chat and a number that this device knows, and not one that is on its way. What will not be given anyhow is not looked up: the
+ * host may have to read much for that, and nothing else bounds how often somebody asks.
+ */
+static bool may_give(struct kith_client *client, const struct outbox_mail *mail)
 {
     struct chat_id chat;
     unsigned waiting = 0;
 
     memcpy(chat.id.raw, mail->again.chat_id, sizeof chat.id.raw);
     if (kith_uuid_is_nil(chat.id) || kith_client_applied(client, chat) == 0) return false;
+    if (!is_of_its_people(client, chat, mail->user) ||
+        e2e_account_has_given(client->secure.account, client->now.wall_ms, mail->user.id.raw, mail->device_id,
+                              mail->again.msg_id))
+        return false;
     for (const struct outbox_entry *entry = client->outbox_first; entry != NULL; entry = entry->next) {
         if (entry->mail.again.seq == 0) continue;
         if (is_same(&entry->mail, mail)) return false;

@@ -29,19 +29,39 @@ static bool was_for(const struct e2e_account *account, const uint8_t *account_id
     return member != NULL && member->since <= sent->group_epoch;
 }
 
+static uint32_t times_given(const struct resend_peer *one, const uint8_t msg_id[static E2E_ID_BYTES])
+{
+    uint32_t times = 0;
+
+    for (uint32_t i = 0; i < one->given_count; i++) times += memcmp(one->given[i].msg_id, msg_id, E2E_ID_BYTES) == 0;
+    return times;
+}
+
+bool e2e_account_has_given(struct e2e_account *account, uint64_t now_ms,
+                           const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES], uint32_t device_id,
+                           const uint8_t msg_id[static E2E_ID_BYTES])
+{
+    struct peer_key key;
+    struct resend_peer *one;
+
+    memcpy(key.account_id, account_id, sizeof key.account_id);
+    kith_put_u32_be(key.device_id, device_id);
+    one = account_resend_find(account, &key);
+    if (one != NULL) (void)account_resend_trim(account, now_ms, one);
+    return one != NULL && times_given(one, msg_id) >= E2E_RESENDS_MAX;
+}
+
 /* It counts as given. */
 static kith_err count(struct e2e_account *account, uint64_t now_ms, const struct peer_key *key,
                       const uint8_t msg_id[static E2E_ID_BYTES])
 {
     struct resend_peer *one = NULL;
     struct given_item *grown;
-    uint32_t times = 0;
     kith_err err = account_resend_put(account, now_ms, key, &one);
 
     if (err != KITH_OK) return err;
     (void)account_resend_trim(account, now_ms, one);
-    for (uint32_t i = 0; i < one->given_count; i++) times += memcmp(one->given[i].msg_id, msg_id, E2E_ID_BYTES) == 0;
-    if (times >= E2E_RESENDS_MAX || one->given_count == E2E_GIVEN_MAX) return KITH_E_FULL;
+    if (times_given(one, msg_id) >= E2E_RESENDS_MAX || one->given_count == E2E_GIVEN_MAX) return KITH_E_FULL;
     grown = realloc(one->given, (one->given_count + 1) * sizeof *grown);
     if (grown == NULL) return KITH_E_NOMEM;
     one->given = grown;

@@ -95,5 +95,9 @@ struct e2e_sent {         /* of an own message, as it was when it was encrypted 
 KITH_MUST_USE kith_err e2e_account_give(struct e2e_account *account, uint64_t now_ms,
                                         const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES], uint32_t device_id,
                                         const struct e2e_resend_item *item, const struct e2e_sent *sent);
+/** It was given E2E_RESENDS_MAX times: what that device asks of it is not looked up any more. */
+bool e2e_account_has_given(struct e2e_account *account, uint64_t now_ms,
+                           const uint8_t account_id[static E2E_ACCOUNT_ID_BYTES], uint32_t device_id,
+                           const uint8_t msg_id[static E2E_ID_BYTES]);
 
 #endif

@@ -1,4 +1,6 @@
 #include "client_group.h"
+#include "libkith/client.h"
+#include "libkith/e2ee/account_resend_impl.h"
 
 /* Operations that come with events or are fetched, and what is shown of an event that has none. */
 
@@ -270,6 +272,56 @@ static void test_client_group__an_operation_of_a_device_that_is_gone(void **stat
     scene_free(scene);
 }
 
+/* ------------------------------------------------------------------------------------------------ asked for again */
+/* A mail of that device asks for the message 1 of the group; how many answers wait for the host then. */
+static size_t ask_of(struct scene *scene, const struct town_device *by, uint8_t msg_id)
+{
+    struct e2e_resend request = {.count = 1, .items[0] = {.seq = 1, .msg_id = {msg_id}}};
+    struct e2e_opened opened = {
+        .payload = {.device_id = by->account->self.device_id, .content_type = kith_slice_str(E2E_RESEND_TYPE)}};
+    const struct kith_message mail = {.seq = 1};
+    struct kith_buf body;
+    size_t waiting = 0;
+
+    kith_buf_init(&body, 4096);
+    memcpy(request.items[0].chat_id, scene->chat.id, sizeof request.items[0].chat_id);
+    memcpy(opened.payload.account_id, by->person->id, sizeof opened.payload.account_id);
+    assert_int_equal(e2e_resend_encode(&request, &body), KITH_OK);
+    opened.payload.body = kith_buf_peek(&body);
+    resend_mail(scene->client, &mail, &opened);
+    kith_buf_deinit(&body);
+    for (const struct outbox_entry *entry = scene->client->outbox_first; entry != NULL; entry = entry->next)
+        waiting += outbox_is_mail(entry);
+    return waiting;
+}
+
+/* The host may have to read a whole history for an answer: it does so for no stranger, and not for what was given three times. */
+static void test_client_group__what_would_not_be_given_is_not_looked_up(void **state)
+{
+    struct scene *scene = scene_new(true);
+    struct town_device *dave = town_join(scene->town);
+    struct resend_peer *one = NULL;
+    struct peer_key key;
+
+    (void)state;
+    message_event(scene, 1, town_group_send(scene->carol, scene->group, "hello"));
+    assert_int_equal(ask_of(scene, dave, 7), 0);
+    memcpy(key.account_id, scene->bob->person->id, sizeof key.account_id);
+    kith_put_u32_be(key.device_id, scene->bob->account->self.device_id);
+    assert_int_equal(account_resend_put(kith_client_account(scene->client), scene->now.wall_ms, &key, &one), KITH_OK);
+    one->given = calloc(E2E_RESENDS_MAX, sizeof *one->given);
+    assert_non_null(one->given);
+    for (one->given_count = 0; one->given_count < E2E_RESENDS_MAX; one->given_count++)
+        one->given[one->given_count] = (struct given_item){.msg_id = {7}, .given_ms = scene->now.wall_ms};
+    assert_int_equal(ask_of(scene, scene->bob, 7), 0);
+    assert_int_equal(ask_of(scene, scene->carol, 7), 1);
+    assert_int_equal(ask_of(scene, scene->bob, 8), 2);
+    scene->now.wall_ms += E2E_GIVEN_MS;
+    kith_client_tick(scene->client, scene->now);
+    assert_int_equal(ask_of(scene, scene->bob, 7), 1); /* the two before are too old */
+    scene_free(scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_client_group__changes_that_nobody_signed_are_unreadable),
         cmocka_unit_test(test_client_group__the_heir_is_who_the_operations_say),
         cmocka_unit_test(test_client_group__a_chat_of_two_does_not_become_a_group),
+        cmocka_unit_test(test_client_group__what_would_not_be_given_is_not_looked_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
