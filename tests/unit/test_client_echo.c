@@ -95,7 +95,7 @@ static void test_client_echo__records_of_an_older_build_are_read(void **state)
     kith_buf_deinit(&value);
     assert_int_equal(echoes(&host), 1);
     assert_int_equal(host.client->secure.echoes->echo_seq, 1);
-    assert_int_equal(host.client->secure.echoes->sealed_ms, 0);
+    assert_int_equal(host.client->secure.echoes->sealed_mark, 0);
     assert_int_equal(host.client->secure.echoes->body_len, 4);
     /* Of the outbox: id, chat, state, code, flags, two times, three texts. */
     memcpy(head, chat.id.raw, sizeof chat.id.raw);
@@ -121,7 +121,7 @@ static void test_client_echo__records_of_an_older_build_are_read(void **state)
     assert_true(message.is_open && message.has_body && message.encrypted && message.is_anew);
     assert_false(message.is_again || message.is_asked);
     assert_int_equal(message.missed, 1);
-    assert_int_equal(message.sealed_ms, 0);
+    assert_int_equal(message.sealed_mark, 0);
     assert_true(kith_slice_is(message.body, "text"));
     kith_buf_deinit(&value);
     whole.ptr[whole.head] = 3; /* of a newer one */
