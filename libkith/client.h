@@ -102,11 +102,21 @@ struct ask {
     struct ask *next; /* in the order in which they came */
     struct chat_id chat;
     struct user_id user;
-    uint64_t fetches; /* that had been started when it came */
-    bool is_fresh;    /* the list of who asks was fetched since then */
-    uint32_t late;    /* times that another operation was ahead of the one that was to let them in. Not kept */
+    uint64_t fetches;  /* that had been started when it came */
+    bool is_fresh;     /* the list of who asks was fetched since then */
+    bool is_old;       /* asked long ago: this device waits for no other one. Not kept, as what follows */
+    uint64_t turn_ms;  /* when it is this device's turn, unless another one is quicker: behind the operation turn_seq */
+    uint64_t turn_seq; /* 0: that was not looked at yet */
+    uint32_t late;     /* times that another operation was ahead of the one that was to let them in. Not kept */
     size_t len;
     uint8_t request[E2E_JOIN_SIGNED_BYTES_MAX];
+};
+
+/* For how long this device waits for others behind the operation `seq` of the group of that chat. */
+struct admit_turn {
+    struct chat_id chat;
+    uint64_t seq; /* 0: none */
+    uint64_t wait_ms;
 };
 
 /* One thing that is missing, or was fetched. */
@@ -167,6 +177,9 @@ struct secure {
     struct ask *asks;
     uint32_t ask_count;
     struct kith_buf admit_op; /* what the last of them was let in with */
+    uint64_t admit_seq;       /* and its number */
+    uint64_t admit_at_ms;     /* when it is this device's turn to let somebody in; UINT64_MAX: nobody waits for that */
+    struct admit_turn turn;
 };
 
 enum link_state { LINK_DOWN, LINK_OPENING, LINK_CONNECT_SENT, LINK_UP };
@@ -331,6 +344,9 @@ void group_opened(struct kith_client *client, struct chat_id chat, const struct 
 void group_gift(const struct kith_client *client, struct kith_message *message);
 
 /* admit.c: who asks to be let into a group */
+#define ADMIT_SPAN_MS    500  /* for each device that comes before this one */
+#define ADMIT_BEFORE_MAX 10   /* of those: no wait is longer than theirs */
+#define ADMIT_UNREAD_MS  1000 /* for what this device did itself to come */
 /** An event says that `asker` (text) asks, with `base64`: KITH_OK when that is to be believed; this device sees to it then. */
 KITH_MUST_USE kith_err admit_asked(struct kith_client *client, const struct kith_message *message,
                                    struct kith_slice asker, struct kith_slice base64);
@@ -338,6 +354,8 @@ KITH_MUST_USE kith_err admit_asked(struct kith_client *client, const struct kith
 struct ask *admit_add(struct kith_client *client, struct chat_id chat, struct user_id user, struct kith_slice request);
 /** Wants what is missing, or that somebody is let in; forgets whom that is no longer about. */
 void admit_work(struct kith_client *client);
+/** How many devices come before this one in letting people in, at most ADMIT_BEFORE_MAX. */
+uint32_t admit_before(const struct kith_client *client, const struct e2e_group *group);
 /** Nobody is to be let in, but into groups in which every operation is late: a member has stopped those, or the server. */
 bool admit_is_settled(const struct kith_client *client);
 /** That person's list was fetched. */

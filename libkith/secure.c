@@ -18,6 +18,7 @@ kith_err secure_init(struct kith_client *client)
     if (!client->config.encrypts) return KITH_OK;
     client->config.random(client->config.random_arg, seed, sizeof seed);
     kith_buf_init(&secure->admit_op, E2E_GROUP_SIGNED_BYTES_MAX);
+    secure->admit_at_ms = UINT64_MAX;
     kith_map_init(&secure->members, sizeof(struct chat_id), sizeof(struct chat_members *), KITH_CHATS_MAX, seed);
     secure->account = secure_account_new(client);
     return secure->account == NULL ? KITH_E_NOMEM : KITH_OK;

@@ -388,6 +388,7 @@ void secure_work(struct kith_client *client)
 
     if (!secure_on(client) || !client->started || secure->working) return;
     secure->working = true;
+    secure->changed |= secure->admit_at_ms <= client->now.mono_ms;
     /* Again for what this device came to say meanwhile: a step, or a chain that a message waits for. */
     for (int round = 0; round < ROUNDS_MAX && secure->changed && client->link == LINK_UP; round++) {
         secure->changed = false;
@@ -419,6 +420,7 @@ uint64_t secure_next_ms(const struct kith_client *client)
 
     if (!secure_on(client) || secure->busy) return next;
     if (secure->retry_at_ms > client->now.mono_ms) return secure->retry_at_ms;
+    if (secure->admit_at_ms > client->now.mono_ms) next = secure->admit_at_ms;
     for (uint32_t i = 0; is_anything_due(secure) && i < SECURE_COOLING_MAX; i++)
         if (secure->cooling[i].until_ms > client->now.mono_ms && secure->cooling[i].until_ms < next)
             next = secure->cooling[i].until_ms;
