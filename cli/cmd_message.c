@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "cli/commands.h"
+#include "cli/send_why.h"
 #include "cli/store.h"
 #include "libkith/content.h"
 #include "libkith/e2ee/account.h"
@@ -41,6 +42,41 @@ char *cli_joined(int argc, char **argv)
     return text;
 }
 
+/* Whether it was this device that refused: the code is also what the server says to whoever may not. */
+static struct send_why why_refused(struct cli *cli, const struct send_row *row)
+{
+    struct send_why why = {0};
+    struct kith_client *client;
+
+    if (row->code != CODE_FORBIDDEN || !row->encrypted) return why;
+    client = online_peek(cli);
+    if (client != NULL) why = send_why(client, row->chat);
+    kith_client_free(client);
+    return why;
+}
+
+static int report_failed(struct cli *cli, const struct send_row *row, const char *id)
+{
+    const struct send_why why = why_refused(cli, row);
+    char user[KITH_UUID_TEXT_LEN + 1];
+    json_t *failed;
+
+    kith_uuid_format(why.user.id, user);
+    if (!cli->options.json) {
+        if (why.kind == SEND_WHY_NONE)
+            fprintf(stderr, "kith: refused: %s (%s)\n", kith_code_text(row->code), kith_code_name(row->code));
+        else
+            send_why_print(&why, row->chat, kith_uuid_is_nil(why.user.id) ? "" : cli_user_name(cli, user));
+        fprintf(stderr, "      It is kept: kith outbox list\n");
+        return EXIT_REFUSED;
+    }
+    failed = json_pack("{s:s, s:s, s:s}", "state", "failed", "msg_id", id, "code", kith_code_name(row->code));
+    if (why.kind != SEND_WHY_NONE) (void)json_object_set_new(failed, "why", json_string(send_why_name(why.kind)));
+    if (!kith_uuid_is_nil(why.user.id)) (void)json_object_set_new(failed, "user_id", json_string(user));
+    cli_json(cli, failed);
+    return EXIT_REFUSED;
+}
+
 static int report(struct cli *cli, const struct send_row *row)
 {
     char id[KITH_UUID_TEXT_LEN + 1];
@@ -53,15 +89,7 @@ static int report(struct cli *cli, const struct send_row *row)
             printf("sent (%" PRIu64 ")\n", row->seq);
         return EXIT_DONE;
     }
-    if (row->state == SEND_FAILED) {
-        if (cli->options.json)
-            cli_json(cli,
-                     json_pack("{s:s, s:s, s:s}", "state", "failed", "msg_id", id, "code", kith_code_name(row->code)));
-        else
-            fprintf(stderr, "kith: refused: %s (%s)\n      It is kept: kith outbox list\n", kith_code_text(row->code),
-                    kith_code_name(row->code));
-        return EXIT_REFUSED;
-    }
+    if (row->state == SEND_FAILED) return report_failed(cli, row, id);
     if (cli->options.json)
         cli_json(cli, json_pack("{s:s, s:I}", "state", "queued", "number", (json_int_t)row->row));
     else

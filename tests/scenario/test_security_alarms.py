@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import uuid
@@ -46,6 +47,13 @@ def about_bob(ann: Person) -> list[str]:
     return shown[first:first + 1 + next(n for n, line in enumerate(shown[first + 1:]) if not line.startswith("    "))]
 
 
+def why(person: Person, chat: str) -> tuple[str, str | None]:
+    """Of a message that is not sent: what is said to programs, and about whom."""
+    [failed] = [json.loads(line) for line in person.run("--json", "send", chat, "again", code=REFUSED).stdout.splitlines()]
+    assert (failed["state"], failed["code"]) == ("failed", "FORBIDDEN")
+    return failed["why"], failed.get("user_id")
+
+
 def began_anew(kithd: Kithd, name: str, state: Path) -> Person:
     """The same person without any old device, by a server that has forgotten their lists."""
     again = Person(state)
@@ -58,6 +66,7 @@ def test_a_person_whose_account_key_changed(kithd: Kithd, tmp_path: Path) -> Non
     ann, bob = people(kithd, tmp_path, "ann", "bob")
     ann.run("chat", "create", "bob")
     ann.run("send", "bob", "hello")
+    walks = create(ann, "walks", "bob")
     lying = Lying(kithd, me(bob))
 
     lying.put_back([[], []])
@@ -88,7 +97,14 @@ def test_a_person_whose_account_key_changed(kithd: Kithd, tmp_path: Path) -> Non
         "    device N  since TIME  signs the list"]
     known = his_of(ann)
     assert (known["trust"], known["was_reset"]) == ("changed", True) and known["reset_at"].endswith("Z")
-    ann.run("send", "bob", "not to just anybody", code=REFUSED)
+    [chat] = [chat["chat_id"] for chat in ann.lines("chat", "list") if chat["chat_id"] != walks]
+    refused = ann.run("send", "bob", "not to just anybody", code=REFUSED).stderr
+    assert refused.splitlines() == [
+        "kith: refused: bob has another account key than the one that you verified (FORBIDDEN)",
+        "      Nothing is sent to them. Ask bob, compare the number, and say: kith verify bob --confirm",
+        f"      More about it: kith security {chat}",
+        "      It is kept: kith outbox list"]
+    assert why(ann, "bob") == why(ann, walks) == ("key_changed", me(bob))
     ann.run("verify", "bob", "--confirm")
     assert "WARNING" not in ann.run("security", "bob").stdout
     ann.run("send", "bob", "to bob")
@@ -116,7 +132,9 @@ def test_a_server_that_shows_two_lists_of_one_number(kithd: Kithd, tmp_path: Pat
         "    whoever runs the server."]
     assert sorted(about[4:]) == ["    device N  since TIME", "    device N  since TIME  signs the list"]  # their numbers are drawn
     assert his_of(ann)["trust"] == "forked"
-    ann.run("send", "bob", "not to just any device", code=REFUSED)
+    refused = ann.run("send", "bob", "not to just any device", code=REFUSED).stderr
+    assert "has shown two different device lists of bob (FORBIDDEN)" in refused and "kith security" in refused
+    assert why(ann, "bob") == ("lists_forked", me(bob))
     ann.run("verify", "bob", "--confirm", code=REFUSED)
 
 
@@ -146,4 +164,7 @@ def test_a_server_that_shows_two_changes_of_a_group_of_one_number(kithd: Kithd, 
         "WARNING: the server has shown two different changes of this group with the same number: its members may not",
         "all see the same people in it. Nothing is sent here. Tell them, by another way than this."]
     assert bob.lines("security", chat)[0]["forked"] is True
-    bob.run("send", chat, "to whom?", code=REFUSED)
+    refused = bob.run("send", chat, "to whom?", code=REFUSED).stderr
+    assert "has shown two different changes of this group (FORBIDDEN)" in refused
+    assert f"kith security {chat}" in refused
+    assert why(bob, chat) == ("group_forked", None)
