@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from kithd import Kithd
+from kithd import Kithd, program
 from test_cli_tour import Person
 from test_encrypted_chat import link as link_device
 from test_encrypted_chat import me, texts
@@ -115,6 +119,41 @@ def test_a_link_ends(kithd: Kithd, tmp_path: Path) -> None:
     assert events(bob, chat)[-1].endswith("ann ended the invite link")
     assert bob.lines("security", chat)[0]["invite_link"] is False
     carl.run("chat", "join", third, "--timeout", "0", code=REFUSED)
+
+
+@contextmanager
+def connected(*people: Person) -> Iterator[None]:
+    """All of them online all the while, reading."""
+    with ExitStack() as stack:
+        for person in people:
+            reading = stack.enter_context(subprocess.Popen([str(program("kith")), "tail", "--json"], stdin=subprocess.DEVNULL,
+                                                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                                           env={**os.environ, "KITH_STATE": str(person.state)}))
+            stack.callback(reading.kill)
+        yield
+
+
+def test_devices_of_several_admins_are_connected(kithd: Kithd, tmp_path: Path) -> None:
+    """Whoever asks is let in once, whichever of the devices is there."""
+    ann, bob, *others = people(kithd, tmp_path, "ann", "bob", "carl", "dora", "emma")
+    chat = create(ann, "walks", "bob")
+    ann.run("chat", "role", chat, "bob", "admin")
+    invite = link_of(ann, chat)
+    tablet = link_device(bob, "bob", tmp_path / "tablet", kithd.url)
+    devices = (ann, bob, tablet)
+    with connected(*devices):
+        for person in others[:2]:
+            assert person.lines("chat", "join", invite, "--timeout", "60")[0]["member"] is True
+    for alone in devices:  # one of them is the first of all, and two are not
+        assert not asks(others[2], invite)
+        with connected(alone):
+            assert others[2].lines("chat", "join", invite, "--timeout", "60")[0]["member"] is True
+        others[2].run("chat", "leave", chat)
+    said = [line.split(" * ")[1] for line in events(ann, chat)]
+    assert [line.partition(" let in ")[2] for line in said if " let in " in line] == ["carl", "dora", "emma", "emma", "emma"]
+    for person in others[:2]:
+        person.run("send", chat, "here")
+    assert texts(tablet, chat) == ["here", "here"]
 
 
 def test_what_is_no_link_of_this_server(kithd: Kithd, tmp_path: Path) -> None:
