@@ -430,6 +430,8 @@ void secure_list_came(struct kith_client *client, struct user_id user, bool help
 void secure_want_members(struct kith_client *client, struct chat_id chat);
 /** The operations of that chat's group, behind those that are known. */
 void secure_want_ops(struct kith_client *client, struct chat_id chat);
+/** One has come: that there are none, as the server said before this account was in the group, is not so any more. */
+void secure_ops_seen(struct kith_client *client, struct chat_id chat);
 void secure_want_admit(struct kith_client *client, struct chat_id chat, struct user_id user);
 /** They were fetched just now, and there were no more. */
 bool secure_knows_ops(const struct kith_client *client, struct chat_id chat);

@@ -68,6 +68,7 @@ static kith_err take(struct kith_client *client, struct kith_message *message, b
     if (members != NULL && members->count > 0) return KITH_E_DENIED; /* a chat of two stays one */
     err = e2e_account_group_op(client->secure.account, message->chat.id.raw, op, message->seq, is_fresh, wants);
     if (err == KITH_E_NOTFOUND && !is_ops_fresh) {
+        secure_ops_seen(client, message->chat);
         secure_want_ops(client, message->chat);
         return KITH_E_AGAIN;
     }

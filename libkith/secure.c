@@ -69,6 +69,13 @@ const struct chat_members *secure_members_of(const struct kith_client *client, s
     return found == NULL ? NULL : *found;
 }
 
+void secure_ops_seen(struct kith_client *client, struct chat_id chat)
+{
+    struct chat_members **found = kith_map_find(&client->secure.members, &chat);
+
+    if (found != NULL) (*found)->has_no_ops = false;
+}
+
 /* What it was first it stays: a chat of two never becomes a group, nor the other way round. */
 enum chat_kind secure_chat_kind(struct kith_client *client, struct chat_id chat)
 {

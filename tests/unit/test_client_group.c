@@ -94,6 +94,30 @@ static void test_client_group__a_new_chat_turns_out_to_be_a_group(void **state)
     scene_free(scene);
 }
 
+/* The server had none to show, as long as this account was not in it; with the operation that lets it in that is over. */
+static void test_client_group__a_chat_without_operations_turns_out_to_be_a_group(void **state)
+{
+    struct scene *scene = scene_new(false);
+
+    (void)state;
+    scene->ops_shown = 0;
+    message_event(scene, 1, town_group_send(scene->bob, scene->group, "too early"));
+    answer(scene);
+    assert_int_equal(scene->shown, 1);
+    assert_int_equal(scene->unreadable, KITH_E_DENIED);
+    town_group_must(scene->group, scene->bob, town_change(E2E_GROUP_SETTINGS, NULL, 0));
+    scene->ops_shown = scene->group->op_count;
+    newest_op_event(scene, 2, scene->bob);
+    message_event(scene, 3, town_group_send(scene->carol, scene->group, "welcome"));
+    assert_int_equal(scene->shown, 1);
+    scene->now.mono_ms += 30000; /* it is not asked at once what it has just answered */
+    answer(scene);
+    assert_int_equal(scene->shown, 3);
+    assert_int_equal(scene->unreadable, KITH_OK);
+    assert_string_equal(scene->last_text, "welcome");
+    scene_free(scene);
+}
+
 /* Nothing came of it, and its person wants to know what it is: all its operations are fetched, however many at once. */
 static void test_client_group__a_group_is_looked_into(void **state)
 {
@@ -331,6 +355,7 @@ int main(void)
         cmocka_unit_test(test_client_group__an_operation_of_a_device_that_is_gone),
         cmocka_unit_test(test_client_group__a_new_chat_turns_out_to_be_a_group),
         cmocka_unit_test(test_client_group__a_group_never_becomes_a_chat_of_two),
+        cmocka_unit_test(test_client_group__a_chat_without_operations_turns_out_to_be_a_group),
         cmocka_unit_test(test_client_group__a_group_is_looked_into),
         cmocka_unit_test(test_client_group__a_chat_without_operations_is_not_written_in),
         cmocka_unit_test(test_client_group__changes_that_nobody_signed_are_unreadable),
