@@ -23,8 +23,7 @@ static bool was_for(const struct e2e_account *account, const uint8_t *account_id
     if (!sent->is_group)
         return account_is_own(account, account_id) || memcmp(sent->dest, account_id, E2E_ACCOUNT_ID_BYTES) == 0;
     place = account_group_find(account, item->chat_id);
-    if (place == NULL || place->is_forked || e2e_group_find(place->group, account->config.account_id) == NULL)
-        return false;
+    if (place == NULL || place->is_forked || !account_group_is_in(account, place)) return false;
     member = e2e_group_find(place->group, account_id);
     return member != NULL && member->since <= sent->group_epoch;
 }

@@ -20,6 +20,11 @@ static bool is_in(const struct e2e_account *account, const struct e2e_group *gro
     return group != NULL && e2e_group_find(group, account->config.account_id) != NULL;
 }
 
+bool account_group_is_in(const struct e2e_account *account, const struct group_place *place)
+{
+    return is_in(account, place->group) && !account_join_awaits(account, place->chat_id);
+}
+
 bool e2e_account_group(const struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
                        struct e2e_group_view *out)
 {
@@ -29,7 +34,7 @@ bool e2e_account_group(const struct e2e_account *account, const uint8_t chat_id[
     if (place == NULL) return false;
     out->group = place->group;
     out->is_forked = place->is_forked;
-    out->is_member = is_in(account, place->group);
+    out->is_member = account_group_is_in(account, place);
     out->is_large = account_is_large(account, place->group);
     return true;
 }
@@ -92,14 +97,16 @@ static kith_err check_signature(struct e2e_account *account, struct group_place 
  * would become another's under their eyes.
  */
 static bool is_vouched(const struct e2e_account *account, const struct group_place *place,
-                       const struct e2e_group *after)
+                       const struct e2e_group *after, enum account_pin pin)
 {
-    return (place == NULL || !place->was_in) && !is_in(account, after);
+    if (pin == ACCOUNT_PIN_MET || (place != NULL && place->was_in)) return false;
+    return pin == ACCOUNT_PIN_AWAITED || !is_in(account, after);
 }
 
 /*
  * Who asked by a link knows one operation of the group for sure, and by that who was in it then. All that comes behind it is
- * verified: else the server could go on from there as it likes, and let this account into that. Before it nobody is let in.
+ * verified: else the server could go on from there as it likes, and let this account into that. Until then it counts as not in the
+ * group, whatever is there: it may be another one's, or somebody has added it by hand before it asked.
  */
 static kith_err check_author(struct e2e_account *account, const uint8_t *chat_id, const struct e2e_group_op *op,
                              const struct e2e_group *after, bool is_fresh, struct e2e_wants *wants)
@@ -107,8 +114,7 @@ static kith_err check_author(struct e2e_account *account, const uint8_t *chat_id
     struct group_place *place = account_group_find(account, chat_id);
     const enum account_pin pin = account_join_pin(account, chat_id, op);
 
-    if (pin == ACCOUNT_PIN_AWAITED && is_in(account, after)) return KITH_E_DENIED;
-    if (pin != ACCOUNT_PIN_MET && is_vouched(account, place, after)) return KITH_OK;
+    if (is_vouched(account, place, after, pin)) return KITH_OK;
     return check_signature(account, place, op, is_fresh, wants);
 }
 
@@ -137,7 +143,6 @@ struct group_place *account_group_put(struct e2e_account *account, const uint8_t
     e2e_group_free(place->group);
     place->group = group;
     place->is_forked = is_forked;
-    place->was_in |= is_in(account, group);
     return place;
 }
 
@@ -238,6 +243,7 @@ static kith_err take_next(struct e2e_account *account, const uint8_t *chat_id, c
 {
     struct group_place *place = account_group_find(account, chat_id);
     const struct e2e_group *before = place == NULL ? NULL : place->group;
+    const bool was_out = place != NULL && !account_group_is_in(account, place);
     struct e2e_group *after = NULL;
     kith_err err = e2e_group_apply(before, op, &after);
 
@@ -248,7 +254,6 @@ static kith_err take_next(struct e2e_account *account, const uint8_t *chat_id, c
         return err;
     }
     if (before != NULL && !same_info(before, after)) account_info_key_forget(account, place);
-    if (before != NULL && !is_in(account, before) && is_in(account, after)) forget_heard(account, chat_id);
     place = account_group_put(account, chat_id, after, place != NULL && place->is_forked);
     if (place == NULL) {
         e2e_group_free(after);
@@ -258,8 +263,10 @@ static kith_err take_next(struct e2e_account *account, const uint8_t *chat_id, c
     note_former(place, op, event_seq);
     end_chains(account, place, op);
     note_author(place, op);
-    account_keep_group(account, place);
     account_join_step(account, place, op);
+    place->was_in |= account_group_is_in(account, place);
+    if (was_out && account_group_is_in(account, place)) forget_heard(account, chat_id);
+    account_keep_group(account, place);
     return KITH_OK;
 }
 

@@ -122,7 +122,7 @@ kith_err account_info_keys_put(const struct e2e_account *account, struct kith_bu
 
     while (err == KITH_OK && kith_buf_len(out) < ACCOUNT_INFO_KEYS_BYTES_MAX &&
            kith_map_next(&account->groups, &at, NULL, (void **)&place)) {
-        if (e2e_group_find((*place)->group, account->config.account_id) == NULL) continue;
+        if (!account_group_is_in(account, *place)) continue;
         key = key_of(account, *place, &id);
         if (key == NULL) continue;
         err = kith_buf_append(out, kith_slice_of((*place)->chat_id, E2E_ID_BYTES));

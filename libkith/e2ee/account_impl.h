@@ -438,6 +438,8 @@ void account_anew_forget(struct e2e_account *account, struct peer *peer);
 
 /* account_group.c */
 struct group_place *account_group_find(const struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES]);
+/** This account is in it, and knows that: not so while the operation that a link names, which it asked with, has not been taken. */
+bool account_group_is_in(const struct e2e_account *account, const struct group_place *place);
 /** Takes the group over, in place of the one before. NULL: no memory, or E2E_GROUPS_MAX; then it is not taken. */
 struct group_place *account_group_put(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
                                       struct e2e_group *group, bool is_forked);
@@ -507,6 +509,8 @@ enum account_pin { ACCOUNT_PIN_NONE, ACCOUNT_PIN_AWAITED, ACCOUNT_PIN_MET };
 /** Whether a link that this device asked with names `op`, or one that was taken before it. */
 enum account_pin account_join_pin(const struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES],
                                   const struct e2e_group_op *op);
+/** A link that this device asked with names an operation that has not been taken yet: the group may be another one. */
+bool account_join_awaits(const struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES]);
 /** `op` was taken, and has led to what the place has now: links that hold no more go, and the pin when this account is in. */
 void account_join_step(struct e2e_account *account, const struct group_place *place, const struct e2e_group_op *op);
 void account_joins_free(struct e2e_account *account);

@@ -124,7 +124,7 @@ kith_err e2e_account_join_link(const struct e2e_account *account, const uint8_t 
     const struct group_place *place = account_group_find(account, chat_id);
     const struct own_links *links = links_find(account, chat_id);
 
-    if (place == NULL || place->is_forked || !is_in(place->group, account->config.account_id)) return KITH_E_NOTFOUND;
+    if (place == NULL || place->is_forked || !account_group_is_in(account, place)) return KITH_E_NOTFOUND;
     if (!e2e_group_has_link(place->group)) return KITH_E_NOTFOUND;
     if (links == NULL || links->held.seq == 0 || !same_key(links->held.join_key, place->group->join_key))
         return KITH_E_DENIED;
@@ -151,9 +151,21 @@ enum account_pin account_join_pin(const struct e2e_account *account, const uint8
     return ACCOUNT_PIN_AWAITED;
 }
 
+bool account_join_awaits(const struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES])
+{
+    const struct join_pin *pin = pin_find(account, chat_id);
+
+    return pin != NULL && !pin->is_met;
+}
+
 void e2e_account_join_forget(struct e2e_account *account, const uint8_t chat_id[static E2E_ID_BYTES])
 {
+    const struct group_place *place = account_group_find(account, chat_id);
+
     if (pin_find(account, chat_id) == NULL) return;
+    /* What was read while that operation was awaited, nobody has verified. */
+    if (place != NULL && !place->was_in && account_join_awaits(account, chat_id))
+        account_group_discard(account, chat_id);
     account_drop_pin(account, chat_id);
     (void)kith_map_remove(&account->pins, chat_id);
 }
@@ -163,12 +175,11 @@ static void pin_step(struct e2e_account *account, const struct group_place *plac
     struct join_pin *pin = pin_find(account, place->chat_id);
 
     if (pin == NULL) return;
-    if (is_in(place->group, account->config.account_id)) {
-        e2e_account_join_forget(account, place->chat_id);
-    } else if (!pin->is_met && account_join_pin(account, place->chat_id, op) == ACCOUNT_PIN_MET) {
+    if (!pin->is_met && account_join_pin(account, place->chat_id, op) == ACCOUNT_PIN_MET) {
         pin->is_met = true;
         account_keep_pin(account, place->chat_id, pin);
     }
+    if (account_group_is_in(account, place)) e2e_account_join_forget(account, place->chat_id);
 }
 
 void account_join_step(struct e2e_account *account, const struct group_place *place, const struct e2e_group_op *op)
@@ -205,8 +216,7 @@ static kith_err check_known(const struct e2e_account *account, const struct grou
 {
     uint8_t join_key[E2E_SIGN_PUBLIC_BYTES];
 
-    if (is_in(place->group, account->config.account_id))
-        return remembers(place->group, link) ? KITH_E_CONFLICT : KITH_E_NOTFOUND;
+    if (account_group_is_in(account, place)) return remembers(place->group, link) ? KITH_E_CONFLICT : KITH_E_NOTFOUND;
     if (!place->was_in || remembers(place->group, link)) return KITH_OK;
     /* With that key the operation is behind us, if it is one of this group: it would be awaited for ever. */
     e2e_join_key(link, join_key);
@@ -315,7 +325,7 @@ kith_err e2e_account_join_check(struct e2e_account *account, uint64_t now_ms,
     if (account->state != E2E_ACCOUNT_READY) return KITH_E_CLOSED;
     if (place == NULL) return KITH_E_NOTFOUND;
     me = e2e_group_find(place->group, account->config.account_id);
-    if (me == NULL || me->role < E2E_ROLE_ADMIN || place->is_forked) return KITH_E_CLOSED;
+    if (!account_group_is_in(account, place) || me->role < E2E_ROLE_ADMIN || place->is_forked) return KITH_E_CLOSED;
     err = e2e_join_decode(signed_request, &request);
     if (err != KITH_OK) return err;
     if (is_in(place->group, request.account_id)) return KITH_E_CONFLICT;

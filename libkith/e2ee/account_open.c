@@ -256,7 +256,8 @@ static kith_err check_group(const struct opening *o, const struct e2e_payload *p
     if (payload->group_epoch == 0) return KITH_E_DENIED; /* no operation has that number */
     place = account_group_find(o->account, envelope->thread_id);
     /* First of all whether its writer is in it, or whoever was removed could raise the alarm. They may have come back. */
-    if (place == NULL || payload->group_epoch > place->group->seq ||
+    if (place == NULL || account_join_awaits(o->account, envelope->thread_id) ||
+        payload->group_epoch > place->group->seq ||
         !account_group_had(place, envelope->account_id, payload->group_epoch, envelope->seq)) {
         if (envelope->is_ops_fresh) return KITH_E_DENIED;
         account_want(wants, E2E_WANT_OPS, envelope->thread_id, NULL);

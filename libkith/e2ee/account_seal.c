@@ -346,7 +346,7 @@ static kith_err take_members(struct sealing *s)
     if (s->place == NULL) return KITH_E_NOTFOUND;
     s->group = s->place->group;
     if (s->place->is_forked) return KITH_E_DENIED;
-    if (e2e_group_find(s->group, s->account->config.account_id) == NULL) return KITH_E_CLOSED;
+    if (!account_group_is_in(s->account, s->place)) return KITH_E_CLOSED;
     err = members_reserve(s, s->group->member_count);
     for (uint32_t i = 0; err == KITH_OK && i < s->member_count; i++)
         memcpy(s->members[i], s->group->members[i].account_id, sizeof s->members[0]);
