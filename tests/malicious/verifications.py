@@ -32,6 +32,7 @@ WHOLE = ["malicious/test_malicious_lists", "malicious/test_malicious_identity", 
          "malicious/test_malicious_joins", "malicious/test_malicious_chains", "malicious/test_malicious_passed_on", "malicious/test_malicious_removed", "malicious/test_malicious_past", "unit/test_e2e_account_chain", "unit/test_e2e_account_past", "unit/test_e2e_account_received",
          "unit/test_e2e_account_group", "unit/test_e2e_account_group_said", "unit/test_e2e_account", "unit/test_e2e_account_upload", "unit/test_e2e_account_full",
          "unit/test_e2e_account_anew", "malicious/test_malicious_anew", "malicious/test_malicious_prekeys", "unit/test_e2e_account_taken", "unit/test_e2e_account_digest",
+         "malicious/test_malicious_spelling", "unit/test_e2e_account_step", "unit/test_e2e_account_left", "unit/test_e2e_account_put_back",
          "unit/test_e2e_account_join", "unit/test_e2e_account_join_check", "unit/test_e2e_account_join_memory", "unit/test_e2e_account_memory",
          "unit/test_e2e_account_mail", "unit/test_e2e_account_lost", "unit/test_e2e_account_give", "unit/test_e2e_account_resend", "unit/test_e2e_account_resend_memory", "malicious/test_malicious_resends",
          "unit/test_e2e_account_group_kept", "unit/test_e2e_account_cut *again_and_again"]
