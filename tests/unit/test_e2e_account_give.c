@@ -279,6 +279,24 @@ static void test_e2e_account_give__no_stranger_draws_a_chain(void **state)
     town_free(three.town);
 }
 
+/* Who came and has not been given the chain yet asks for nothing that another one would help with. */
+static void test_e2e_account_give__who_lacks_the_chain_draws_none(void **state)
+{
+    struct three three = three_new(12, 2);
+    struct town_device *dan = town_join(three.town);
+    struct town_mail *mail = town_group_send(three.ann, three.group, "one");
+    const uint64_t first_ms = chain_of(three.ann, three.group).created_at_ms;
+
+    (void)state;
+    town_group_must(three.group, three.ann, town_change(E2E_GROUP_ADD, dan, E2E_ROLE_MEMBER));
+    assert_int_equal(town_fetch_list(three.ann, dan->person), KITH_OK);
+    three.town->now_ms += 5000;
+    assert_int_equal(give(three.ann, dan, mail), KITH_E_DENIED);
+    assert_int_equal(chain_of(three.ann, three.group).reader_count, 2);
+    assert_int_equal(chain_of(three.ann, three.group).created_at_ms, first_ms);
+    town_free(three.town);
+}
+
 /* The one that writes was put back: under its chain everything comes twice, until somebody asks. */
 static void test_e2e_account_give__a_writer_that_was_put_back_draws_a_new_chain(void **state)
 {
@@ -316,6 +334,7 @@ int main(void)
         cmocka_unit_test(test_e2e_account_give__who_came_later_gets_nothing_from_before),
         cmocka_unit_test(test_e2e_account_give__draws_a_new_chain_once_a_day),
         cmocka_unit_test(test_e2e_account_give__no_stranger_draws_a_chain),
+        cmocka_unit_test(test_e2e_account_give__who_lacks_the_chain_draws_none),
         cmocka_unit_test(test_e2e_account_give__a_writer_that_was_put_back_draws_a_new_chain),
     };
 
