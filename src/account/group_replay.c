@@ -158,7 +158,7 @@ void group_replay_work(struct account_group_op *op)
     }
     if (known + 1 < op->op.seq) return;
     if (is_of_the_store(op))
-        judge_by(op, known == 0 ? NULL : op->state->group);
+        judge_by(op, op->state == NULL ? NULL : op->state->group);
     else if (op->is_anew)
         judge(op, CODE_INTERNAL, NULL);
     else
