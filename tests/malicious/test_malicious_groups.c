@@ -153,6 +153,33 @@ static void test_malicious__e2e_02_operations_under_another_list(void **state)
     ring_free(ring);
 }
 
+/* A device that the account has signed for, and that has not accepted in the list as the server shows it now: it signs nothing. */
+static void test_malicious__e2e_02_operations_of_a_device_that_has_not_accepted(void **state)
+{
+    struct ring *ring = ring_new(2003);
+    struct forge_keys keys = forge_keys_of(ring->ann);
+    struct e2e_device_list *list = town_list_of(ring->ann->person);
+    struct kith_buf bare = forge_list(list, keys.aik, &keys, 1);
+    struct kith_buf op = forge_op(ring->tablet, ring->tablet, ring->tablet, ring_head(ring, ring->tablet),
+                                  forge_op_of(E2E_GROUP_ADD, ring->mallory, E2E_ROLE_MEMBER));
+    struct e2e_wants wants;
+
+    (void)state;
+    town_need(e2e_account_list(ring->bob->account, ring->town->now_ms, ring->ann->person->id,
+                               ring->ann->person->list_seq, kith_buf_peek(&bare)) == KITH_OK);
+    for (int is_fresh = 0; is_fresh < 2; is_fresh++) {
+        const struct e2e_group *before = ring_head(ring, ring->bob);
+        assert_int_equal(e2e_account_group_op(ring->bob->account, ring->group->chat_id, kith_buf_peek(&op), 0,
+                                              is_fresh != 0, &wants),
+                         is_fresh ? KITH_E_DENIED : KITH_E_AGAIN);
+        assert_true(ring_head(ring, ring->bob) == before);
+    }
+    kith_buf_deinit(&op);
+    kith_buf_deinit(&bare);
+    free(list);
+    ring_free(ring);
+}
+
 /* ------------------------------------------------------------------------------------------------ 4 */
 /* Operations out of order are none; those that are held back are missed as soon as somebody speaks who has them. */
 static void test_malicious__e2e_04_operations_held_back(void **state)
@@ -307,6 +334,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_malicious__e2e_01_who_was_removed_is_given_another_group),
         cmocka_unit_test(test_malicious__e2e_01_damaged_operations),
         cmocka_unit_test(test_malicious__e2e_02_operations_under_another_list),
+        cmocka_unit_test(test_malicious__e2e_02_operations_of_a_device_that_has_not_accepted),
         cmocka_unit_test(test_malicious__e2e_04_operations_held_back),
         cmocka_unit_test(test_malicious__e2e_04_two_heads_are_noticed_when_either_speaks),
         cmocka_unit_test(test_malicious__e2e_04_two_heads_are_noticed_by_their_operations),
