@@ -100,7 +100,7 @@ function encodeOp(run, a) {
         [1, groupId], [4, u8(a.kind)], [5, hex(a.author)], [6, u32(a.author_device)], [7, u64(a.list_seq)], [8, hex(a.list_hash)],
         [9, u64(a.made_at)], [11, a.subject && hex(a.subject)], [12, a.role === undefined ? undefined : u8(a.role)],
         [13, members && Buffer.concat(members)], [14, a.suite === undefined ? undefined : u8(a.suite)], [15, a.info && hex(a.info)],
-        [16, a.settings === undefined ? undefined : u8(a.settings)], [17, a.join_key && hex(a.join_key)], [18, a.request && hex(a.request)],
+        [16, a.settings === undefined ? undefined : u8(a.settings)], [17, a.join_key && hex(a.join_key)], [18, a.request ? hex(a.request) : undefined],
     ];
     return tlv(fields.filter(([, value]) => value !== undefined));
 }
