@@ -137,7 +137,7 @@ class Written:
 
     item: Item
     writer: Device
-    encrypted_at: int
+    encrypted_at: int  # in the order of the writer's own steps, by no clock
     chat_of: frozenset[bytes] = frozenset()  # the two accounts; of a group it is empty
     group_epoch: int = 0  # of a group: the head's seq
     expires_at: int | None = None
@@ -151,7 +151,7 @@ class Peer:
     """What the asked device knows of the device that asks, and of its account, now."""
 
     device: Device
-    sessions_since: tuple[int, ...] = ()  # created_at of each that is kept
+    sessions_since: tuple[int, ...] = ()  # when each that is kept was begun, in the order of the asked device's own steps
     root: bytes = b""
     verified_root: bytes | None = None
     forked: bool = False  # two lists of one number
@@ -160,7 +160,7 @@ class Peer:
 
 def was_written_to(message: Written, peer: Peer) -> bool:
     """It could read it then, and has been let read it ever since."""
-    if not any(created_at <= message.encrypted_at for created_at in peer.sessions_since):
+    if not any(begun <= message.encrypted_at for begun in peer.sessions_since):
         return False
     if message.chat_of:
         return peer.device.account in message.chat_of
